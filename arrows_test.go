@@ -1,0 +1,81 @@
+package causeway_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows says which rooms of this module a room may import, besides the root and internal/. A room without a line may
+// import nothing. Tests may import what they like.
+var arrows = map[string][]string{
+	".":                {},
+	"backend":          {},
+	"backend/*":        {"backend"},
+	"lockmgr":          {"lockmgr/table"},
+	"lockmgr/table":    {},
+	"gateway":          {},
+	"gateway/access":   {"gateway", "backend", "lockmgr"},
+	"gateway/transfer": {"gateway", "backend"},
+	"gateway/billy":    {"gateway"},
+	"gateway/nfs/*":    {"gateway", "gateway/nfs/*"},
+	"admin":            {},
+	"cmd/causeway":     {"*"},
+	"cmd/causeway/*":   {"*"},
+	"e2e":              {"e2e/*"},
+	"e2e/*":            {"e2e/*"},
+	"internal/*":       {},
+}
+
+// TestArrows holds the directions between rooms (ARCHITECTURE.md).
+func TestArrows(t *testing.T) {
+	rooms := 0
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		rooms++
+		room := filepath.ToSlash(filepath.Dir(file))
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			to, ours := strings.CutPrefix(name, "causeway/")
+			if name == "causeway" || !ours && strings.Contains(strings.Split(name, "/")[0], ".") && room != "." || !ours && !strings.Contains(strings.Split(name, "/")[0], ".") {
+				continue
+			}
+			if !ours || !allowed(room, to) {
+				t.Errorf("%s: room %s must not import %s", file, room, name)
+			}
+		}
+		return nil
+	})
+	if err != nil || rooms == 0 {
+		t.Fatal(rooms, err)
+	}
+}
+
+func allowed(room, to string) bool {
+	if strings.HasPrefix(to, "internal/") {
+		return true
+	}
+	tos, ok := arrows[room]
+	for pattern, list := range arrows {
+		if strings.HasSuffix(pattern, "/*") && strings.HasPrefix(room, strings.TrimSuffix(pattern, "*")) && !ok {
+			tos = list
+		}
+	}
+	for _, pattern := range tos {
+		if match, _ := path.Match(pattern, to); match || pattern == "*" || strings.HasSuffix(pattern, "/*") && strings.HasPrefix(to, strings.TrimSuffix(pattern, "*")) {
+			return true
+		}
+	}
+	return false
+}

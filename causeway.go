@@ -1,0 +1,72 @@
+// Package causeway holds the nouns that all rooms speak: volumes, objects, handles, credentials, attributes, grants and
+// errors. It imports the standard library only, does no I/O and knows no protocol; what acts on these nouns lives in the
+// rooms below it.
+package causeway
+
+import (
+	"encoding/hex"
+	"fmt"
+)
+
+// VolumeID identifies a volume for its whole life, on every gateway. Zero is no volume.
+type VolumeID uint64
+
+// String returns the id as 16 hexadecimal digits.
+func (v VolumeID) String() string { return fmt.Sprintf("%016x", uint64(v)) }
+
+// ObjectIDSize is the fixed size of an [ObjectID] in bytes.
+const ObjectIDSize = 32
+
+// ObjectID identifies an object (file, directory, symbolic link, …) within a volume for the object's whole life: it
+// survives renames and restarts, is the same for every hard link and at every gateway, and is never reused for another
+// object while a client may still hold it. Its bytes are the backend's own; all others only compare them.
+type ObjectID [ObjectIDSize]byte
+
+// IsZero reports whether id names nothing.
+func (id ObjectID) IsZero() bool { return id == ObjectID{} }
+
+// String returns the id in hexadecimal, without the zero bytes at its end.
+func (id ObjectID) String() string {
+	n := len(id)
+	for n > 0 && id[n-1] == 0 {
+		n--
+	}
+	return hex.EncodeToString(id[:n])
+}
+
+// Handle names an object among all volumes. It is comparable, and a capability: who holds the MACed wire form of it (see
+// gateway/nfs/fh) may try operations on the object wherever it has been renamed to.
+type Handle struct {
+	Volume VolumeID
+	Object ObjectID
+}
+
+// String returns volume and object, for logs.
+func (h Handle) String() string { return h.Volume.String() + ":" + h.Object.String() }
+
+// IsZero reports whether h names nothing.
+func (h Handle) IsZero() bool { return h == Handle{} }
+
+// Epoch is the fencing number of an ownership of a volume. It rises with every change of owner; a message with a lower one
+// is refused. Incarnation is the cluster's, Revision the create revision of the owner key, so that a restored configuration
+// database cannot lower an epoch.
+type Epoch struct {
+	Incarnation, Revision uint64
+}
+
+// Before reports whether e is older than f.
+func (e Epoch) Before(f Epoch) bool {
+	return e.Incarnation < f.Incarnation || e.Incarnation == f.Incarnation && e.Revision < f.Revision
+}
+
+// Verifier tells a client whether unstable writes may have been lost since it saw another one (RFC 1813 §3.3.7, §3.3.21).
+type Verifier [8]byte
+
+// MaxName is the longest name of a directory entry in bytes.
+const MaxName = 255
+
+// MaxPath is the longest target of a symbolic link in bytes.
+const MaxPath = 4096
+
+// MaxTransfer is the largest READ or WRITE that any front offers, in bytes.
+const MaxTransfer = 1 << 20

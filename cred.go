@@ -1,0 +1,36 @@
+package causeway
+
+import "slices"
+
+// Cred is who asks, after authentication, squashing and group lookup. UID 0 is the superuser: squash it before, not after.
+type Cred struct {
+	UID, GID uint32
+	Groups   []uint32 // supplementary groups; borrowed for the duration of a call
+}
+
+// Nobody is the user and group that squashed callers become by default.
+const Nobody = 65534
+
+// InGroup reports whether gid is the caller's primary or one of his supplementary groups.
+func (c *Cred) InGroup(gid uint32) bool { return c.GID == gid || slices.Contains(c.Groups, gid) }
+
+// OpenID names an open (an NFSv4 stateid's or an SMB FileId's open); zero for protocols without opens.
+type OpenID [16]byte
+
+// OwnerKind tells which protocol's rules a lock owner follows.
+type OwnerKind uint8
+
+// The kinds of lock owners.
+const (
+	OwnerNone OwnerKind = iota
+	OwnerNLM            // Client: caller_name; Opaque: svid (4 bytes, big endian) and oh
+	OwnerV4             // Client: clientid (8 bytes); Opaque: lock-owner
+	OwnerSMB            // Client: session id (8 bytes); Opaque: FileId (16 bytes)
+)
+
+// Owner is a lock owner of any protocol: a comparable tagged union. Two locks of equal owners never conflict.
+type Owner struct {
+	Kind   OwnerKind
+	Client string
+	Opaque string
+}

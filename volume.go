@@ -1,0 +1,73 @@
+package causeway
+
+import "net/netip"
+
+// Volume describes what is exported: an NFS export and an SMB share of the same tree. It is immutable once published in a
+// catalog; a change publishes another one.
+type Volume struct {
+	ID        VolumeID
+	Name      string // unique; exported as "/Name"
+	Async     bool   // names and attributes are acknowledged before they are stable
+	Exclusive bool   // nothing but the gateways changes the tree: attributes and names may be cached
+	ReadOnly  bool   // the storage itself cannot be written
+	Exports   []ExportRule
+	Keys      []HandleKey // the first one signs; all verify
+}
+
+// HandleKey authenticates filehandles. It is born with its volume and never replaced, only joined by newer ones.
+type HandleKey struct {
+	ID     uint8
+	Secret [16]byte
+}
+
+// Squash says whose credentials are replaced by the anonymous ones.
+type Squash uint8
+
+// The squash rules, as in exports(5).
+const (
+	RootSquash Squash = iota
+	NoRootSquash
+	AllSquash
+)
+
+// ExportRule says what clients of a network may do with a volume. The rule with the longest matching prefix counts.
+type ExportRule struct {
+	Prefix           netip.Prefix
+	ReadOnly         bool
+	Squash           Squash
+	AnonUID, AnonGID uint32
+	Secure           bool // requests must come from a port below 1024
+}
+
+// Rule returns the rule for a client, or nil if the volume is not exported to it.
+func (v *Volume) Rule(client netip.Addr) *ExportRule {
+	client = client.Unmap()
+	var best *ExportRule
+	for i := range v.Exports {
+		r := &v.Exports[i]
+		if r.Prefix.Contains(client) && (best == nil || r.Prefix.Bits() > best.Prefix.Bits()) {
+			best = r
+		}
+	}
+	return best
+}
+
+// Apply replaces in cred what the rule squashes: UID 0 (and GID 0 with it, everywhere) or everything.
+func (r *ExportRule) Apply(cred *Cred) {
+	switch {
+	case r.Squash == AllSquash:
+		cred.UID, cred.GID, cred.Groups = r.AnonUID, r.AnonGID, nil
+	case r.Squash == RootSquash:
+		if cred.UID == 0 {
+			cred.UID = r.AnonUID
+		}
+		if cred.GID == 0 {
+			cred.GID = r.AnonGID
+		}
+		for i, g := range cred.Groups {
+			if g == 0 {
+				cred.Groups[i] = r.AnonGID
+			}
+		}
+	}
+}
