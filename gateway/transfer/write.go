@@ -47,17 +47,16 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 	if len(data) == 0 {
 		return 0, nil
 	}
-	if how == causeway.Unstable {
-		o.markDirty()
-	}
 	n, err := o.store.WriteAt(ctx, data, off)
+	o.markDirty()
 	if err != nil || how == causeway.Unstable {
 		return n, err
 	}
 	return n, o.sync(ctx, how == causeway.DataSync)
 }
 
-// markDirty comes before the write: an eviction that sees the object clean has seen all of its writes synced.
+// markDirty comes after the write and before the writer gives his reference back, so that whoever closes the object sees it;
+// a sync that clears the mark meanwhile starts after the write.
 func (o *object) markDirty() {
 	if !o.dirty.Load() {
 		o.dirty.Store(true)
