@@ -17,8 +17,12 @@ type locker struct {
 
 var _ gateway.Locker = (*locker)(nil)
 
-// newLocker returns a locker on m; attr reads the attributes of an object for the question who may lock it.
+// newLocker returns a locker on m, or on a manager of its own if m is nil; attr reads the attributes of an object for the
+// question who may lock it.
 func newLocker(m *lockmgr.Manager, attr func(context.Context, causeway.Handle) (causeway.Attr, error)) *locker {
+	if m == nil {
+		m, _ = lockmgr.New(lockmgr.Config{}) // defaults are valid
+	}
 	return &locker{m, attr}
 }
 
