@@ -13,22 +13,20 @@ import (
 	"causeway/backend"
 	"causeway/gateway"
 	"causeway/internal/overlap"
+	"causeway/lockmgr"
 )
 
 // Config is what an Engine is made of.
 type Config struct {
-	// Locker holds the byte-range locks.
-	gateway.Locker
-	// Events registers the receivers of lock events.
-	Events func(kind causeway.OwnerKind, e gateway.Events)
+	// Locks holds the byte-range locks. nil: a manager of its own, without clients from before.
+	Locks *lockmgr.Manager
 	// Holder is told when a grant has to end. It may be nil.
 	Holder gateway.Holder
 }
 
 // Engine implements gateway.Access for the volumes attached to it.
 type Engine struct {
-	gateway.Locker
-	events  func(kind causeway.OwnerKind, e gateway.Events)
+	*locker
 	holder  gateway.Holder
 	changes overlap.Table
 	seq     atomic.Uint64 // of grants
@@ -47,7 +45,11 @@ var _ gateway.Access = (*Engine)(nil)
 
 // New returns an Engine without volumes.
 func New(cfg Config) *Engine {
-	e := &Engine{Locker: cfg.Locker, events: cfg.Events, holder: cfg.Holder}
+	e := &Engine{holder: cfg.Holder}
+	e.locker = newLocker(cfg.Locks, func(ctx context.Context, h causeway.Handle) (causeway.Attr, error) {
+		_, attr, err := e.stat(ctx, h)
+		return attr, err
+	})
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
 	return e
 }
@@ -68,13 +70,6 @@ func (e *Engine) Detach(id causeway.VolumeID) {
 	next := maps.Clone(*e.volumes.Load())
 	delete(next, id)
 	e.volumes.Store(&next)
-}
-
-// Subscribe registers the receiver of events for owners of a kind.
-func (e *Engine) Subscribe(kind causeway.OwnerKind, ev gateway.Events) {
-	if e.events != nil {
-		e.events(kind, ev)
-	}
 }
 
 func (e *Engine) volume(id causeway.VolumeID) (*volume, error) {
