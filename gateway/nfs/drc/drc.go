@@ -81,7 +81,7 @@ type State uint8
 
 // The states.
 const (
-	New      State = iota // the caller executes it and calls Finish or Abort
+	Fresh    State = iota // the caller executes it and calls Finish or Abort
 	Running               // a retransmission of a call in progress: no answer
 	Finished              // answered: the reply was appended
 )
@@ -124,7 +124,7 @@ func (c *Cache) Sum(args []byte, uid uint32) uint64 {
 	return siphash.Hash(k0, k1^uint64(uid), args)
 }
 
-// Begin asks whether a call was seen before. For a finished one its reply is appended to dst. A call that is New must be
+// Begin asks whether a call was seen before. For a finished one its reply is appended to dst. A call that is Fresh must be
 // ended by Finish or Abort.
 func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {
 	c.mu.Lock()
@@ -139,14 +139,14 @@ func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {
 	cl := c.clientLocked(k.Client)
 	if cl.entries-cl.done.Len() >= c.cfg.MaxClientEntries || len(c.entries)-c.done.Len() >= c.cfg.MaxEntries {
 		c.forgetLocked(k.Client, cl)
-		return dst, New // done, but not remembered: so many calls at once are no client's retransmissions
+		return dst, Fresh // done, but not remembered: so many calls at once are no client's retransmissions
 	}
 	cl.entries++
 	c.entries[k] = &entry{Record: Record{Key: k}, running: true, owner: cl}
-	return dst, New
+	return dst, Fresh
 }
 
-// Finish remembers the reply of a call that Begin called New; the bytes are copied.
+// Finish remembers the reply of a call that Begin called Fresh; the bytes are copied.
 func (c *Cache) Finish(k Key, v causeway.VolumeID, reply []byte) {
 	kept := append([]byte(nil), reply...)
 	c.mu.Lock()
@@ -157,7 +157,7 @@ func (c *Cache) Finish(k Key, v causeway.VolumeID, reply []byte) {
 	}
 }
 
-// Abort forgets a call that Begin called New and that had no effect.
+// Abort forgets a call that Begin called Fresh and that had no effect.
 func (c *Cache) Abort(k Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

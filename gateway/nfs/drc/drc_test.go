@@ -32,7 +32,7 @@ func newCache(t *testing.T, cfg drc.Config) *drc.Cache {
 
 func state(c *drc.Cache, k drc.Key) drc.State {
 	_, s := c.Begin(k, nil)
-	if s == drc.New {
+	if s == drc.Fresh {
 		c.Abort(k)
 	}
 	return s
@@ -41,7 +41,7 @@ func state(c *drc.Cache, k drc.Key) drc.State {
 func TestLifeOfACall(t *testing.T) {
 	c := newCache(t, drc.Config{})
 	k := key(alice, 1)
-	if _, s := c.Begin(k, nil); s != drc.New {
+	if _, s := c.Begin(k, nil); s != drc.Fresh {
 		t.Fatal(s)
 	}
 	if s := state(c, k); s != drc.Running {
@@ -59,7 +59,7 @@ func TestLifeOfACall(t *testing.T) {
 	} {
 		other = k
 		change()
-		if s := state(c, other); s != drc.New {
+		if s := state(c, other); s != drc.Fresh {
 			t.Errorf("%+v: %d", other, s)
 		}
 	}
@@ -73,7 +73,7 @@ func TestAbort(t *testing.T) {
 	k := key(alice, 1)
 	c.Begin(k, nil)
 	c.Abort(k)
-	if _, s := c.Begin(k, nil); s != drc.New {
+	if _, s := c.Begin(k, nil); s != drc.Fresh {
 		t.Error(s)
 	}
 	c.Finish(k, 0, nil)
@@ -96,7 +96,7 @@ func TestBoundsPerClient(t *testing.T) {
 	if state(c, key(bob, 1)) != drc.Finished {
 		t.Error("one client drove out another's reply")
 	}
-	if state(c, key(alice, 5)) != drc.New || state(c, key(alice, 6)) != drc.Finished {
+	if state(c, key(alice, 5)) != drc.Fresh || state(c, key(alice, 6)) != drc.Finished {
 		t.Error("not the oldest were dropped")
 	}
 	finish(key(alice, 20), 2<<20)
@@ -133,7 +133,7 @@ func TestAge(t *testing.T) {
 		t.Error("dropped too early")
 	}
 	now = now.Add(time.Second)
-	if state(c, key(alice, 1)) != drc.New {
+	if state(c, key(alice, 1)) != drc.Fresh {
 		t.Error("kept too long")
 	}
 	if u := c.Usage(); u != (drc.Usage{}) {
@@ -196,7 +196,7 @@ func TestOnce(t *testing.T) {
 			for xid := range calls {
 				k, want := key(alice, uint32(xid)), fmt.Sprint("reply ", xid)
 				switch got, s := c.Begin(k, nil); s {
-				case drc.New:
+				case drc.Fresh:
 					done[xid].Add(1)
 					c.Finish(k, 0, []byte(want))
 				case drc.Finished:

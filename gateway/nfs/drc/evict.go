@@ -1,8 +1,6 @@
 package drc
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
 // entryCost is what an entry takes beside its reply, in bytes, so that many small replies count.
 const entryCost = 320
@@ -34,7 +32,7 @@ func (c *Cache) finishLocked(e *entry) {
 }
 
 // expireLocked drops what is too old. Entries stand in the order in which they were finished, so it looks at no more than it
-// drops and one.
+// drops and one; inserted ones may be older than their place and stay a little longer.
 func (c *Cache) expireLocked() {
 	for limit := c.cfg.Now().Add(-c.cfg.MaxAge); c.done.Len() > 0; {
 		e := c.done.Front().Value.(*entry)
