@@ -217,24 +217,6 @@ func TestCheckPaths(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(Example))
-	f.Add([]byte("volumes:\n  - {path: /srv/b, name: bee, async: false, allow: [::1=rw]}\n"))
-	f.Add([]byte("a: &a [*a, *a]\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := Parse("f", text)
-		where := (*FileError)(nil)
-		if err != nil && !errors.As(err, &where) {
-			t.Fatalf("%v has no place", err)
-		}
-		if err == nil {
-			if err := c.Config.Validate(); err != nil {
-				t.Fatalf("valid once, then %v", err)
-			}
-		}
-	})
-}
-
 func FuzzParseRule(f *testing.F) {
 	f.Add("10.0.0.0/8=rw,root_squash,anonuid=1,anongid=2,secure")
 	f.Add("::1=ro,all_squash")
