@@ -73,9 +73,11 @@ func (s *Server) finishRead(ctx context.Context, c *rpc.Call, start int, v cause
 	e.PatchUint32(head, uint32(r.N))
 	e.PatchUint32(head+4, wireBool(r.EOF))
 	e.PatchUint32(head+8, uint32(r.N))
-	clear(e.Reserve(-r.N & 3)) // padding
+	copy(e.Reserve(-r.N&3), zeros[:])
 	fillPostOp(e, start+4, v, &r.Attr)
 }
+
+var zeros [4]byte
 
 func wireBool(b bool) uint32 {
 	if b {
