@@ -15,29 +15,16 @@ import (
 	"github.com/willscott/go-nfs-client/nfs"
 	nfsrpc "github.com/willscott/go-nfs-client/nfs/rpc"
 
-	"causeway/backend"
-	"causeway/backend/posix"
-	"causeway/gateway/access"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/mount"
 	"causeway/gateway/nfs/rpc"
 	v3 "causeway/gateway/nfs/v3"
-	"causeway/gateway/transfer"
 )
 
-// serve serves the site's volume from a store over TCP.
-func serve(t *testing.T, s *site, store backend.Store) (address string) {
+// serve serves the site's volume over TCP.
+func serve(t *testing.T, s *site) (address string) {
 	t.Helper()
-	names := access.New(access.Config{})
-	data := transfer.New(transfer.Config{Grants: names})
-	names.Attach(s.volume, store)
-	data.Attach(s.volume.ID, store)
-	guard := &export.Guard{Catalog: s.catalog}
-	program, err := v3.New(v3.Config{Guard: guard, Access: names, Transfer: data})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mounts, err := mount.New(mount.Config{Guard: guard, Access: names})
+	mounts, err := mount.New(mount.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: s.names})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +32,7 @@ func serve(t *testing.T, s *site, store backend.Store) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Register(v3.Program, v3.Version, program)
+	server.Register(v3.Program, v3.Version, s.server)
 	server.Register(mount.Program, mount.Version3, mounts)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,7 +45,6 @@ func serve(t *testing.T, s *site, store backend.Store) (address string) {
 			t.Error(err)
 		}
 		wg.Wait()
-		data.Close()
 	})
 	return l.Addr().String()
 }
@@ -81,15 +67,8 @@ func dial(t *testing.T, address string) *nfs.Target {
 
 // TestForeignClient works on both kinds of storage with a client that shares no code with the server.
 func TestForeignClient(t *testing.T) {
-	s := newSite(t)
-	disk, err := posix.Open(t.Context(), t.TempDir(), posix.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { disk.Close() })
-	for name, store := range map[string]backend.Store{"mem": s.store, "posix": disk} {
-		t.Run(name, func(t *testing.T) { useAll(t, dial(t, serve(t, s, store))) })
-	}
+	t.Run("mem", func(t *testing.T) { useAll(t, dial(t, serve(t, newSite(t)))) })
+	t.Run("posix", func(t *testing.T) { useAll(t, dial(t, serve(t, newDiskSite(t)))) })
 }
 
 func useAll(t *testing.T, v *nfs.Target) {
@@ -155,13 +134,7 @@ func copyThrough(t *testing.T, v *nfs.Target, path string, data []byte) {
 
 // TestManyForeignClients does the same from several connections at once.
 func TestManyForeignClients(t *testing.T) {
-	s := newSite(t)
-	disk, err := posix.Open(t.Context(), t.TempDir(), posix.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { disk.Close() })
-	address := serve(t, s, disk)
+	address := serve(t, newDiskSite(t))
 	var targets []*nfs.Target
 	for range 4 {
 		targets = append(targets, dial(t, address))
