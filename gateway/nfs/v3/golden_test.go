@@ -27,7 +27,7 @@ func TestGolden(t *testing.T) {
 	}
 	s := newSite(t)
 	frozen := time.Unix(1_700_000_000, 123_456_789)
-	s.build(mem.New(mem.Config{Generation: 1, Clock: func() time.Time { return frozen }, Mode: 0o777}))
+	s.reset(mem.New(mem.Config{Generation: 1, Clock: func() time.Time { return frozen }, Mode: 0o777}))
 	var out bytes.Buffer
 	var seen [procedures]bool
 	lines := bufio.NewScanner(bytes.NewReader(text))
