@@ -17,6 +17,7 @@ var arrows = map[string][]string{
 	".":                {},
 	"backend":          {},
 	"backend/*":        {"backend"},
+	"backend/faulty":   {"backend", "backend/mem"},
 	"lockmgr":          {"lockmgr/table"},
 	"lockmgr/table":    {},
 	"gateway":          {},
