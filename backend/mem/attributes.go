@@ -29,7 +29,7 @@ func (s *Store) setStat(op *Op) error {
 	}
 	n.setTimes(set, op.Time)
 	n.touch(op, false)
-	op.ObjectAttr = n.stat()
+	op.ObjectAttr, op.DefaultACL = n.stat(), n.defaultACL
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (s *Store) create(op *Op) error {
 		d.attr.Nlink++
 	}
 	d.touch(op, true)
-	op.DirAttr, op.ObjectAttr, op.Cookie = d.stat(), n.stat(), op.Seq
+	op.DirAttr, op.ObjectAttr, op.DefaultACL, op.Cookie = d.stat(), n.stat(), n.defaultACL, op.Seq
 	return nil
 }
 

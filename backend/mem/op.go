@@ -41,7 +41,8 @@ type Op struct {
 
 	// Attributes after the change, of those objects that took part in it.
 	DirAttr, ToAttr, ObjectAttr, VictimAttr causeway.Attr
-	Cookie                                  uint64 // of the name that was made
+	DefaultACL                              *causeway.ACL // of Object after the change
+	Cookie                                  uint64        // of the name that was made
 }
 
 // change makes a change.
