@@ -19,7 +19,11 @@ func pattern(n int) []byte {
 }
 
 func TestReadWrite(t *testing.T) {
-	s := newSite(t)
+	t.Run("mem", func(t *testing.T) { testReadWrite(t, newSite(t)) })
+	t.Run("posix", func(t *testing.T) { testReadWrite(t, newDiskSite(t)) })
+}
+
+func testReadWrite(t *testing.T, s *site) {
 	h := s.file(s.root, "f")
 	for _, n := range []int{0, 1, 2, 3, 4, 5, 4096, 100_001, 1 << 20} {
 		data := pattern(n)
@@ -44,6 +48,26 @@ func TestReadWrite(t *testing.T) {
 	short := must[*nfsv3.Read3res_NFS3_OK](t, s.read(h, 0, 10))
 	if short.Resok.Eof || !bytes.Equal(short.Resok.Data, append([]byte{0, 0, 0}, pattern(7)...)) {
 		t.Errorf("%+v", short)
+	}
+}
+
+// TestSplicedRead: bulk reads of storage with descriptors are sent from there.
+func TestSplicedRead(t *testing.T) {
+	s := newDiskSite(t)
+	h := s.file(s.root, "f")
+	data := pattern(300_001)
+	wantStatus(t, s.write(h, 0, data, nfsv3.UNSTABLE), nfsv3.NFS3_OK)
+	for _, test := range []struct {
+		off   uint64
+		count uint32
+		file  bool
+	}{{0, 1 << 20, true}, {5, rpc.Bulk, true}, {5, rpc.Bulk - 1, false}, {300_000, 1 << 20, true}, {300_001, 1 << 20, false}, {1 << 40, 1 << 20, false}} {
+		got := must[*nfsv3.Read3res_NFS3_OK](t, s.read(h, test.off, test.count))
+		from := min(test.off, uint64(len(data)))
+		want := data[from:min(from+uint64(test.count), uint64(len(data)))]
+		if !bytes.Equal(got.Resok.Data, want) || s.spliced != test.file || got.Resok.Eof != (int(from)+len(want) == len(data)) {
+			t.Errorf("%+v: %d bytes, eof %t, from a descriptor: %t", test, got.Resok.Count, got.Resok.Eof, s.spliced)
+		}
 	}
 }
 

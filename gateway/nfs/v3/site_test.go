@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -13,7 +14,9 @@ import (
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/backend/mem"
+	"causeway/backend/posix"
 	"causeway/gateway"
 	"causeway/gateway/access"
 	"causeway/gateway/nfs/drc"
@@ -31,18 +34,57 @@ type site struct {
 	server  *v3.Server
 	catalog *gateway.Catalog
 	volume  *causeway.Volume
-	store   *mem.Store
+	store   backend.Store
+	names   *access.Engine
+	engine  *transfer.Engine
 	root    nfsv3.NfsFh3
 
-	mu     sync.Mutex
-	caller rpc.Call // credentials and addresses of the calls to come
-	parked bool     // the last call parked first
+	mu      sync.Mutex
+	caller  rpc.Call // credentials and addresses of the calls to come
+	parked  bool     // the last call parked first
+	spliced bool     // the last call's data came from a descriptor
 }
 
 func newSite(t testing.TB, change ...func(*causeway.Volume)) *site {
 	t.Helper()
+	s := &site{TB: t}
+	s.build(mem.New(mem.Config{Generation: 1, Clock: clock(), Mode: 0o777, MaxBytes: 64 << 20}), change...)
+	t.Cleanup(func() { s.engine.Close(); s.store.Close() })
+	return s
+}
+
+// newDiskSite is newSite on a directory.
+func newDiskSite(t testing.TB) *site {
+	t.Helper()
+	store, err := posix.Open(t.Context(), t.TempDir(), posix.Config{})
+	if causeway.CodeOf(err) == causeway.ErrNotSupp {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{TB: t}
+	s.build(store)
+	t.Cleanup(func() { s.engine.Close(); s.store.Close() })
+	s.as(uint32(os.Getuid()), uint32(os.Getgid()))
+	return s
+}
+
+// clock rises by a millisecond whenever it is asked.
+func clock() func() time.Time {
 	now := time.Unix(1_700_000_000, 123_456_789)
-	clock := func() time.Time { now = now.Add(time.Millisecond); return now }
+	return func() time.Time { now = now.Add(time.Millisecond); return now }
+}
+
+// reset replaces everything by a new, empty site; handles stay good where object ids are given out in the same order.
+func (s *site) reset() {
+	s.store.Close()
+	s.engine.Close()
+	s.build(mem.New(mem.Config{Generation: 1, Clock: clock(), Mode: 0o777, MaxBytes: 64 << 20}))
+}
+
+func (s *site) build(store backend.Store, change ...func(*causeway.Volume)) {
+	s.Helper()
 	v := &causeway.Volume{
 		ID: 0x1122334455667788, Name: "v", Keys: []causeway.HandleKey{{ID: 1, Secret: [16]byte{1, 2, 3}}},
 		Exports: []causeway.ExportRule{{Prefix: netip.MustParsePrefix("127.0.0.0/8"), AnonUID: causeway.Nobody, AnonGID: causeway.Nobody, Squash: causeway.NoRootSquash}},
@@ -50,27 +92,24 @@ func newSite(t testing.TB, change ...func(*causeway.Volume)) *site {
 	for _, f := range change {
 		f(v)
 	}
-	store := mem.New(mem.Config{Generation: 1, Clock: clock, Mode: 0o777, MaxBytes: 64 << 20})
 	names := access.New(access.Config{})
 	bytesOf := transfer.New(transfer.Config{Grants: names})
-	t.Cleanup(func() { bytesOf.Close(); store.Close() })
 	names.Attach(v, store)
 	bytesOf.Attach(v.ID, store)
-	s := &site{TB: t, catalog: &gateway.Catalog{}, volume: v, store: store}
+	s.catalog, s.volume, s.store, s.names, s.engine = &gateway.Catalog{}, v, store, names, bytesOf
 	if err := s.catalog.Publish([]*causeway.Volume{v}); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	replies, err := drc.New(drc.Config{})
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	s.server, err = v3.New(v3.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: names, Transfer: bytesOf, Replies: replies})
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	s.root = s.handle(store.Root())
 	s.caller = rpc.Call{Flavor: rpc.AuthSys, Remote: netip.MustParseAddrPort("127.0.0.1:700"), Prog: v3.Program, Vers: v3.Version}
-	return s
 }
 
 func (s *site) handle(id causeway.ObjectID) nfsv3.NfsFh3 {
@@ -117,7 +156,7 @@ func (s *site) sendCall(c *rpc.Call, args []byte) ([]byte, rpc.Verdict) {
 			continue
 		}
 		s.mu.Lock()
-		s.parked = parked
+		s.parked, s.spliced = parked, c.File.Hold != nil
 		s.mu.Unlock()
 		if verdict == rpc.Done && len(result)%4 != 0 {
 			s.Fatalf("proc %d: a reply of %d bytes", c.Proc, len(result))
