@@ -1,0 +1,47 @@
+package gatewaytest_test
+
+import (
+	"testing"
+
+	"causeway"
+	"causeway/backend"
+	"causeway/backend/mem"
+	"causeway/gateway"
+	"causeway/gateway/access"
+	"causeway/gateway/gatewaytest"
+	"causeway/gateway/transfer"
+)
+
+// holder breaks the circle between access, which recalls grants, and transfer, which asks for them.
+type holder struct{ gateway.Holder }
+
+// engines puts the local engines on a store.
+func engines(t *testing.T, s backend.Store, async bool) gatewaytest.Fixture {
+	t.Helper()
+	h := &holder{}
+	a := access.New(access.Config{Holder: h})
+	tr := transfer.New(transfer.Config{Grants: a})
+	h.Holder = tr
+	v := &causeway.Volume{ID: 42, Name: "v", Async: async}
+	a.Attach(v, s)
+	tr.Attach(v.ID, s)
+	t.Cleanup(func() {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return gatewaytest.Fixture{Access: a, Transfer: tr, Volume: v.ID, Async: async}
+}
+
+func TestEnginesOnMem(t *testing.T) {
+	for name, async := range map[string]bool{"sync": false, "async": true} {
+		t.Run(name, func(t *testing.T) {
+			gatewaytest.Run(t, func(t *testing.T) gatewaytest.Fixture {
+				return engines(t, mem.New(mem.Config{Mode: 0o777}), async)
+			})
+		})
+	}
+}
