@@ -70,6 +70,9 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	args, run := os.Args[1:], compare
+	if len(args) > 0 && args[0] == "scale" {
+		args, run = args[1:], scale
+	}
 	if err := run(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		cancel()

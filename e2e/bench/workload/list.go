@@ -54,12 +54,14 @@ func (l *lister) Done(slot int, r *nfs3.Reply) (int64, error) {
 	return int64(n), nil
 }
 
-func list(s *Scene, shape Shape) (Plan, error) {
-	dir, err := s.lookup("many")
+func list(s *Scene, shape Shape) (Plan, error) { return s.lists(shape, "many", manyCount) }
+
+func (s *Scene) lists(shape Shape, name string, entries int) (Plan, error) {
+	dir, err := s.lookup(name)
 	if err != nil {
 		return Plan{}, err
 	}
 	return Plan{ReplySize: listBytes + 4096, Driver: func(int) load.Driver {
-		return &lister{scene: s, dir: dir, entries: manyCount, slots: make([]listerSlot, shape.Outstanding)}
+		return &lister{scene: s, dir: dir, entries: entries, slots: make([]listerSlot, shape.Outstanding)}
 	}}, nil
 }
