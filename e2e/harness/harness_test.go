@@ -1,0 +1,27 @@
+//go:build linux
+
+package harness
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+func TestGuestBootsAgain(t *testing.T) {
+	network := NewNetwork(t)
+	guest := network.Boot(GuestConfig{Name: "alpha", Locking: true})
+	if got := guest.MustRun("/", "hostname"); got != "alpha\n" {
+		t.Errorf("hostname %q", got)
+	}
+	guest.Sh("/", "echo kept >/var/lib/nfs/note; echo lost >/tmp/note")
+	guest.Kill()
+	guest.Boot()
+	if got := guest.Sh("/", "cat /var/lib/nfs/note; ls /tmp"); got != "kept\n" {
+		t.Errorf("after a reboot: %q", got)
+	}
+	if got := guest.Sh("/", "rpcinfo -p | awk '$1 == 100024'"); !strings.Contains(got, "100024") {
+		t.Errorf("statd is not registered: %q", got)
+	}
+}
