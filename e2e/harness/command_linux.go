@@ -69,12 +69,13 @@ func (g *Guest) Sh(dir, script string) string {
 
 // Mount says what a guest mounts, and how.
 type Mount struct {
-	Server  string // host name or address
-	Export  string // path at the server
-	Version string // 3, 4.0, 4.1, 4.2
-	Port    int    // of NFS; MOUNT is expected there too
-	Locking bool   // version 3: with NLM, which needs a portmapper at the server and GuestConfig.Locking
-	Options string // further ones, separated by commas
+	Server    string // host name or address
+	Export    string // path at the server
+	Version   string // 3, 4.0, 4.1, 4.2
+	Port      int    // of NFS
+	MountPort int    // of MOUNT; default Port
+	Locking   bool   // version 3: with NLM, which needs a portmapper at the server and GuestConfig.Locking
+	Options   string // further ones, separated by commas
 }
 
 // Mount mounts an export and returns the directory where it is.
@@ -99,7 +100,11 @@ func (g *Guest) TryMount(m Mount) (dir string, result Result, err error) {
 func (m Mount) options() string {
 	options := fmt.Sprintf("vers=%s,proto=tcp,port=%d", m.Version, m.Port)
 	if m.Version == "3" {
-		options += fmt.Sprintf(",mountport=%d,mountproto=tcp", m.Port)
+		mountPort := m.MountPort
+		if mountPort == 0 {
+			mountPort = m.Port
+		}
+		options += fmt.Sprintf(",mountport=%d,mountproto=tcp", mountPort)
 		if !m.Locking {
 			options += ",nolock"
 		}

@@ -63,11 +63,13 @@ func (n *Network) Boot(config GuestConfig) *Guest {
 	return guest
 }
 
-func (g *Guest) console() string { return filepath.Join(g.dir, "console") }
+func (g *Guest) console() string   { return filepath.Join(g.dir, "console") }
+func (g *Guest) state() string     { return filepath.Join(g.dir, "state") }
+func (g *Guest) readyFile() string { return filepath.Join(g.state(), wire.ReadyFile) }
 
 // writeConfig writes the guest's configuration, and the state of a statd that has never run.
 func (g *Guest) writeConfig() error {
-	state := filepath.Join(g.dir, "state")
+	state := g.state()
 	for _, dir := range []string{"sm", "sm.bak", "rpc_pipefs"} {
 		if err := os.MkdirAll(filepath.Join(state, dir), 0o755); err != nil {
 			return err
@@ -94,25 +96,24 @@ func (g *Guest) Boot() {
 	if err := g.start(); err != nil {
 		g.t.Fatalf("boot guest %s: %v", g.config.Name, err)
 	}
-	deadline := time.Now().Add(bootTime)
-	for {
-		conn, err := g.dial(g.t.Context())
-		if err == nil {
-			conn.Close()
-			return
-		}
+	err := Poll(bootTime, func() error {
 		select {
 		case <-g.ended:
 			g.t.Fatalf("guest %s died while booting:\n%s", g.config.Name, tail(g.console()))
-		case <-time.After(10 * time.Millisecond):
+		default:
 		}
-		if time.Now().After(deadline) {
-			g.t.Fatalf("guest %s does not answer: %v\n%s", g.config.Name, err, tail(g.console()))
-		}
+		_, err := os.Stat(g.readyFile())
+		return err
+	})
+	if err != nil {
+		g.t.Fatalf("guest %s does not come up: %v\n%s", g.config.Name, err, tail(g.console()))
 	}
 }
 
 func (g *Guest) start() error {
+	if err := os.RemoveAll(g.readyFile()); err != nil {
+		return err
+	}
 	library, err := shim()
 	if err != nil {
 		return err

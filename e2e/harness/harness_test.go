@@ -3,6 +3,8 @@
 package harness
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -23,5 +25,20 @@ func TestGuestBootsAgain(t *testing.T) {
 	}
 	if got := guest.Sh("/", "rpcinfo -p | awk '$1 == 100024'"); !strings.Contains(got, "100024") {
 		t.Errorf("statd is not registered: %q", got)
+	}
+}
+
+// TestGuestMountsPeer shows that the stage works without any part of causeway on it.
+func TestGuestMountsPeer(t *testing.T) {
+	network := NewNetwork(t)
+	dir := t.TempDir()
+	ganesha := StartGanesha(t, network.Host(), map[string]string{"data": dir})
+	guest := network.Boot(GuestConfig{Name: "alpha", Locking: true})
+	mount := ganesha.Mount("data")
+	mount.Locking = true
+	data := guest.Mount(mount)
+	guest.Sh(data, "echo hello >file; flock -n file cat file >copy; ls -la")
+	if got, err := os.ReadFile(filepath.Join(dir, "copy")); err != nil || string(got) != "hello\n" {
+		t.Errorf("%q, %v", got, err)
 	}
 }

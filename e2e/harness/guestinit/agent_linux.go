@@ -21,6 +21,9 @@ func serve() {
 		fmt.Fprintln(os.Stderr, "agent:", err)
 		return
 	}
+	if err := os.WriteFile("/var/lib/nfs/"+wire.ReadyFile, nil, 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, "agent:", err)
+	}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {

@@ -5,6 +5,10 @@ package wire
 // Port is the TCP port at which the agent in a guest listens.
 const Port = 7101
 
+// ReadyFile is the file in the guest's state directory that the agent makes when it listens. A test that dialled before
+// would wait for the retries of ARP.
+const ReadyFile = "agent-listens"
+
 // ConfigVariable is the environment variable that tells the guest's first process where its [Config] lies (JSON).
 const ConfigVariable = "GUEST_CONFIG"
 
