@@ -3,6 +3,7 @@ package harness
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -75,12 +76,19 @@ func (g *Guest) writeConfig() error {
 			return err
 		}
 	}
+	// Built programs have the same path in the guest, although memory lies over its /tmp.
+	programs, err := binaries()
+	if err != nil {
+		return err
+	}
+	shared := map[string]string{programs: programs}
+	maps.Copy(shared, g.config.Shared)
 	text, err := json.Marshal(wire.Config{
 		Hostname: g.config.Name,
 		Address:  netip.PrefixFrom(g.Address, prefixBits).String(),
 		Gateway:  hostAddress(1).String(),
 		StateDir: state,
-		Shared:   g.config.Shared,
+		Shared:   shared,
 		Locking:  g.config.Locking,
 		Hosts:    fmt.Sprintf("%v %s\n", g.Address, g.config.Name),
 	})
