@@ -146,7 +146,8 @@ func TestStatus(t *testing.T) {
 		Traffic: func(context.Context) Traffic { return Traffic{3, 2, 1} },
 	}})
 	for range 20 {
-		m.Observe(100003, 3, 1, 0, 0, time.Millisecond, 100, 200)
+		m.Observe(100003, 3, 1, 0, time.Millisecond, 100, 200)
+		m.Answered(100003, 3, 1, 0)
 	}
 	now = now.Add(2 * time.Second)
 	code, text := ask(false, "GET", "/status")
@@ -201,16 +202,22 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s
-	m.Observe(100003, 3, 1, 0, 0, 500*time.Nanosecond, 10, 20)
-	m.Observe(100003, 3, 1, 0, 2, time.Hour, 10, 20)
-	m.Observe(100003, 3, 1, 0, 10008, 3*time.Microsecond, 10, 20)
-	m.Observe(100003, 3, 1, 0, 77, 3*time.Microsecond, 10, 20)
-	m.Observe(100003, 3, 1, 0, 99999, -1, 10, 20)
-	m.Observe(100003, 3, 0, 2, NoStatus, 0, 1, 2)
-	m.Observe(100003, 3, 99, 1, NoStatus, 0, 1, 2)   // no such procedure
-	m.Observe(100003, 4, 1, 0, NoStatus, 0, 1, 2)    // no such version
-	m.Observe(7, 7, 7, 200, NoStatus, 0, 1, 2)       // nothing known
-	m.Observe(100005, 1, 1, 0, 0, time.Second, 5, 6) // another program
+	m.Observe(100003, 3, 1, 0, 500*time.Nanosecond, 10, 20)
+	m.Answered(100003, 3, 1, 0)
+	m.Observe(100003, 3, 1, 0, time.Hour, 10, 20)
+	m.Answered(100003, 3, 1, 2)
+	m.Observe(100003, 3, 1, 0, 3*time.Microsecond, 10, 20)
+	m.Answered(100003, 3, 1, 10008)
+	m.Observe(100003, 3, 1, 0, 3*time.Microsecond, 10, 20)
+	m.Answered(100003, 3, 1, 77)
+	m.Observe(100003, 3, 1, 0, -1, 10, 20)
+	m.Answered(100003, 3, 1, 99999)
+	m.Observe(100003, 3, 0, 2, 0, 1, 2)
+	m.Observe(100003, 3, 99, 1, 0, 1, 2) // no such procedure
+	m.Observe(100003, 4, 1, 0, 0, 1, 2)  // no such version
+	m.Observe(7, 7, 7, 200, 0, 1, 2)     // nothing known
+	m.Observe(100005, 1, 1, 0, time.Second, 5, 6)
+	m.Answered(100005, 1, 1, 0) // another program
 	want := `
 # HELP causeway_rpc_calls_total Calls by what the RPC layer made of them.
 # TYPE causeway_rpc_calls_total counter
@@ -265,7 +272,7 @@ func TestLatencyBuckets(t *testing.T) {
 
 func TestObserveDoesNotAllocate(t *testing.T) {
 	m := testMetrics()
-	if n := testing.AllocsPerRun(100, func() { m.Observe(100003, 3, 1, 0, 0, time.Microsecond, 10, 20) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.Observe(100003, 3, 1, 0, time.Microsecond, 10, 20); m.Answered(100003, 3, 1, 0) }); n != 0 {
 		t.Errorf("%v allocations per call", n)
 	}
 }
@@ -274,7 +281,8 @@ func BenchmarkObserve(b *testing.B) {
 	m := testMetrics()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Observe(100003, 3, 1, 0, 0, time.Microsecond, 10, 20)
+			m.Observe(100003, 3, 1, 0, time.Microsecond, 10, 20)
+			m.Answered(100003, 3, 1, 0)
 		}
 	})
 }
