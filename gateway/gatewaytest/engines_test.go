@@ -16,7 +16,7 @@ import (
 type holder struct{ gateway.Holder }
 
 // engines puts the local engines on a store.
-func engines(t *testing.T, s backend.Store, async bool) gatewaytest.Fixture {
+func engines(t testing.TB, s backend.Store, async bool) gatewaytest.Fixture {
 	t.Helper()
 	h := &holder{}
 	a := access.New(access.Config{Holder: h})

@@ -73,7 +73,7 @@ func (s *Server) finishRead(ctx context.Context, c *rpc.Call, start int, v cause
 	e.PatchUint32(head, uint32(r.N))
 	e.PatchUint32(head+4, wireBool(r.EOF))
 	e.PatchUint32(head+8, uint32(r.N))
-	e.Fixed(zeros[:-r.N&3])
+	copy(e.Reserve(-r.N&3), zeros[:])
 	fillPostOp(e, start+4, v, &r.Attr)
 }
 
