@@ -32,6 +32,7 @@ type site struct {
 	catalog *gateway.Catalog
 	volume  *causeway.Volume
 	store   *mem.Store
+	engine  *transfer.Engine
 	root    nfsv3.NfsFh3
 
 	mu     sync.Mutex
@@ -41,6 +42,21 @@ type site struct {
 
 func newSite(t testing.TB, change ...func(*causeway.Volume)) *site {
 	t.Helper()
+	s := &site{TB: t}
+	s.build(change...)
+	t.Cleanup(func() { s.engine.Close(); s.store.Close() })
+	return s
+}
+
+// reset replaces everything by a new, empty site; handles stay good where object ids are given out in the same order.
+func (s *site) reset() {
+	s.store.Close()
+	s.engine.Close()
+	s.build()
+}
+
+func (s *site) build(change ...func(*causeway.Volume)) {
+	s.Helper()
 	now := time.Unix(1_700_000_000, 123_456_789)
 	clock := func() time.Time { now = now.Add(time.Millisecond); return now }
 	v := &causeway.Volume{
@@ -53,24 +69,22 @@ func newSite(t testing.TB, change ...func(*causeway.Volume)) *site {
 	store := mem.New(mem.Config{Generation: 1, Clock: clock, Mode: 0o777, MaxBytes: 64 << 20})
 	names := access.New(access.Config{})
 	bytesOf := transfer.New(transfer.Config{Grants: names})
-	t.Cleanup(func() { bytesOf.Close(); store.Close() })
 	names.Attach(v, store)
 	bytesOf.Attach(v.ID, store)
-	s := &site{TB: t, catalog: &gateway.Catalog{}, volume: v, store: store}
+	s.catalog, s.volume, s.store, s.engine = &gateway.Catalog{}, v, store, bytesOf
 	if err := s.catalog.Publish([]*causeway.Volume{v}); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	replies, err := drc.New(drc.Config{})
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	s.server, err = v3.New(v3.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: names, Transfer: bytesOf, Replies: replies})
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
 	s.root = s.handle(store.Root())
 	s.caller = rpc.Call{Flavor: rpc.AuthSys, Remote: netip.MustParseAddrPort("127.0.0.1:700"), Prog: v3.Program, Vers: v3.Version}
-	return s
 }
 
 func (s *site) handle(id causeway.ObjectID) nfsv3.NfsFh3 {
