@@ -19,6 +19,7 @@ import (
 	"causeway/gateway/access"
 	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
+	"causeway/gateway/nfs/mount"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/v3"
@@ -38,6 +39,7 @@ type node struct {
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
 	volumes  *volumes
+	mounts   *mount.Server
 	guard    *export.Guard
 	access   *access.Engine
 	moves    *transfer.Engine
@@ -165,6 +167,10 @@ func (n *node) startRPC(context.Context) (err error) {
 		return err
 	}
 	n.offer(answered{nfs, n.metrics}, 100003, []uint32{3}, "tcp")
+	if n.mounts, err = mount.New(mount.Config{Guard: n.guard, Access: n.access}); err != nil {
+		return err
+	}
+	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
 	n.teardown.add("rpc", n.rpc.Shutdown)
 	n.run("rpc over TCP", func() error { return n.rpc.Serve(n.listen.stream) })
 	n.run("rpc over UDP", func() error { return n.rpc.ServePacket(n.listen.packet) })

@@ -72,6 +72,16 @@ func (n *node) showClients(context.Context) []admin.Client {
 			a.Since = c.Since
 		}
 	}
+	for _, m := range n.mounts.Mounts() {
+		if a := by[m.Client]; a != nil {
+			a.Mounts = append(a.Mounts, m.Path)
+		}
+	}
+	for _, l := range n.locks.Locks() {
+		if addr, err := netip.ParseAddr(l.Owner.Client); err == nil && by[addr] != nil {
+			by[addr].Locks++
+		}
+	}
 	list := make([]admin.Client, 0, len(by))
 	for _, a := range by {
 		list = append(list, *a)
