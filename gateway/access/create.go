@@ -114,6 +114,9 @@ func makeNew(ctx context.Context, c *gateway.Caller, ch *change, name string, sp
 // is left to set after its creation.
 func birth(c *gateway.Caller, dir *causeway.Attr, spec *gateway.CreateSpec) (backend.CreateSpec, causeway.SetAttr, error) {
 	b := backend.CreateSpec{Type: spec.Type, UID: c.Cred.UID, GID: c.Cred.GID, Target: spec.Target, Major: spec.Major, Minor: spec.Minor}
+	if (spec.Type == causeway.TypeBlock || spec.Type == causeway.TypeChar) && c.Cred.UID != 0 {
+		return b, causeway.SetAttr{}, causeway.ErrPerm // it would open the host's devices to whoever may log in there
+	}
 	if dir.Mode&causeway.ModeSetGID != 0 {
 		b.GID = dir.GID
 	}

@@ -16,6 +16,9 @@ type Fixture struct {
 	Transfer gateway.Transfer
 	Volume   causeway.VolumeID
 	Async    bool // the volume acknowledges names before they are stable
+
+	// KeepsSetUID: the process could not give up the privilege by which its writes keep set-user-id bits (CAP_FSETID).
+	KeepsSetUID bool
 }
 
 // Run runs the suite; each part gets a fixture of its own.

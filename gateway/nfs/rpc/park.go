@@ -21,7 +21,8 @@ type parked struct {
 
 	out     *buf.Buffer
 	outCost int64
-	grow    func(b []byte, n int) []byte // reserve, bound once
+	grow    func(b []byte, n int) []byte // reserve and run, bound once
+	start   func()
 }
 
 var parkedPool sync.Pool
@@ -31,7 +32,7 @@ func newParked() *parked {
 		return p
 	}
 	p := &parked{}
-	p.grow = p.reserve
+	p.grow, p.start = p.reserve, p.run
 	return p
 }
 
@@ -51,7 +52,7 @@ func (c *conn) park(record []byte) bool {
 		copy(p.record.B, record)
 	}
 	c.srv.running.Add(1)
-	go p.run()
+	go p.start()
 	return true
 }
 
@@ -77,7 +78,7 @@ func (p *parked) run() {
 	} else {
 		p.out.Release()
 		s.giveBytes(p.outCost)
-		c.giveSlot()
+		c.giveSlots(1)
 	}
 	p.recycle()
 }
@@ -94,7 +95,7 @@ func (p *parked) answer() (v Verdict) {
 		p.call.releaseFile()
 		p.call.Reply.Truncate(markSize)
 		accept(&p.call.Reply, p.call.XID, acceptSystemErr)
-		p.conn.port.stop()
+		p.conn.hangUp()
 		v = Done
 	}()
 	return s.answer(s.ctx, &p.call, &p.groups, p.record.B[p.off:p.off+p.n])
@@ -103,11 +104,8 @@ func (p *parked) answer() (v Verdict) {
 // send sends the reply; the slot is given back when it is sent.
 func (p *parked) send() {
 	b := p.call.Reply.Bytes()
-	g := segment{b: b, own: p.out, cost: p.outCost, slot: true}
-	if p.call.File.Hold != nil {
-		g.file, g.left, g.pad = p.call.File, p.call.File.N, padding(p.call.File.N)
-		p.call.File.Hold = nil
-	}
+	g := segment{b: b, own: p.out, cost: p.outCost, slots: 1}
+	g.takeFile(&p.call)
 	p.call.Reply.PatchUint32(0, lastFragment|uint32(g.size()-markSize))
 	p.conn.send(g)
 }
@@ -145,6 +143,6 @@ func (s *Server) awaitBytes(cost int64) {
 }
 
 func (p *parked) recycle() {
-	*p = parked{grow: p.grow}
+	*p = parked{grow: p.grow, start: p.start}
 	parkedPool.Put(p)
 }

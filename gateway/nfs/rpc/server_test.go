@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -133,6 +134,14 @@ func serve(t testing.TB, cfg Config) (*Server, *testProgram, netip.AddrPort) {
 	return s, p, addrPort(l.Addr())
 }
 
+// each runs a test on both transports.
+func each(t *testing.T, test func(t *testing.T, cfg Config)) {
+	t.Run("netpoll", func(t *testing.T) { test(t, Config{Transport: Netpoll}) })
+	if runtime.GOOS == "linux" {
+		t.Run("epoll", func(t *testing.T) { test(t, Config{Transport: Epoll}) })
+	}
+}
+
 // dial opens a raw connection.
 func dial(t testing.TB, to netip.AddrPort) net.Conn {
 	t.Helper()
@@ -186,8 +195,10 @@ func accepted(stat uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, stat)
 }
 
-func TestPipelinedAndParked(t *testing.T) {
-	_, p, addr := serve(t, Config{})
+func TestPipelinedAndParked(t *testing.T) { each(t, testPipelinedAndParked) }
+
+func testPipelinedAndParked(t *testing.T, cfg Config) {
+	_, p, addr := serve(t, cfg)
 	nc := dial(t, addr)
 	var out []byte
 	for xid := range uint32(200) {
@@ -224,8 +235,10 @@ func TestPipelinedAndParked(t *testing.T) {
 	}
 }
 
-func TestClientTCP(t *testing.T) {
-	_, _, addr := serve(t, Config{})
+func TestClientTCP(t *testing.T) { each(t, testClientTCP) }
+
+func testClientTCP(t *testing.T, cfg Config) {
+	_, _, addr := serve(t, cfg)
 	testClient(t, "tcp", addr)
 }
 
@@ -270,8 +283,10 @@ func testClient(t *testing.T, network string, addr netip.AddrPort) {
 	}
 }
 
-func TestBulkReply(t *testing.T) {
-	_, _, addr := serve(t, Config{})
+func TestBulkReply(t *testing.T) { each(t, testBulkReply) }
+
+func testBulkReply(t *testing.T, cfg Config) {
+	_, _, addr := serve(t, cfg)
 	nc := dial(t, addr)
 	for i := range 20 {
 		n := 1 << i
