@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"e2e":                 {"e2e/*"},
 	"e2e/*":               {"e2e/*"},
 	"internal/*":          {},
+	"backend/faulty":      {"backend", "backend/mem"},
 }
 
 // TestArrows holds the directions between rooms (ARCHITECTURE.md).

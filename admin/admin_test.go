@@ -143,10 +143,11 @@ func TestStatus(t *testing.T) {
 		Clients: func(context.Context) []Client { return []Client{{Address: "10.0.0.1", Connections: 2}} },
 		Locks:   func(context.Context) ([]Lock, error) { return nil, errors.New("locks are away") },
 		Caches:  func(context.Context) []Cache { return []Cache{{"objects", 9, 1, 5}} },
-		Traffic: func(context.Context) Traffic { return Traffic{3, 2, 1} },
+		Traffic: func(context.Context) Traffic { return Traffic{Connections: 3, InFlight: 2, Panics: 1} },
 	}})
 	for range 20 {
-		m.Observe(100003, 3, 1, 0, 0, time.Millisecond, 100, 200)
+		m.Observe(100003, 3, 1, 0, time.Millisecond, 100, 200)
+		m.Answered(100003, 3, 1, 0)
 	}
 	now = now.Add(2 * time.Second)
 	code, text := ask(false, "GET", "/status")
@@ -160,7 +161,7 @@ func TestStatus(t *testing.T) {
 	if st.Process.Version != "v1" || st.Process.Uptime != 2 || st.Process.Memory == 0 || st.Process.Ready {
 		t.Errorf("%+v", st.Process)
 	}
-	if len(st.Volumes) != 1 || len(st.Clients) != 1 || len(st.Caches) != 1 || st.Traffic != (Traffic{3, 2, 1}) {
+	if len(st.Volumes) != 1 || len(st.Clients) != 1 || len(st.Caches) != 1 || st.Traffic != (Traffic{Connections: 3, InFlight: 2, Panics: 1}) {
 		t.Errorf("%+v", st)
 	}
 	if len(st.Errors) != 1 || st.Errors[0] != "locks: locks are away" {
@@ -195,22 +196,28 @@ func TestMetrics(t *testing.T) {
 		Clients: func(context.Context) []Client { return make([]Client, 2) },
 		Locks:   func(context.Context) ([]Lock, error) { return make([]Lock, 3), nil },
 		Caches:  func(context.Context) []Cache { return []Cache{{"objects", 9, 1, 5}} },
-		Traffic: func(context.Context) Traffic { return Traffic{3, 2, 1} },
+		Traffic: func(context.Context) Traffic { return Traffic{Connections: 3, InFlight: 2, Panics: 1} },
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = s
-	m.Observe(100003, 3, 1, 0, 0, 500*time.Nanosecond, 10, 20)
-	m.Observe(100003, 3, 1, 0, 2, time.Hour, 10, 20)
-	m.Observe(100003, 3, 1, 0, 10008, 3*time.Microsecond, 10, 20)
-	m.Observe(100003, 3, 1, 0, 77, 3*time.Microsecond, 10, 20)
-	m.Observe(100003, 3, 1, 0, 99999, -1, 10, 20)
-	m.Observe(100003, 3, 0, 2, NoStatus, 0, 1, 2)
-	m.Observe(100003, 3, 99, 1, NoStatus, 0, 1, 2)   // no such procedure
-	m.Observe(100003, 4, 1, 0, NoStatus, 0, 1, 2)    // no such version
-	m.Observe(7, 7, 7, 200, NoStatus, 0, 1, 2)       // nothing known
-	m.Observe(100005, 1, 1, 0, 0, time.Second, 5, 6) // another program
+	m.Observe(100003, 3, 1, 0, 500*time.Nanosecond, 10, 20)
+	m.Answered(100003, 3, 1, 0)
+	m.Observe(100003, 3, 1, 0, time.Hour, 10, 20)
+	m.Answered(100003, 3, 1, 2)
+	m.Observe(100003, 3, 1, 0, 3*time.Microsecond, 10, 20)
+	m.Answered(100003, 3, 1, 10008)
+	m.Observe(100003, 3, 1, 0, 3*time.Microsecond, 10, 20)
+	m.Answered(100003, 3, 1, 77)
+	m.Observe(100003, 3, 1, 0, -1, 10, 20)
+	m.Answered(100003, 3, 1, 99999)
+	m.Observe(100003, 3, 0, 2, 0, 1, 2)
+	m.Observe(100003, 3, 99, 1, 0, 1, 2) // no such procedure
+	m.Observe(100003, 4, 1, 0, 0, 1, 2)  // no such version
+	m.Observe(7, 7, 7, 200, 0, 1, 2)     // nothing known
+	m.Observe(100005, 1, 1, 0, time.Second, 5, 6)
+	m.Answered(100005, 1, 1, 0) // another program
 	want := `
 # HELP causeway_rpc_calls_total Calls by what the RPC layer made of them.
 # TYPE causeway_rpc_calls_total counter
@@ -227,9 +234,12 @@ causeway_rpc_replies_total{procedure="getattr",program="nfs",status="noent",vers
 causeway_rpc_replies_total{procedure="getattr",program="nfs",status="ok",version="3"} 1
 causeway_rpc_replies_total{procedure="getattr",program="nfs",status="other",version="3"} 2
 causeway_rpc_replies_total{procedure="mnt",program="mount",status="ok",version="1"} 1
-# HELP causeway_rpc_parked_calls Calls that wait for storage in a goroutine of their own.
-# TYPE causeway_rpc_parked_calls gauge
-causeway_rpc_parked_calls 1
+# HELP causeway_rpc_trouble_total Calls rejected before any program saw them, connections refused or timed out, and panics.
+# TYPE causeway_rpc_trouble_total counter
+causeway_rpc_trouble_total{kind="panic"} 1
+causeway_rpc_trouble_total{kind="refused"} 0
+causeway_rpc_trouble_total{kind="rejected"} 0
+causeway_rpc_trouble_total{kind="timed_out"} 0
 # HELP causeway_lockmgr_locks_count Byte ranges that are locked.
 # TYPE causeway_lockmgr_locks_count gauge
 causeway_lockmgr_locks_count 3
@@ -240,7 +250,7 @@ causeway_volume_storage_bytes{state="total",volume="data"} 10
 causeway_volume_storage_bytes{state="used",volume="data"} 4
 `
 	err = testutil.GatherAndCompare(m.Registry(), strings.NewReader(want), "causeway_rpc_calls_total", "causeway_rpc_replies_total",
-		"causeway_rpc_parked_calls", "causeway_lockmgr_locks_count", "causeway_volume_storage_bytes")
+		"causeway_rpc_trouble_total", "causeway_lockmgr_locks_count", "causeway_volume_storage_bytes")
 	if err != nil {
 		t.Error(err)
 	}
@@ -265,7 +275,7 @@ func TestLatencyBuckets(t *testing.T) {
 
 func TestObserveDoesNotAllocate(t *testing.T) {
 	m := testMetrics()
-	if n := testing.AllocsPerRun(100, func() { m.Observe(100003, 3, 1, 0, 0, time.Microsecond, 10, 20) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.Observe(100003, 3, 1, 0, time.Microsecond, 10, 20); m.Answered(100003, 3, 1, 0) }); n != 0 {
 		t.Errorf("%v allocations per call", n)
 	}
 }
@@ -274,7 +284,8 @@ func BenchmarkObserve(b *testing.B) {
 	m := testMetrics()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Observe(100003, 3, 1, 0, 0, time.Microsecond, 10, 20)
+			m.Observe(100003, 3, 1, 0, time.Microsecond, 10, 20)
+			m.Answered(100003, 3, 1, 0)
 		}
 	})
 }

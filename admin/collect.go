@@ -79,14 +79,15 @@ var (
 	volumeFilesDesc  = desc("volume_files_count", "Objects on a volume's storage.", []string{"volume"})
 	clientsDesc      = desc("rpc_clients_count", "Hosts with a connection.", nil)
 	connectionsDesc  = desc("rpc_connections_count", "Open connections.", nil)
-	inFlightDesc     = desc("rpc_in_flight_calls", "Calls being worked on.", nil)
-	parkedDesc       = desc("rpc_parked_calls", "Calls that wait for storage in a goroutine of their own.", nil)
+	inFlightDesc     = desc("rpc_in_flight_calls", "Calls in goroutines of their own, because they wait for storage or others.", nil)
+	bufferDesc       = desc("rpc_buffer_bytes", "Memory of large calls and replies.", nil)
+	troubleDesc      = desc("rpc_trouble_total", "Calls rejected before any program saw them, connections refused or timed out, and panics.", []string{"kind"})
 	locksDesc        = desc("lockmgr_locks_count", "Byte ranges that are locked.", nil)
 	cacheHitsDesc    = desc("cache_hits_total", "Look-ups that a cache answered.", []string{"cache"})
 	cacheMissesDesc  = desc("cache_misses_total", "Look-ups that a cache could not answer.", []string{"cache"})
 	cacheEntriesDesc = desc("cache_entries_count", "Entries of a cache.", []string{"cache"})
 	scrapeTimeout    = 5 * time.Second
-	sourceDescs      = []*prometheus.Desc{volumeBytesDesc, volumeFilesDesc, clientsDesc, connectionsDesc, inFlightDesc, parkedDesc, locksDesc, cacheHitsDesc, cacheMissesDesc, cacheEntriesDesc}
+	sourceDescs      = []*prometheus.Desc{volumeBytesDesc, volumeFilesDesc, clientsDesc, connectionsDesc, inFlightDesc, bufferDesc, troubleDesc, locksDesc, cacheHitsDesc, cacheMissesDesc, cacheEntriesDesc}
 )
 
 // Describe sends the descriptions.
@@ -120,7 +121,10 @@ func (c sourceCollector) Collect(ch chan<- prometheus.Metric) {
 		t := c.src.Traffic(ctx)
 		gauge(connectionsDesc, float64(t.Connections))
 		gauge(inFlightDesc, float64(t.InFlight))
-		gauge(parkedDesc, float64(t.Parked))
+		gauge(bufferDesc, float64(t.BufferBytes))
+		for kind, count := range map[string]uint64{"rejected": t.Rejected, "refused": t.Refused, "timed_out": t.TimedOut, "panic": t.Panics} {
+			ch <- counter(troubleDesc, count, kind)
+		}
 	}
 	if c.src.Locks != nil {
 		if locks, err := c.src.Locks(ctx); err == nil {

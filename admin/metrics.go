@@ -125,22 +125,24 @@ func (m *Metrics) status(code uint32) int {
 	return len(m.statuses) - 1
 }
 
-// NoStatus as a status means that the answer carries none.
-const NoStatus = 1<<32 - 1
-
 // Observe counts a call that was answered (or dropped) after d, with the bytes of its record and of its reply.
-func (m *Metrics) Observe(prog, vers, proc uint32, verdict uint8, status uint32, d time.Duration, in, out int) {
+func (m *Metrics) Observe(prog, vers, proc uint32, verdict uint8, d time.Duration, in, out int) {
 	p := m.find(prog, vers, proc).here()
 	p.verdicts[min(int(verdict), len(m.verdicts)-1)].Add(1)
-	if status < uint32(len(m.index)) {
-		p.statuses[m.index[status]].Add(1)
-	} else if status != NoStatus {
-		p.statuses[m.status(status)].Add(1)
-	}
 	p.nanos.Add(uint64(max(d, 0)))
 	p.latency[bucket(d)].Add(1)
 	p.in.Add(uint64(in))
 	p.out.Add(uint64(out))
+}
+
+// Answered counts the status that a program's reply carries.
+func (m *Metrics) Answered(prog, vers, proc, status uint32) {
+	p := m.find(prog, vers, proc).here()
+	if status < uint32(len(m.index)) {
+		p.statuses[m.index[status]].Add(1)
+	} else {
+		p.statuses[m.status(status)].Add(1)
+	}
 }
 
 // find returns the counters of a procedure. There are a handful of programs, so a scan is cheaper than a map.

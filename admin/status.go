@@ -60,11 +60,15 @@ type Cache struct {
 	Entries int    `json:"entries"`
 }
 
-// Traffic is the state of the connections.
+// Traffic is the state of the connections, and what went wrong with them since the start.
 type Traffic struct {
-	Connections int `json:"connections"`
-	InFlight    int `json:"in_flight"` // calls being worked on
-	Parked      int `json:"parked"`    // of these, in a goroutine of their own because they wait for something
+	Connections int    `json:"connections"`
+	InFlight    int    `json:"in_flight"` // calls that wait for storage or others; those answered at once are never seen here
+	BufferBytes int64  `json:"buffer_bytes"`
+	Rejected    uint64 `json:"rejected_calls"`      // no program saw them: bad headers, unknown programs
+	Refused     uint64 `json:"refused_connections"` // one too many
+	TimedOut    uint64 `json:"timed_out_connections"`
+	Panics      uint64 `json:"panics"`
 }
 
 // Rates are means over the last seconds, per second.

@@ -29,6 +29,7 @@ func (s *Store) setStat(op *Op) error {
 	}
 	n.setTimes(set, op.Time)
 	n.touch(op, false)
+	op.ObjectAttr, op.DefaultACL = n.stat(), n.defaultACL
 	return nil
 }
 
@@ -86,10 +87,10 @@ func (n *node) setTimes(set *causeway.SetAttr, now causeway.Time) {
 
 // resize cuts a file or lets it end in a hole.
 func (s *Store) resize(n *node, size uint64) {
-	before := n.pages.bytes()
+	before := n.pages.Bytes()
 	if size < n.attr.Size {
-		n.pages.zero(causeway.Span{Offset: size, Length: causeway.ToEOF})
+		n.pages.Zero(size, causeway.ToEOF)
 	}
 	n.attr.Size = size
-	s.used -= before - n.pages.bytes()
+	s.used -= before - n.pages.Bytes()
 }

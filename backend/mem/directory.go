@@ -22,7 +22,7 @@ type directory struct {
 
 func newDirectory() *directory { return &directory{names: make(map[string]*entry)} }
 
-// add enters a name that is not there yet. Cookies come in rising order but for replayed histories.
+// add enters a name that is not there yet. Cookies come in rising order, but for loaded images.
 func (d *directory) add(name string, cookie uint64, n *node) {
 	e := &entry{name, cookie, n}
 	d.names[name] = e

@@ -6,7 +6,7 @@
 //
 // One counter, the sequence, orders everything: it rises with every change, and an object's number, a directory entry's
 // cookie and an object's change attribute are the sequence at which they came to be. So none of them is ever used twice.
-// Every change is an Op; a second store that applies the Ops of a first one becomes its equal.
+// Every change is an Op that an observer can see, and a store can be loaded from an Image: faulty is made from these.
 package mem
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"causeway"
 	"causeway/backend"
+	"causeway/internal/sparse"
 )
 
 // Config configures a Store. The zero Config is valid.
@@ -105,7 +106,7 @@ func (s *Store) StatFS(ctx context.Context) (causeway.FSStat, error) {
 	}
 	free := s.cfg.MaxBytes - min(s.used, s.cfg.MaxBytes)
 	files := uint64(len(s.nodes)) + free/objectCost
-	return causeway.FSStat{TotalBytes: s.cfg.MaxBytes, FreeBytes: free, AvailBytes: free, BlockSize: pageSize,
+	return causeway.FSStat{TotalBytes: s.cfg.MaxBytes, FreeBytes: free, AvailBytes: free, BlockSize: sparse.PageSize,
 		TotalFiles: files, FreeFiles: free / objectCost, AvailFiles: free / objectCost}, nil
 }
 
@@ -113,29 +114,10 @@ func (s *Store) StatFS(ctx context.Context) (causeway.FSStat, error) {
 func (s *Store) Persist(ctx context.Context, ids ...causeway.ObjectID) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, id := range ids {
-		if id.IsZero() {
-			continue
-		}
-		if _, err := s.get(id); err != nil {
-			return err
-		}
+	if s.closed {
+		return causeway.ErrClosed
 	}
 	return nil
-}
-
-// Seq returns the sequence number of the last change.
-func (s *Store) Seq() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.seq
-}
-
-// SkipTo raises the sequence to at least seq, so that nothing made from now on is numbered like something made before.
-func (s *Store) SkipTo(seq uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seq = max(s.seq, seq)
 }
 
 // charge takes n bytes of the bound, or fails and takes nothing.

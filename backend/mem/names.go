@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"causeway"
+	"causeway/internal/sparse"
 )
 
 // checkName refuses what cannot be an entry's name.
@@ -59,6 +60,7 @@ func (s *Store) create(op *Op) error {
 		d.attr.Nlink++
 	}
 	d.touch(op, true)
+	op.DirAttr, op.ObjectAttr, op.DefaultACL, op.Cookie = d.stat(), n.stat(), n.defaultACL, op.Seq
 	return nil
 }
 
@@ -75,7 +77,7 @@ func newNode(op *Op) *node {
 	}
 	switch spec.Type {
 	case causeway.TypeRegular:
-		n.pages = make(pages)
+		n.pages = make(sparse.Pages)
 	case causeway.TypeDirectory:
 		n.dir, n.attr.Nlink = newDirectory(), 2
 	case causeway.TypeSymlink:
@@ -107,6 +109,7 @@ func (s *Store) remove(op *Op) error {
 	d.touch(op, true)
 	s.unlinked(n, op)
 	op.Object, op.Gone = s.id(n.ino), n.attr.Nlink == 0
+	op.DirAttr, op.ObjectAttr = d.stat(), n.stat()
 	return nil
 }
 
@@ -142,5 +145,6 @@ func (s *Store) link(op *Op) error {
 	n.attr.Nlink++
 	n.touch(op, false)
 	d.touch(op, true)
+	op.DirAttr, op.ObjectAttr, op.Cookie = d.stat(), n.stat(), op.Seq
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"causeway"
+	"causeway/internal/sparse"
 )
 
 // node is an object. What is set of parent, dir, pages and target depends on its type.
@@ -15,7 +16,7 @@ type node struct {
 	parent     *node
 	dir        *directory
 	defaultACL *causeway.ACL
-	pages      pages
+	pages      sparse.Pages
 	target     string
 }
 
@@ -56,7 +57,7 @@ func (n *node) stat() causeway.Attr {
 	a := n.attr
 	switch a.Type {
 	case causeway.TypeRegular:
-		a.Used = n.pages.bytes()
+		a.Used = n.pages.Bytes()
 	case causeway.TypeDirectory:
 		a.Size = uint64(len(n.dir.names)+2) * entrySize
 	case causeway.TypeSymlink:
@@ -104,7 +105,7 @@ func (s *Store) reap(n *node) {
 	if n.attr.Nlink > 0 || n.opens > 0 || s.closed {
 		return
 	}
-	s.used -= objectCost + uint64(len(n.target)) + n.pages.bytes()
+	s.used -= objectCost + uint64(len(n.target)) + n.pages.Bytes()
 	delete(s.nodes, n.ino)
 }
 

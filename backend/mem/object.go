@@ -5,6 +5,7 @@ import (
 
 	"causeway"
 	"causeway/backend"
+	"causeway/internal/sparse"
 )
 
 // Open opens the bytes of a regular file.
@@ -95,7 +96,7 @@ func (o *object) ReadAtNoWait(p []byte, off uint64) (int, error) {
 		return 0, nil
 	}
 	p = p[:min(uint64(len(p)), size-off)]
-	o.node.pages.read(p, off)
+	o.node.pages.Read(p, off)
 	return len(p), nil
 }
 
@@ -118,6 +119,9 @@ func (o *object) change(op *Op) error {
 	}
 	if !o.writable {
 		return causeway.ErrAccess
+	}
+	if op.Kind == OpWrite && len(op.Data) == 0 {
+		return nil // as write(2): not even the times change
 	}
 	return o.store.apply(op)
 }
@@ -151,16 +155,14 @@ func (s *Store) write(op *Op) error {
 	if op.Offset > maxSize || length > maxSize-op.Offset {
 		return causeway.ErrFBig
 	}
-	if length == 0 {
-		return nil
-	}
-	if err := s.charge(n.pages.missing(op.Offset, length) * pageSize); err != nil {
+	if err := s.charge(n.pages.Missing(op.Offset, length) * sparse.PageSize); err != nil {
 		return err
 	}
-	n.pages.write(op.Data, op.Offset)
+	n.pages.Write(op.Data, op.Offset)
 	n.attr.Size = max(n.attr.Size, op.Offset+length)
 	n.dropPrivileges()
 	n.touch(op, true)
+	op.ObjectAttr = n.stat()
 	return nil
 }
 
@@ -173,10 +175,11 @@ func (s *Store) punch(op *Op) error {
 	if op.Span.Length == 0 {
 		return causeway.ErrInval
 	}
-	before := n.pages.bytes()
-	n.pages.zero(op.Span)
-	s.used -= before - n.pages.bytes()
+	before := n.pages.Bytes()
+	n.pages.Zero(op.Span.Offset, op.Span.End())
+	s.used -= before - n.pages.Bytes()
 	n.dropPrivileges()
 	n.touch(op, true)
+	op.ObjectAttr = n.stat()
 	return nil
 }

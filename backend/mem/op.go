@@ -19,12 +19,12 @@ const (
 	OpPunch
 )
 
-// Op is one change of a store. Fields that the kind does not name are zero; names, Spec, Set and Data are borrowed. An
-// observer sees Seq, Time, Object and Victim filled.
+// Op is one change of a store, as an observer sees it. Fields that the kind does not name are zero; names and Data are
+// borrowed.
 type Op struct {
 	Kind    OpKind
-	Seq     uint64        // zero: the next one
-	Time    causeway.Time // taken from the clock if Seq is zero
+	Seq     uint64
+	Time    causeway.Time
 	Dir     causeway.ObjectID
 	Name    string // in Dir: create, remove, link, source of rename
 	To      causeway.ObjectID
@@ -38,10 +38,15 @@ type Op struct {
 	Span    causeway.Span // punch
 	Offset  uint64        // write
 	Data    []byte
+
+	// Attributes after the change, of those objects that took part in it.
+	DirAttr, ToAttr, ObjectAttr, VictimAttr causeway.Attr
+	DefaultACL                              *causeway.ACL // of Object after the change
+	Cookie                                  uint64        // of the name that was made
 }
 
-// Apply makes a change: a new one, or one that another store's observer saw.
-func (s *Store) Apply(op *Op) error {
+// change makes a change.
+func (s *Store) change(op *Op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.apply(op)
@@ -51,14 +56,12 @@ func (s *Store) apply(op *Op) error {
 	if s.closed {
 		return causeway.ErrClosed
 	}
-	if op.Seq == 0 {
-		op.Seq, op.Time = s.seq+1, causeway.TimeOf(s.cfg.Clock())
-	}
+	op.Seq, op.Time = s.seq+1, causeway.TimeOf(s.cfg.Clock())
 	done, err := s.dispatch(op)
 	if err != nil || !done {
 		return err
 	}
-	s.seq = max(s.seq, op.Seq)
+	s.seq = op.Seq
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(op)
 	}
@@ -84,51 +87,4 @@ func (s *Store) dispatch(op *Op) (bool, error) {
 		return true, s.punch(op)
 	}
 	return false, causeway.ErrInval
-}
-
-// Clone returns a store with the same contents and sequence that shares nothing with s. Nothing is open in it: what has no
-// name is not copied.
-func (s *Store) Clone(cfg Config) *Store {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	cfg.Generation = s.cfg.Generation
-	c := New(cfg)
-	c.seq, c.used = s.seq, s.used
-	for ino, n := range s.nodes {
-		if n.attr.Nlink == 0 {
-			c.used -= objectCost + n.pages.bytes()
-			continue
-		}
-		c.nodes[ino] = n.clone()
-	}
-	c.root = c.nodes[rootIno]
-	for ino, n := range c.nodes {
-		if n.dir == nil {
-			continue
-		}
-		old := s.nodes[ino]
-		n.parent = c.nodes[old.parent.ino]
-		for _, e := range old.dir.order {
-			if e.node != nil {
-				n.dir.add(e.name, e.cookie, c.nodes[e.node.ino])
-			}
-		}
-	}
-	return c
-}
-
-// clone copies a node without its names.
-func (n *node) clone() *node {
-	m := &node{ino: n.ino, attr: n.attr, defaultACL: n.defaultACL, target: n.target}
-	if n.dir != nil {
-		m.dir = newDirectory()
-	}
-	if n.pages != nil {
-		m.pages = make(pages, len(n.pages))
-		for i, pg := range n.pages {
-			c := *pg
-			m.pages[i] = &c
-		}
-	}
-	return m
 }

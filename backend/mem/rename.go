@@ -30,12 +30,13 @@ func (s *Store) rename(op *Op) (bool, error) {
 	if err := mayReplace(n, to, target); err != nil {
 		return false, err
 	}
-	op.Object, op.IsDir = s.id(n.ino), n.dir != nil
+	op.Object, op.IsDir, op.Cookie = s.id(n.ino), n.dir != nil, op.Seq
 	s.dropName(from, op.Name)
 	s.putName(to, target, n, op)
 	from.touch(op, true)
 	to.touch(op, true)
 	n.touch(op, false)
+	op.DirAttr, op.ToAttr, op.ObjectAttr = from.stat(), to.stat(), n.stat()
 	return true, nil
 }
 
@@ -65,12 +66,12 @@ func (s *Store) putName(to *node, target *entry, n *node, op *Op) {
 		s.used += entryCost + uint64(len(op.NewName)) // never refused: the old name was given back
 	} else {
 		victim := target.node
-		target.node = n
+		target.node, op.Cookie = n, target.cookie
 		if victim.dir != nil {
 			to.attr.Nlink--
 		}
 		s.unlinked(victim, op)
-		op.Victim, op.Gone = s.id(victim.ino), victim.attr.Nlink == 0
+		op.Victim, op.Gone, op.VictimAttr = s.id(victim.ino), victim.attr.Nlink == 0, victim.stat()
 	}
 	if n.dir != nil {
 		to.attr.Nlink++

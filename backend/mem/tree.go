@@ -105,20 +105,20 @@ func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, 
 
 // Remove removes a name.
 func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name string, dir bool) error {
-	return s.Apply(&Op{Kind: OpRemove, Dir: parent, Name: name, IsDir: dir})
+	return s.change(&Op{Kind: OpRemove, Dir: parent, Name: name, IsDir: dir})
 }
 
 // Rename moves a name.
 func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string, to causeway.ObjectID, newName string) error {
-	return s.Apply(&Op{Kind: OpRename, Dir: from, Name: name, To: to, NewName: newName})
+	return s.change(&Op{Kind: OpRename, Dir: from, Name: name, To: to, NewName: newName})
 }
 
 // Link gives an object that is not a directory another name.
 func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string) error {
-	return s.Apply(&Op{Kind: OpLink, Object: id, Dir: dir, Name: name})
+	return s.change(&Op{Kind: OpLink, Object: id, Dir: dir, Name: name})
 }
 
 // SetStat changes attributes.
 func (s *Store) SetStat(ctx context.Context, id causeway.ObjectID, set *causeway.SetAttr) error {
-	return s.Apply(&Op{Kind: OpSetStat, Object: id, Set: *set})
+	return s.change(&Op{Kind: OpSetStat, Object: id, Set: *set})
 }

@@ -85,14 +85,23 @@ func (s *Store) attrs(n *node, a *causeway.Attr) error {
 	return s.attrsFrom(n, &st, a)
 }
 
+// attrsFrom is attrs with what fstat told.
 func (s *Store) attrsFrom(n *node, st *unix.Stat_t, a *causeway.Attr) error {
 	if st.Nlink == 0 {
 		s.cache.drop(n)
 		return causeway.ErrStale
 	}
+	s.fillAll(n, st, a)
+	return nil
+}
+
+// fillAll sets the attributes, with the ACL.
+func (s *Store) fillAll(n *node, st *unix.Stat_t, a *causeway.Attr) {
 	fill(a, st, n)
+	if n == s.root && s.marked && a.Nlink > 2 {
+		a.Nlink-- // the marker's directory, which nobody sees
+	}
 	if a.Type != causeway.TypeSymlink && !s.noACL.Load() {
 		a.ACL = s.accessACL(n, st)
 	}
-	return nil
 }

@@ -65,17 +65,22 @@ func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec) (*node, erro
 		}
 		return s.adopt(fd, fdWrite, nil)
 	}
+	dir.names.Lock()
+	defer dir.names.Unlock()
 	if err := s.as(spec.UID, spec.GID, func() unix.Errno { return makeSpecial(dir, c, spec) }); err != nil {
 		return nil, s.staleIn(dir, err)
 	}
 	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openEntry(dir.fd, c) })
+	if e == unix.ENOENT {
+		return nil, causeway.ErrStale
+	}
 	if e != 0 {
 		return nil, fail("create", e)
 	}
 	n, err := s.adopt(fd, fdPath, nil)
 	if err == nil && n.typ != spec.Type {
 		n.unpin()
-		return nil, causeway.ErrDelay // somebody put another object under the name meanwhile
+		return nil, causeway.ErrStale // another program took it away and put something else there
 	}
 	return n, err
 }

@@ -44,11 +44,12 @@ func handleOf(fd int, h *fileHandle) unix.Errno {
 	}
 }
 
-// openHandle opens what a handle names, in the mount of fd, as O_PATH.
+// openHandle opens what a handle names, in the mount of fd, as O_PATH. While a directory is renamed the kernel may fail to
+// connect it to the tree, and calls that ENOMEM; the next try succeeds.
 func openHandle(fd int, h *fileHandle) (int, unix.Errno) {
-	for {
+	for try := 0; ; try++ {
 		n, _, e := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(fd), uintptr(unsafe.Pointer(h)), unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW)
-		if e != unix.EINTR {
+		if e != unix.EINTR && (e != unix.ENOMEM || try > 8) {
 			return int(n), e
 		}
 	}

@@ -78,6 +78,7 @@ func (s *Store) markerPlace() (*os.File, error) {
 			_ = unix.Fsync(s.mount.fd)
 		}
 		if _, err := readIn(place, markerFile); err == nil || !s.readOnly {
+			s.marked = true
 			return place, nil
 		}
 		place.Close()

@@ -41,6 +41,8 @@ func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name strin
 	if s.hides(dn, name) {
 		return causeway.ErrNoEnt
 	}
+	dn.names.RLock()
+	defer dn.names.RUnlock()
 	victim := s.cached(dn, &c)
 	flags := uintptr(0)
 	if dir {
@@ -101,6 +103,7 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 	if s.hides(tn, newName) {
 		return causeway.ErrAccess
 	}
+	defer lockNames(fn, tn)()
 	moving, victim := s.cached(fn, &c), s.cached(tn, &newC)
 	e := renameat2(fn.fd, &c, tn.fd, &newC)
 	if e == 0 {
@@ -124,6 +127,22 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 		return s.failIn(tn, "rename", e)
 	}
 	return fail("rename", e)
+}
+
+// lockNames takes the names of two directories, in an order that is the same for everybody.
+func lockNames(a, b *node) (unlock func()) {
+	if a.ino > b.ino {
+		a, b = b, a
+	}
+	a.names.RLock()
+	if a == b {
+		return a.names.RUnlock
+	}
+	b.names.RLock()
+	return func() {
+		b.names.RUnlock()
+		a.names.RUnlock()
+	}
 }
 
 // renamed tells the identity what a rename did; nothing if both names were links to one object.
@@ -152,7 +171,7 @@ func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string
 	}
 	defer n.unpin()
 	if n.typ == causeway.TypeDirectory {
-		return causeway.ErrIsDir
+		return causeway.ErrPerm
 	}
 	if s.hides(dn, name) {
 		return causeway.ErrExist

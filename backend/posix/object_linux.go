@@ -15,6 +15,7 @@ import (
 type object struct {
 	store  *Store
 	node   *node
+	write  bool
 	closed atomic.Bool
 }
 
@@ -41,7 +42,7 @@ func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IO
 		n.unpin()
 		return nil, err
 	}
-	return &object{store: s, node: n}, nil
+	return &object{store: s, node: n, write: want == fdWrite}, nil
 }
 
 // openNode makes the bytes of a node accessible.
@@ -87,16 +88,29 @@ func (s *Store) Extents(ctx context.Context, id causeway.ObjectID, mode causeway
 // FD implements backend.Descriptor.
 func (o *object) FD() int { return o.node.fd }
 
-// Stat implements backend.Object.
+// Stat implements backend.Object, also when the last name is gone.
 func (o *object) Stat(context.Context) (attr causeway.Attr, err error) {
-	err = o.store.attrs(o.node, &attr)
-	return attr, err
+	var st unix.Stat_t
+	if e := fstat(o.node.fd, &st); e != 0 {
+		return attr, fail("stat", e)
+	}
+	o.store.fillAll(o.node, &st, &attr)
+	return attr, nil
+}
+
+// below cuts p so that it does not reach beyond the largest offset; reads there find nothing.
+func below(p []byte, off uint64) []byte {
+	if off >= math.MaxInt64 {
+		return nil
+	}
+	return p[:min(uint64(len(p)), math.MaxInt64-off)]
 }
 
 // ReadAt implements backend.Object.
 func (o *object) ReadAt(_ context.Context, p []byte, off uint64) (int, error) {
+	p = below(p, off)
 	done := 0
-	for done < len(p) && off+uint64(done) < math.MaxInt64 {
+	for done < len(p) {
 		n, e := pread(o.node.fd, p[done:], int64(off)+int64(done))
 		if e != 0 {
 			return done, fail("read", e)
@@ -111,8 +125,9 @@ func (o *object) ReadAt(_ context.Context, p []byte, off uint64) (int, error) {
 
 // ReadAtNoWait implements backend.NoWaitReader.
 func (o *object) ReadAtNoWait(p []byte, off uint64) (int, error) {
+	p = below(p, off)
 	done := 0
-	for done < len(p) && off+uint64(done) < math.MaxInt64 {
+	for done < len(p) {
 		n, e := preadNoWait(o.node.fd, p[done:], int64(off)+int64(done))
 		switch {
 		case e == unix.EOPNOTSUPP && o.store.mount.memory:
@@ -132,11 +147,11 @@ func (o *object) ReadAtNoWait(p []byte, off uint64) (int, error) {
 
 // WriteAt implements backend.Object.
 func (o *object) WriteAt(_ context.Context, p []byte, off uint64) (int, error) {
+	if !o.write {
+		return 0, causeway.ErrInval
+	}
 	if off > math.MaxInt64-uint64(len(p)) {
 		return 0, causeway.ErrFBig
-	}
-	if e := o.node.upgrade(fdWrite); e != 0 {
-		return 0, fail("write", e)
 	}
 	o.store.soil(o.node)
 	done := 0
@@ -163,8 +178,8 @@ func (o *object) Punch(_ context.Context, span causeway.Span) error {
 	if span.Length == 0 {
 		return nil
 	}
-	if e := o.node.upgrade(fdWrite); e != 0 {
-		return fail("punch", e)
+	if !o.write {
+		return causeway.ErrInval
 	}
 	var st unix.Stat_t
 	if e := fstat(o.node.fd, &st); e != 0 {

@@ -27,6 +27,7 @@ type Store struct {
 	syncSlot chan struct{}
 	noACL    atomic.Bool // the file system has no ACLs
 	readOnly bool
+	marked   bool // the marker is in the tree
 	owner    ownership
 	dev      uint64
 	now      func() time.Time

@@ -19,6 +19,6 @@ func StartCauseway(ctx context.Context, program string, cfg Config, options ...s
 		"--allow", "127.0.0.0/8=rw,no_root_squash",
 		"--admin", "127.0.0.1:9440",
 	}, options...)
-	s := Server{NFS: nfsPort, Mount: nfsPort, Export: "/" + exportName, Admin: filepath.Join(state, "admin.sock")}
+	s := Server{NFS: nfsPort, Mount: nfsPort, Export: "/" + exportName, Admin: filepath.Join(state, "control.sock")}
 	return launch(ctx, cfg, s, exec.Command(program, arguments...))
 }

@@ -116,6 +116,9 @@ func (s *Server) client(to netip.AddrPort, cred nfs3.Cred) (*nfs3.Client, error)
 // Dial returns a connected blocking socket to the NFS port.
 func (s *Server) Dial() (int, error) { return s.Namespace.Dial(s.NFS) }
 
+// Connect returns a client of the NFS port.
+func (s *Server) Connect(cred nfs3.Cred) (*nfs3.Client, error) { return s.client(s.NFS, cred) }
+
 // MountRoot returns a client of the NFS port and the root handle of the export.
 func (s *Server) MountRoot(cred nfs3.Cred) (*nfs3.Client, []byte, error) {
 	mount, err := s.client(s.Mount, cred)
@@ -127,7 +130,7 @@ func (s *Server) MountRoot(cred nfs3.Cred) (*nfs3.Client, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := s.client(s.NFS, cred)
+	client, err := s.Connect(cred)
 	return client, root, err
 }
 

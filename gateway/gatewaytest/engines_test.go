@@ -1,6 +1,7 @@
 package gatewaytest_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"causeway"
@@ -15,24 +16,30 @@ import (
 // holder breaks the circle between access, which recalls grants, and transfer, which asks for them.
 type holder struct{ gateway.Holder }
 
-// engines puts the local engines on a store.
+// engines puts the local engines on a store for one test.
 func engines(t testing.TB, s backend.Store, async bool) gatewaytest.Fixture {
 	t.Helper()
-	h := &holder{}
-	a := access.New(access.Config{Holder: h})
-	tr := transfer.New(transfer.Config{Grants: a})
-	h.Holder = tr
-	v := &causeway.Volume{ID: 42, Name: "v", Async: async}
-	a.Attach(v, s)
-	tr.Attach(v.ID, s)
+	f := local(s, async)
 	t.Cleanup(func() {
-		if err := tr.Close(); err != nil {
+		if err := f.Transfer.(*transfer.Engine).Close(); err != nil {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	return f
+}
+
+// local puts the local engines on a store.
+func local(s backend.Store, async bool) gatewaytest.Fixture {
+	h := &holder{}
+	a := access.New(access.Config{Holder: h})
+	tr := transfer.New(transfer.Config{Grants: a, Logger: slog.New(slog.DiscardHandler)})
+	h.Holder = tr
+	v := &causeway.Volume{ID: 42, Name: "v", Async: async}
+	a.Attach(v, s)
+	tr.Attach(v.ID, s)
 	return gatewaytest.Fixture{Access: a, Transfer: tr, Volume: v.ID, Async: async}
 }
 

@@ -46,8 +46,12 @@ type Volume struct {
 	ReadOnly  *bool    `yaml:"read-only"`
 	Allow     []string `yaml:"allow"`
 
-	Rules []causeway.ExportRule `yaml:"-"` // set by Validate
+	Rules []causeway.ExportRule `yaml:"-"` // set by Validate, as Modes is
+	Modes Modes                 `yaml:"-"`
 }
+
+// Modes are the settings of a volume after what it does not say was filled in.
+type Modes struct{ Async, Exclusive, ReadOnly bool }
 
 // Bounds of settings.
 const (
@@ -128,16 +132,16 @@ func (c *Config) validateVolumes(rules []causeway.ExportRule) error {
 			return fault(at+".path", "%s is the volume %q already", v.Path, other)
 		}
 		names[v.Name], paths[v.Path] = true, v.Name
-		v.Async, v.Exclusive, v.ReadOnly = or(v.Async, c.Async), or(v.Exclusive, c.Exclusive), or(v.ReadOnly, c.ReadOnly)
+		v.Modes = Modes{or(v.Async, c.Async), or(v.Exclusive, c.Exclusive), or(v.ReadOnly, c.ReadOnly)}
 	}
 	return nil
 }
 
-func or(own *bool, general bool) *bool {
+func or(own *bool, general bool) bool {
 	if own != nil {
-		return own
+		return *own
 	}
-	return &general
+	return general
 }
 
 func (v *Volume) validate(at string, general []causeway.ExportRule) (err error) {

@@ -90,7 +90,7 @@ func TestDefault(t *testing.T) {
 	if c.ListenAddr != netip.MustParseAddrPort("127.0.0.1:2049") || c.AdminAddr != netip.MustParseAddrPort("127.0.0.1:9440") {
 		t.Error(c.ListenAddr, c.AdminAddr)
 	}
-	if c.Volumes[0].Name != "data" || *c.Volumes[0].Async || *c.Volumes[0].Exclusive || *c.Volumes[0].ReadOnly {
+	if c.Volumes[0].Name != "data" || c.Volumes[0].Modes != (Modes{}) {
 		t.Errorf("%+v", c.Volumes[0])
 	}
 }
@@ -128,7 +128,7 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := f.Config.Volumes[0]
-	if f.Config.StateDir != "/var/lib/causeway" || len(f.Config.Allow) != 4 || !*v.Async || !*v.Exclusive || !*v.ReadOnly || len(v.Rules) != 1 || v.Rules[0].Squash != causeway.AllSquash {
+	if f.Config.StateDir != "/var/lib/causeway" || len(f.Config.Allow) != 4 || v.Modes != (Modes{true, true, true}) || len(v.Rules) != 1 || v.Rules[0].Squash != causeway.AllSquash {
 		t.Errorf("%+v", f.Config)
 	}
 }
@@ -184,10 +184,10 @@ volumes:
 		t.Errorf("%+v", c)
 	}
 	a, b := c.Volumes[0], c.Volumes[1]
-	if a.Name != "a" || !*a.Async || *a.Exclusive || len(a.Rules) != 1 || !a.Rules[0].ReadOnly {
+	if a.Name != "a" || a.Modes != (Modes{Async: true}) || len(a.Rules) != 1 || !a.Rules[0].ReadOnly {
 		t.Errorf("%+v", a)
 	}
-	if b.Name != "bee" || *b.Async || !*b.Exclusive || len(b.Rules) != 0 {
+	if b.Name != "bee" || b.Modes != (Modes{Exclusive: true}) || len(b.Rules) != 0 {
 		t.Errorf("%+v: an empty list lets nobody in", b)
 	}
 }

@@ -13,10 +13,11 @@ import (
 type Config struct {
 	Dial        func() (fd int, err error) // a connected TCP socket; the run owns it
 	Driver      func(connection int) Driver
-	Connections int // ≥ 1
-	Outstanding int // calls per connection, 1 to 1024
-	Threads     int // 0: one per connection up to two
-	ReplySize   int // bytes of the longest reply
+	Connections int  // ≥ 1
+	Outstanding int  // calls per connection, 1 to 1024
+	Threads     int  // 0: one per connection up to two
+	ReplySize   int  // bytes of the longest reply
+	RecordAll   bool // count latencies from the first call on
 }
 
 // Validate sets defaults and names the field at fault.
@@ -55,6 +56,7 @@ func Start(cfg Config) (*Run, error) {
 	}
 	r := &Run{}
 	r.begin = time.Now()
+	r.recording.Store(cfg.RecordAll)
 	for range cfg.Threads {
 		epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 		if err != nil {

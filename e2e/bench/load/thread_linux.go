@@ -30,15 +30,18 @@ type thread struct {
 
 	units, calls atomic.Int64
 	err          error
+	cpu          time.Duration // what the thread has used, set when it ends
 }
 
 // run works until the drivers have nothing more to do, or until the run is stopped and all replies are in.
 func (t *thread) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	before := threadCPU()
 	if t.err = t.start(); t.err == nil {
 		t.err = t.loop()
 	}
+	t.cpu = threadCPU() - before
 	if t.err != nil {
 		t.stop.Store(true)
 	}
@@ -131,4 +134,12 @@ func (t *thread) answer(c *conn) error {
 		t.calls.Add(calls)
 	}
 	return nil
+}
+
+func threadCPU() time.Duration {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now) != nil {
+		return 0
+	}
+	return time.Duration(now.Nano())
 }

@@ -22,7 +22,7 @@ type Client struct {
 
 // NewClient uses a connection and owns it from then on.
 func NewClient(conn net.Conn, cred Cred) *Client {
-	return &Client{Cred: cred, conn: conn, buf: make([]byte, MaxMessage)}
+	return &Client{Cred: cred, conn: conn}
 }
 
 // Close closes the connection.
@@ -62,8 +62,11 @@ func (c *Client) receive() ([]byte, error) {
 		}
 		header := binary.BigEndian.Uint32(mark[:])
 		size := int(header &^ lastFragment)
-		if size > len(c.buf)-n {
+		if size > MaxMessage-n {
 			return nil, errors.New("reply is longer than any this client asks for")
+		}
+		if size > len(c.buf)-n {
+			c.buf = append(c.buf[:n], make([]byte, size)...)
 		}
 		if _, err := io.ReadFull(c.conn, c.buf[n:n+size]); err != nil {
 			return nil, err

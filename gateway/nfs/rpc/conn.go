@@ -12,19 +12,23 @@ import (
 
 // port is the socket of a connection under one of the transports.
 type port interface {
-	// start begins to read.
+	// start begins to read, in a goroutine of the transport's.
 	start()
-	// write writes what the socket takes. A transport that does not block returns errFull with less than all of p.
-	write(p []byte) (int, error)
+	// read has the reading duty in the calling goroutine, after the watchdog took it away from another; it returns when that ends.
+	read()
+	// write writes what the socket takes; more says that more follows at once. A transport that does not block returns errFull
+	// with less than all of p.
+	write(p []byte, more bool) (int, error)
 	// sendFile is write for a range of a file. 0 without an error: the file ends at off.
 	sendFile(fd int, off int64, n int) (int, error)
 	// awaitWritable waits after errFull and returns true, or arranges for conn.flush to be called and returns false.
 	awaitWritable() bool
 	// wake makes a reader that paused try again.
 	wake()
-	// stop makes the reader see that the server drains, also where it waits for input.
+	// stop makes the reader see that it has to end (conn.stopping), also where it waits for input.
 	stop()
-	// close closes the socket: now, also under a reader or writer.
+	// shut ends the connection, also under a reader or writer, who see an error. close frees the socket when nobody uses it any more.
+	shut()
 	close()
 }
 
@@ -38,11 +42,14 @@ type conn struct {
 
 	input
 
+	hungUp            atomic.Bool
 	calls             atomic.Uint64
 	bytesIn, bytesOut atomic.Uint64
 	lastCall          atomic.Int64 // times are Server.now; 0 is never
 	recordSince       atomic.Int64 // since when a part of a record is here
 	stalledSince      atomic.Int64 // since when the client took nothing of what waits for it
+
+	replies gate // bytes of large replies of calls in goroutines
 
 	mu         sync.Mutex
 	broken     bool // nothing is sent any more
@@ -56,23 +63,35 @@ type conn struct {
 // wake implements waker.
 func (c *conn) wake() { c.port.wake() }
 
-// fail ends the connection now: what waits to be sent is lost.
-func (c *conn) fail(err error) {
+// fail ends the connection now: what waits to be sent is lost. It reports whether it was the first to do so.
+func (c *conn) fail(err error) bool {
 	c.mu.Lock()
 	if c.broken {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.broken = true
+	if !c.gone {
+		c.port.shut()
+	}
 	c.mu.Unlock()
 	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, ErrServerClosed) {
 		c.srv.cfg.Logger.Debug("connection failed", "client", c.remote.String(), "err", err)
 	}
-	c.port.close()
 	c.port.wake()
 	c.mu.Lock()
 	c.settleLocked()
+	return true
 }
+
+// hangUp makes the reader end; replies that are under way are still sent.
+func (c *conn) hangUp() {
+	c.hungUp.Store(true)
+	c.port.stop()
+}
+
+// stopping reports that the reader has to end.
+func (c *conn) stopping() bool { return c.hungUp.Load() || c.srv.draining.Load() }
 
 // endReading is called by the holder of the reading duty when nothing will be read any more: replies that are under way are still
 // sent.
@@ -85,22 +104,24 @@ func (c *conn) endReading() {
 
 // settleLocked is called after every change that may have been the last one, with mu held. It unlocks mu.
 func (c *conn) settleLocked() {
-	var dropped []segment
-	if c.broken && !c.out.flushing {
+	freed, dropped := 0, (*queue)(nil)
+	if c.broken && !c.out.flushing && c.out.queue.len() > 0 {
 		dropped, c.out.queue, c.out.queued = c.out.queue, nil, 0
-		for i := range dropped {
-			if dropped[i].slot {
-				dropped[i].slot = false
-				c.inflight--
-				defer c.giveShared()
-			}
+		for i := range dropped.segments {
+			freed += dropped.segments[i].slots
+			dropped.segments[i].slots = 0
 		}
 	}
+	c.inflight -= freed
 	last := c.readerDone && c.inflight == 0 && !c.out.flushing && !c.gone
 	c.gone = c.gone || last
 	c.mu.Unlock()
-	for i := range dropped {
-		c.drop(&dropped[i])
+	for dropped.len() > 0 {
+		c.drop(dropped.head())
+		dropped = dropped.pop()
+	}
+	if freed > 0 {
+		c.giveShared(freed)
 	}
 	if last {
 		c.port.close()
@@ -130,11 +151,11 @@ func (c *conn) takeSlot(w waker) bool {
 	return false
 }
 
-// giveSlot gives the place back: the call ended and its reply was sent, or will never be.
-func (c *conn) giveSlot() {
-	c.giveShared()
+// giveSlots gives n places back: the calls ended and their replies were sent, or will never be.
+func (c *conn) giveSlots(n int) {
+	c.giveShared(n)
 	c.mu.Lock()
-	c.inflight--
+	c.inflight -= n
 	wake := c.wantSlot
 	c.wantSlot = false
 	c.settleLocked()
@@ -143,9 +164,9 @@ func (c *conn) giveSlot() {
 	}
 }
 
-func (c *conn) giveShared() {
-	c.srv.calls.give(1)
-	c.client.calls.give(1)
+func (c *conn) giveShared(n int) {
+	c.srv.calls.give(int64(n))
+	c.client.calls.give(int64(n))
 }
 
 // mayRead returns turnMore, or why nothing more may be read now: the connection is broken, or the client does not take its

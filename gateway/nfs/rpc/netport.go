@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"io"
 	"net"
 	"time"
 )
@@ -19,33 +18,38 @@ func newNetPort(c *conn, nc net.Conn) *netPort {
 }
 
 func (p *netPort) start() {
-	p.conn.srv.running.Add(1)
-	go p.run()
+	s := p.conn.srv
+	s.running.Add(1)
+	go func() {
+		defer s.running.Done()
+		p.read()
+	}()
 }
 
-// run has the reading duty.
-func (p *netPort) run() {
+func (p *netPort) read() {
 	s := p.conn.srv
-	defer s.running.Done()
-	defer p.conn.endReading()
 	for {
 		w := s.getWorker()
 		next := w.visit(p.conn)
 		s.putWorker(w)
-		switch next {
-		case turnEnd:
-			return
-		case turnPaused:
-			select {
-			case <-p.woken:
-			case <-s.stopping:
-				return
-			}
-		case turnIdle:
+		if next == turnIdle {
 			p.conn.rest()
 			if !p.fill() {
-				return
+				next = turnEnd
 			}
+		}
+		switch next {
+		case turnStolen:
+			return
+		case turnPaused:
+			<-p.woken
+			if p.conn.stopping() {
+				next = turnEnd
+			}
+		}
+		if next == turnEnd {
+			p.conn.endReading()
+			return
 		}
 	}
 }
@@ -53,6 +57,9 @@ func (p *netPort) run() {
 // fill reads what has come, or waits for it.
 func (p *netPort) fill() bool {
 	c := p.conn
+	if c.stopping() {
+		return false
+	}
 	n := 0
 	var err error
 	if c.in == nil { // nothing is kept: wait without a buffer
@@ -70,15 +77,14 @@ func (p *netPort) fill() bool {
 			c.frame.end += n
 			return n > 0 || err == nil
 		}
-		select {
-		case <-p.woken:
-		case <-c.srv.stopping:
+		<-p.woken
+		if c.stopping() {
 			return false
 		}
 	}
 }
 
-func (p *netPort) write(b []byte) (int, error) {
+func (p *netPort) write(b []byte, _ bool) (int, error) {
 	c := p.conn
 	c.stalledSince.Store(int64(c.srv.now()))
 	n, err := p.nc.Write(b)
@@ -87,17 +93,7 @@ func (p *netPort) write(b []byte) (int, error) {
 }
 
 func (p *netPort) sendFile(fd int, off int64, n int) (int, error) {
-	c := p.conn
-	buffer := c.srv.pool.Get(min(n, 64<<10))
-	defer buffer.Release()
-	n, err := preadFD(fd, buffer.B[:min(n, len(buffer.B))], off)
-	if err != nil && err != io.EOF {
-		return 0, err
-	}
-	if n == 0 {
-		return 0, nil
-	}
-	return p.write(buffer.B[:n])
+	return copyFile(p, p.conn.srv, fd, off, n)
 }
 
 func (p *netPort) awaitWritable() bool { return true } // write waits by itself
@@ -106,6 +102,8 @@ func (p *netPort) wake() { p.woken.wake() }
 
 func (p *netPort) stop() {
 	p.nc.SetReadDeadline(time.Unix(1, 0))
+	p.wake()
 }
 
+func (p *netPort) shut()  { p.nc.Close() }
 func (p *netPort) close() { p.nc.Close() }

@@ -12,22 +12,35 @@ var errFull = errors.New("socket full")
 
 // segment is a piece of output: bytes, then perhaps a range of a file.
 type segment struct {
-	b    []byte
-	own  *buf.Buffer       // released when the segment was sent
-	cost int64             // of own, taken from Server.bytes
-	file gateway.FileRange // sent behind b if Hold is not nil
-	left int               // bytes of the file not sent yet
-	pad  int               // zero bytes behind the file
-	slot bool              // the segment holds a slot of a call
+	b     []byte
+	own   *buf.Buffer      // released when the segment was sent
+	cost  int64            // of own, taken from conn.replies and Server.bytes
+	hold  gateway.Releaser // of the file that is sent behind b; nil if there is none
+	fd    int
+	off   int64
+	left  int // bytes of the file not sent yet
+	pad   int // zero bytes behind the file
+	slots int // of calls, given back when the segment was sent
 }
 
 func (g *segment) size() int { return len(g.b) + g.left + g.pad }
+
+// takeFile moves the file of a call's reply into the segment.
+func (g *segment) takeFile(c *Call) {
+	if f := &c.File; f.Hold != nil {
+		g.hold, g.fd, g.off, g.left, g.pad = f.Hold, f.FD, f.Offset, max(0, f.N), padding(f.N)
+		f.Hold = nil
+	}
+}
+
+// padding is how many bytes XDR adds to n.
+func padding(n int) int { return (4 - n&3) & 3 }
 
 // output is the sending side of a connection. Whoever finds nobody flushing flushes for all.
 //
 // All fields are guarded by conn.mu.
 type output struct {
-	queue    []segment
+	queue    *queue
 	queued   int  // bytes in queue, of files too
 	flushing bool // somebody owns the writing side of the socket
 	wantLow  bool // the reader waits for queued to fall
@@ -41,7 +54,7 @@ func (c *conn) send(g segment) {
 		c.drop(&g)
 		return
 	}
-	c.out.queue = append(c.out.queue, g)
+	c.out.queue = c.out.queue.push(g)
 	c.out.queued += g.size()
 	if c.out.flushing {
 		c.mu.Unlock()
@@ -60,7 +73,7 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 		return false
 	}
 	if c.out.flushing {
-		c.out.queue = append(c.out.queue, segment{b: b, own: own})
+		c.out.queue = c.out.queue.push(segment{b: b, own: own})
 		c.out.queued += len(b)
 		c.mu.Unlock()
 		return true
@@ -68,7 +81,7 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 	c.out.flushing = true
 	c.mu.Unlock()
 
-	n, err := c.port.write(b)
+	n, err := c.port.write(b, false)
 	c.bytesOut.Add(uint64(n))
 	c.mu.Lock()
 	switch {
@@ -77,13 +90,11 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 		c.flushFailed(err)
 		return false
 	case n < len(b):
-		c.out.queue = append(c.out.queue, segment{})
-		copy(c.out.queue[1:], c.out.queue)
-		c.out.queue[0] = segment{b: b[n:], own: own}
+		c.out.queue = c.out.queue.pushFront(segment{b: b[n:], own: own})
 		c.out.queued += len(b) - n
 		took = true
 	}
-	if len(c.out.queue) == 0 {
+	if c.out.queue.len() == 0 {
 		c.out.flushing = false
 		c.settleLocked()
 		return took
@@ -97,12 +108,13 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 func (c *conn) flush() {
 	for {
 		c.mu.Lock()
-		if len(c.out.queue) == 0 || c.broken {
+		if c.out.queue.len() == 0 || c.broken {
 			c.out.flushing = false
 			c.settleLocked()
 			return
 		}
-		head := c.out.queue[0]
+		c.out.queue.join(c)
+		head := *c.out.queue.head()
 		c.mu.Unlock()
 
 		n, err := c.sendSegment(&head)
@@ -112,7 +124,7 @@ func (c *conn) flush() {
 			return
 		}
 		c.advance(&head, n)
-		if err == errFull {
+		if err == errFull && head.size() > 0 {
 			c.stalledSince.CompareAndSwap(0, int64(c.srv.now()))
 			if !c.port.awaitWritable() {
 				return // the port calls flush again
@@ -121,19 +133,22 @@ func (c *conn) flush() {
 	}
 }
 
+// fileIsNext reports that the next thing to send comes from a file.
+func (c *conn) fileIsNext() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.queue.len() > 0 && c.out.queue.head().left > 0
+}
+
 // advance takes n sent bytes off the queue. head is the changed copy of the first segment.
 func (c *conn) advance(head *segment, n int) {
 	done := head.size() == 0
 	c.mu.Lock()
 	c.out.queued -= n
 	if done {
-		c.out.queue[0] = segment{}
-		c.out.queue = c.out.queue[1:]
-		if len(c.out.queue) == 0 {
-			c.out.queue = nil
-		}
+		c.out.queue = c.out.queue.pop()
 	} else {
-		c.out.queue[0] = *head
+		*c.out.queue.head() = *head
 	}
 	low := c.out.wantLow && c.out.queued <= c.srv.cfg.MaxQueued/2
 	if low {
@@ -154,14 +169,12 @@ func (c *conn) advance(head *segment, n int) {
 // drop gives back what a segment holds.
 func (c *conn) drop(g *segment) {
 	g.own.Release()
-	if g.cost > 0 {
-		c.srv.bytes.give(g.cost)
+	c.giveReply(g.cost)
+	if g.hold != nil {
+		g.hold.Release()
 	}
-	if g.file.Hold != nil {
-		g.file.Hold.Release()
-	}
-	if g.slot {
-		c.giveSlot()
+	if g.slots > 0 {
+		c.giveSlots(g.slots)
 	}
 }
 
@@ -181,18 +194,18 @@ func (c *conn) sendSegment(g *segment) (sent int, err error) {
 		var n int
 		switch {
 		case len(g.b) > 0:
-			n, err = c.port.write(g.b)
+			n, err = c.port.write(g.b, g.left+g.pad > 0)
 			g.b = g.b[n:]
 		case g.left > 0:
-			n, err = c.port.sendFile(g.file.FD, g.file.Offset, g.left)
-			g.file.Offset += int64(n)
+			n, err = c.port.sendFile(g.fd, g.off, g.left)
+			g.off += int64(n)
 			g.left -= n
 			if n == 0 && err == nil { // the file shrank: its length was sent, so zeros follow
 				g.pad += g.left
 				g.left = 0
 			}
 		default:
-			n, err = c.port.write(zeros[:min(g.pad, len(zeros))])
+			n, err = c.port.write(zeros[:min(g.pad, len(zeros))], g.pad > len(zeros))
 			g.pad -= n
 		}
 		sent += n

@@ -21,7 +21,8 @@ type parked struct {
 
 	out     *buf.Buffer
 	outCost int64
-	grow    func(b []byte, n int) []byte // reserve, bound once
+	grow    func(b []byte, n int) []byte // reserve and run, bound once
+	start   func()
 }
 
 var parkedPool sync.Pool
@@ -31,7 +32,7 @@ func newParked() *parked {
 		return p
 	}
 	p := &parked{}
-	p.grow = p.reserve
+	p.grow, p.start = p.reserve, p.run
 	return p
 }
 
@@ -51,7 +52,7 @@ func (c *conn) park(record []byte) bool {
 		copy(p.record.B, record)
 	}
 	c.srv.running.Add(1)
-	go p.run()
+	go p.start()
 	return true
 }
 
@@ -76,8 +77,8 @@ func (p *parked) run() {
 		p.send()
 	} else {
 		p.out.Release()
-		s.giveBytes(p.outCost)
-		c.giveSlot()
+		c.giveReply(p.outCost)
+		c.giveSlots(1)
 	}
 	p.recycle()
 }
@@ -94,7 +95,7 @@ func (p *parked) answer() (v Verdict) {
 		p.call.releaseFile()
 		p.call.Reply.Truncate(markSize)
 		accept(&p.call.Reply, p.call.XID, acceptSystemErr)
-		p.conn.port.stop()
+		p.conn.hangUp()
 		v = Done
 	}()
 	return s.answer(s.ctx, &p.call, &p.groups, p.record.B[p.off:p.off+p.n])
@@ -103,48 +104,56 @@ func (p *parked) answer() (v Verdict) {
 // send sends the reply; the slot is given back when it is sent.
 func (p *parked) send() {
 	b := p.call.Reply.Bytes()
-	g := segment{b: b, own: p.out, cost: p.outCost, slot: true}
-	if p.call.File.Hold != nil {
-		g.file, g.left, g.pad = p.call.File, p.call.File.N, padding(p.call.File.N)
-		p.call.File.Hold = nil
-	}
+	g := segment{b: b, own: p.out, cost: p.outCost, slots: 1}
+	g.takeFile(&p.call)
 	p.call.Reply.PatchUint32(0, lastFragment|uint32(g.size()-markSize))
 	p.conn.send(g)
 }
 
-// reserve is how the reply grows: into a pooled buffer, and when the memory for large ones is taken, not before some is given
-// back.
+// reserve is how the reply grows: into a pooled buffer, and where too much is taken for large ones, by the client's replies or in
+// total, not before some is given back.
 func (p *parked) reserve(b []byte, n int) []byte {
-	size := len(b) + n
-	cost := int64(0)
-	s := p.conn.srv
+	c, size := p.conn, len(b)+n
+	old, oldCost := p.out, p.outCost
+	c.giveReply(oldCost) // who waits for more counts for nothing, so that those who wait cannot block each other
+	p.outCost = 0
 	if size > readSize {
-		cost = int64(buf.Size(size))
-		s.awaitBytes(cost)
+		cost := int64(buf.Size(size))
+		c.srv.await(&c.replies, cost)
+		c.srv.await(&c.srv.bytes, cost)
+		p.outCost = cost
 	}
-	grown := s.pool.Get(size)
-	copy(grown.B, b)
-	p.out.Release()
-	s.giveBytes(p.outCost)
-	p.out, p.outCost = grown, cost
-	return grown.B[:len(b)]
+	p.out = c.srv.pool.Get(size)
+	copy(p.out.B, b)
+	old.Release()
+	return p.out.B[:len(b)]
 }
 
-// awaitBytes takes memory for a large buffer, and waits where there is none.
-func (s *Server) awaitBytes(cost int64) {
-	if s.bytes.take(cost, nil) {
+// giveReply gives back what reserve took.
+func (c *conn) giveReply(cost int64) {
+	if cost > 0 {
+		c.srv.bytes.give(cost)
+		c.replies.give(cost)
+	}
+}
+
+// await takes n of g, and waits where there is not as much.
+func (s *Server) await(g *gate, n int64) {
+	if g.take(n, nil) {
 		return
 	}
-	for woken := newSignal(); !s.bytes.take(cost, woken); {
+	for woken := newSignal(); !g.take(n, woken); {
 		select {
 		case <-woken:
 		case <-s.ctx.Done():
-			panic(s.ctx.Err()) // the call ends, and so does its connection
+			// Shutdown gave up waiting, and all connections are closed: nothing of this will be kept for long.
+			g.force(n)
+			return
 		}
 	}
 }
 
 func (p *parked) recycle() {
-	*p = parked{grow: p.grow}
+	*p = parked{grow: p.grow, start: p.start}
 	parkedPool.Put(p)
 }

@@ -24,6 +24,8 @@ type Server struct {
 	calls    gate // calls in goroutines
 	bytes    gate // large buffers
 	workers  workerList
+	watch    watch
+	loops    loops
 	counts   counters
 	epoch    time.Time
 
@@ -37,8 +39,8 @@ type Server struct {
 	conns     map[*conn]struct{}
 	clients   map[netip.Addr]*client
 	sweeping  bool
-	sweeper   signal
-	stopping  chan struct{} // closed by Shutdown
+	ending    bool
+	ended     chan struct{} // closed when the server drains and no connection is left
 }
 
 // program is one program with its versions, ascending.
@@ -70,10 +72,10 @@ func NewServer(cfg Config) (*Server, error) {
 		listeners: map[interface{ Close() error }]struct{}{},
 		conns:     map[*conn]struct{}{},
 		clients:   map[netip.Addr]*client{},
-		sweeper:   newSignal(),
-		stopping:  make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 	s.calls.max, s.bytes.max = int64(cfg.MaxCalls), cfg.MaxBytes
+	s.watch.roused = newSignal()
 	s.programs.Store(&[]program{})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -162,10 +164,11 @@ func (s *Server) welcome(nc net.Conn) {
 	}
 	c := &conn{srv: s, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr()), since: s.now()}
 	c.lastCall.Store(int64(c.since))
-	c.port = newNetPort(c, nc)
+	c.replies.max = int64(s.cfg.MaxQueued)
+	c.port = s.newPort(c, nc)
 	if !s.admit(c) {
 		s.counts.refusedConns.Add(1)
-		nc.Close()
+		c.port.close()
 		return
 	}
 	c.port.start()
@@ -191,8 +194,9 @@ func (s *Server) admit(c *conn) bool {
 	s.running.Add(1) // until forget
 	if !s.sweeping {
 		s.sweeping = true
-		s.running.Add(1)
+		s.running.Add(2)
 		go s.sweep()
+		go s.runWatchdog()
 	}
 	return true
 }
@@ -204,11 +208,17 @@ func (s *Server) forget(c *conn) {
 	if c.client.conns--; c.client.conns == 0 {
 		delete(s.clients, c.client.addr)
 	}
-	if len(s.conns) == 0 && s.draining.Load() {
-		s.sweeper.wake()
-	}
+	s.endLocked()
 	s.mu.Unlock()
 	s.running.Done()
+}
+
+// endLocked stops the server's own goroutines when the last connection of a draining server is gone.
+func (s *Server) endLocked() {
+	if s.draining.Load() && len(s.conns) == 0 && !s.ending {
+		s.ending = true
+		close(s.ended)
+	}
 }
 
 // snapshot returns the connections that there are.
@@ -227,9 +237,8 @@ func (s *Server) snapshot() []*conn {
 // do not come back.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	if !s.draining.Swap(true) {
-		close(s.stopping)
-	}
+	s.draining.Store(true)
+	s.endLocked()
 	for l := range s.listeners {
 		l.Close()
 	}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,7 +37,7 @@ const (
 type testProgram struct {
 	release chan struct{}
 	parked  chan uint32
-	file    func(c *Call) Verdict
+	file    atomic.Pointer[func(c *Call) Verdict]
 }
 
 func newTestProgram() *testProgram {
@@ -77,7 +79,7 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 		if c.NoWait {
 			return Park
 		}
-		n := int(c.Args.Uint32())
+		n := int(min(c.Args.Uint32(), 2<<20))
 		c.Reply.Uint32(uint32(n))
 		b := c.Reply.Reserve(n)
 		for i := range b {
@@ -85,7 +87,7 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 		}
 		return Done
 	case procFile:
-		return p.file(c)
+		return (*p.file.Load())(c)
 	}
 	return ProcUnavail
 }
@@ -131,6 +133,14 @@ func serve(t testing.TB, cfg Config) (*Server, *testProgram, netip.AddrPort) {
 		}
 	})
 	return s, p, addrPort(l.Addr())
+}
+
+// each runs a test on both transports.
+func each(t *testing.T, test func(t *testing.T, cfg Config)) {
+	t.Run("netpoll", func(t *testing.T) { test(t, Config{Transport: Netpoll}) })
+	if runtime.GOOS == "linux" {
+		t.Run("epoll", func(t *testing.T) { test(t, Config{Transport: Epoll}) })
+	}
 }
 
 // dial opens a raw connection.
@@ -186,8 +196,10 @@ func accepted(stat uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, stat)
 }
 
-func TestPipelinedAndParked(t *testing.T) {
-	_, p, addr := serve(t, Config{})
+func TestPipelinedAndParked(t *testing.T) { each(t, testPipelinedAndParked) }
+
+func testPipelinedAndParked(t *testing.T, cfg Config) {
+	_, p, addr := serve(t, cfg)
 	nc := dial(t, addr)
 	var out []byte
 	for xid := range uint32(200) {
@@ -224,8 +236,10 @@ func TestPipelinedAndParked(t *testing.T) {
 	}
 }
 
-func TestClientTCP(t *testing.T) {
-	_, _, addr := serve(t, Config{})
+func TestClientTCP(t *testing.T) { each(t, testClientTCP) }
+
+func testClientTCP(t *testing.T, cfg Config) {
+	_, _, addr := serve(t, cfg)
 	testClient(t, "tcp", addr)
 }
 
@@ -270,8 +284,10 @@ func testClient(t *testing.T, network string, addr netip.AddrPort) {
 	}
 }
 
-func TestBulkReply(t *testing.T) {
-	_, _, addr := serve(t, Config{})
+func TestBulkReply(t *testing.T) { each(t, testBulkReply) }
+
+func testBulkReply(t *testing.T, cfg Config) {
+	_, _, addr := serve(t, cfg)
 	nc := dial(t, addr)
 	for i := range 20 {
 		n := 1 << i

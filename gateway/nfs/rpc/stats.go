@@ -8,7 +8,7 @@ import (
 
 // counters only rise.
 type counters struct {
-	refusedConns, rejected, panics, timedOut, datagrams atomic.Uint64
+	refusedConns, rejected, panics, timedOut, stolen, datagrams atomic.Uint64
 }
 
 // Stats is a snapshot of a server.
@@ -20,6 +20,7 @@ type Stats struct {
 	Rejected    uint64 // calls that no program saw: bad headers, unknown programs
 	Refused     uint64 // connections that were one too many
 	TimedOut    uint64 // connections that held something for too long
+	Stuck       uint64 // handlers that were stuck on a goroutine that reads sockets, and lost it
 	Panics      uint64 // handlers that panicked
 	Datagrams   uint64 // calls that came by UDP
 }
@@ -32,7 +33,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Conns: conns, InFlight: int(s.calls.now()), Buffers: int(s.pool.Lent()), BufferBytes: s.pool.Used(),
 		Rejected: s.counts.rejected.Load(), Refused: s.counts.refusedConns.Load(), TimedOut: s.counts.timedOut.Load(),
-		Panics: s.counts.panics.Load(), Datagrams: s.counts.datagrams.Load(),
+		Stuck: s.counts.stolen.Load(), Panics: s.counts.panics.Load(), Datagrams: s.counts.datagrams.Load(),
 	}
 }
 

@@ -23,30 +23,16 @@ func (s *Server) sweep() {
 	for {
 		select {
 		case <-tick.C:
-		case <-s.sweeper: // the last connection went while the server stops
-		}
-		conns := s.snapshot()
-		if len(conns) == 0 && s.stopSweeping() {
+		case <-s.ended:
 			return
 		}
 		now := s.now()
-		for _, c := range conns {
-			if err := c.overdue(now); err != nil {
+		for _, c := range s.snapshot() {
+			if err := c.overdue(now); err != nil && c.fail(err) {
 				s.counts.timedOut.Add(1)
-				c.fail(err)
 			}
 		}
 	}
-}
-
-// stopSweeping ends the sweeper where there is nothing to sweep; the next connection starts it again.
-func (s *Server) stopSweeping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.conns) == 0 {
-		s.sweeping = false
-	}
-	return !s.sweeping
 }
 
 // overdue says what c has held for too long.

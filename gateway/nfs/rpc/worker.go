@@ -3,6 +3,7 @@ package rpc
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"causeway/gateway/nfs/xdr"
@@ -30,6 +31,7 @@ const (
 	turnMore               // another visit: its bound was reached
 	turnPaused             // a wake
 	turnEnd                // nothing: it is not read any more
+	turnStolen             // nothing from this goroutine: the reading duty was taken away
 )
 
 // worker is what one goroutine that runs calls inline needs: scratch that is reused.
@@ -37,14 +39,23 @@ type worker struct {
 	srv    *Server
 	call   Call
 	groups [maxGroups]uint32
-	out    *buf.Buffer
-	start  int // in call.Reply: of the reply under way
+	out    *buf.Buffer // of call.Reply
+	start  int         // in call.Reply: of the reply under way
+
+	// For the watchdog.
+	state      atomic.Uint64 // seq, or seq with stolen
+	seq        uint64        // rises before and after each call: odd inside
+	conn       atomic.Pointer[conn]
+	done       []byte        // the finished replies before the call
+	handed     chan struct{} // the watchdog has taken what it takes
+	stolenIn   *buf.Buffer   // the input that the call still uses
+	stolenCost int64
 }
 
-// workerList keeps idle workers.
+// workerList keeps all workers and those that are idle.
 type workerList struct {
-	mu   sync.Mutex
-	idle []*worker
+	mu        sync.Mutex
+	all, idle []*worker
 }
 
 func (s *Server) getWorker() *worker {
@@ -56,13 +67,22 @@ func (s *Server) getWorker() *worker {
 		l.idle = l.idle[:n-1]
 		return w
 	}
-	return &worker{srv: s}
+	w := &worker{srv: s, handed: make(chan struct{}, 1)}
+	l.all = append(l.all, w)
+	return w
 }
 
 func (s *Server) putWorker(w *worker) {
 	s.workers.mu.Lock()
 	s.workers.idle = append(s.workers.idle, w)
 	s.workers.mu.Unlock()
+}
+
+// allWorkers returns the workers that there are; the list only grows.
+func (s *Server) allWorkers() []*worker {
+	s.workers.mu.Lock()
+	defer s.workers.mu.Unlock()
+	return s.workers.all
 }
 
 // visit runs the complete calls that c's input holds, within bounds, and sends their replies with one write.
@@ -73,11 +93,14 @@ func (w *worker) visit(c *conn) (next turn) {
 	w.out = w.srv.pool.Get(outSize)
 	w.call.Reply = xdr.NewEncoder(w.out.B[:0])
 	w.call.Remote, w.call.Local, w.call.Datagram, w.call.NoWait = c.remote, c.local, false, true
+	w.conn.Store(c)
 	defer func() {
 		if r := recover(); r != nil {
 			next = w.panicked(c, r)
 		}
-		w.flush(c)
+		if next != turnStolen {
+			w.flush(c)
+		}
 		w.out.Release()
 		w.out, w.call.Reply = nil, xdr.Encoder{}
 	}()
@@ -119,7 +142,7 @@ func (c *conn) nextRecord() ([]byte, error) {
 		c.pending = nil
 		return record, nil
 	}
-	if c.in == nil || c.srv.draining.Load() {
+	if c.in == nil || c.stopping() {
 		return nil, nil
 	}
 	record, err := c.frame.record(c.in.B, c.srv.cfg.MaxRecord)
@@ -133,7 +156,12 @@ func (c *conn) nextRecord() ([]byte, error) {
 func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Duration) {
 	w.start = w.call.Reply.Len()
 	w.call.Reply.Uint32(0) // the record mark
+	w.begin()
 	verdict := w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
+	if !w.end() {
+		w.finishStolen(c, record, verdict)
+		return turnStolen, t
+	}
 	switch verdict {
 	case Park:
 		w.call.Reply.Truncate(w.start)
@@ -171,15 +199,13 @@ func (w *worker) finish(c *conn) {
 		w.call.Reply.PatchUint32(w.start, lastFragment|uint32(n))
 		return
 	}
-	file := w.call.File
-	w.call.File.Hold = nil
-	w.call.Reply.PatchUint32(w.start, lastFragment|uint32(n+file.N+padding(file.N)))
-	own := w.own()
-	c.send(segment{b: w.call.Reply.Bytes(), own: own, file: file, left: file.N, pad: padding(file.N)})
+	g := segment{own: w.out}
+	g.takeFile(&w.call)
+	w.call.Reply.PatchUint32(w.start, lastFragment|uint32(n+g.left+g.pad))
+	g.b = w.call.Reply.Bytes()
 	w.renew()
+	c.send(g)
 }
-
-func padding(n int) int { return (4 - n&3) & 3 }
 
 // flush sends the finished replies.
 func (w *worker) flush(c *conn) {
@@ -187,16 +213,11 @@ func (w *worker) flush(c *conn) {
 	if len(b) == 0 {
 		return
 	}
-	if c.sendNow(b, w.own()) {
+	if c.sendNow(b, w.out) {
 		w.renew()
 		return
 	}
 	w.call.Reply = xdr.NewEncoder(w.out.B[:0])
-}
-
-// own returns the buffer that a segment of the replies has to release: none if they outgrew it.
-func (w *worker) own() *buf.Buffer {
-	return w.out
 }
 
 // renew replaces a buffer that was given away.
@@ -212,6 +233,11 @@ func (w *worker) panicked(c *conn, r any) turn {
 	w.call.Reply.Truncate(w.start)
 	w.call.Reply.Uint32(0)
 	accept(&w.call.Reply, w.call.XID, acceptSystemErr)
+	if w.inside() && !w.end() {
+		w.finishStolen(c, nil, Done)
+		c.hangUp()
+		return turnStolen
+	}
 	w.finish(c)
 	return turnEnd
 }
