@@ -78,7 +78,8 @@ func (n *node) showClients(context.Context) []admin.Client {
 		}
 	}
 	for _, l := range n.locks.Locks() {
-		if addr, err := netip.ParseAddr(l.Owner.Client); err == nil && by[addr] != nil {
+		_, host, _ := strings.Cut(l.Owner.Client, "@") // as causeway.OwnerNLM has it
+		if addr, err := netip.ParseAddr(host); err == nil && by[addr] != nil {
 			by[addr].Locks++
 		}
 	}
