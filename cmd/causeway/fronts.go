@@ -13,12 +13,8 @@ import (
 	"causeway/lockmgr"
 )
 
-// Programs and versions that have no constants elsewhere (RFC 1813 §3, XNFS version 3W §10 and §11).
-const (
-	nfsProgram = 100003
-	nlmProgram = 100021
-	nsmProgram = 100024
-)
+// nfsProgram is the number of NFS (RFC 1813 §3).
+const nfsProgram = 100003
 
 // startLocks makes the lock manager, with a grace period if clients held locks when the gateway stopped.
 func (n *node) startLocks() (err error) {
@@ -68,8 +64,8 @@ func (n *node) startFronts(context.Context) (err error) {
 	}
 	n.offer(answered{nfs, n.metrics}, nfsProgram, []uint32{3}, "tcp")
 	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.offer(n.nlm, nlmProgram, []uint32{1, 3, 4}, "tcp", "udp")
-	n.offer(n.nlm.NSM(), nsmProgram, []uint32{1}, "tcp", "udp")
+	n.offer(n.nlm, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
+	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
 	return nil
 }
 

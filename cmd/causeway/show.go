@@ -78,7 +78,7 @@ func (n *node) showClients(context.Context) []admin.Client {
 		}
 	}
 	for _, l := range n.locks.Locks() {
-		_, host, _ := strings.Cut(l.Owner.Client, "@") // as causeway.OwnerNLM has it
+		host := l.Owner.Client[strings.LastIndexByte(l.Owner.Client, '@')+1:] // as causeway.OwnerNLM has it
 		if addr, err := netip.ParseAddr(host); err == nil && by[addr] != nil {
 			by[addr].Locks++
 		}
