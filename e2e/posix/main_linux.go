@@ -9,6 +9,7 @@ import (
 // programs are the subcommands by name; each returns its exit status.
 var programs = map[string]func(args []string) int{
 	"check": runCheck,
+	"fsx":   runFsx,
 	"hold":  hold,
 }
 

@@ -26,6 +26,9 @@ type Tree struct {
 
 // Prepare makes what is missing.
 func (t *Tree) Prepare() error {
+	if err := spread(t.Dir); err != nil {
+		return err
+	}
 	for name, size := range map[string]int64{"data": dataSize, "write": writeSize} {
 		if err := t.file(name, size); err != nil {
 			return err

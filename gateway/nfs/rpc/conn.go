@@ -49,6 +49,8 @@ type conn struct {
 	recordSince       atomic.Int64 // since when a part of a record is here
 	stalledSince      atomic.Int64 // since when the client took nothing of what waits for it
 
+	replies gate // bytes of large replies of calls in goroutines
+
 	mu         sync.Mutex
 	broken     bool // nothing is sent any more
 	readerDone bool
@@ -61,12 +63,12 @@ type conn struct {
 // wake implements waker.
 func (c *conn) wake() { c.port.wake() }
 
-// fail ends the connection now: what waits to be sent is lost.
-func (c *conn) fail(err error) {
+// fail ends the connection now: what waits to be sent is lost. It reports whether it was the first to do so.
+func (c *conn) fail(err error) bool {
 	c.mu.Lock()
 	if c.broken {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.broken = true
 	if !c.gone {
@@ -79,6 +81,7 @@ func (c *conn) fail(err error) {
 	c.port.wake()
 	c.mu.Lock()
 	c.settleLocked()
+	return true
 }
 
 // hangUp makes the reader end; replies that are under way are still sent.

@@ -28,6 +28,13 @@ func (g *gate) take(n int64, w waker) bool {
 	return false
 }
 
+// force takes n over the bound.
+func (g *gate) force(n int64) {
+	g.mu.Lock()
+	g.taken += n
+	g.mu.Unlock()
+}
+
 // give gives n back.
 func (g *gate) give(n int64) {
 	g.mu.Lock()

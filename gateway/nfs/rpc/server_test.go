@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ const (
 type testProgram struct {
 	release chan struct{}
 	parked  chan uint32
-	file    func(c *Call) Verdict
+	file    atomic.Pointer[func(c *Call) Verdict]
 }
 
 func newTestProgram() *testProgram {
@@ -78,7 +79,7 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 		if c.NoWait {
 			return Park
 		}
-		n := int(c.Args.Uint32())
+		n := int(min(c.Args.Uint32(), 2<<20))
 		c.Reply.Uint32(uint32(n))
 		b := c.Reply.Reserve(n)
 		for i := range b {
@@ -86,7 +87,7 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 		}
 		return Done
 	case procFile:
-		return p.file(c)
+		return (*p.file.Load())(c)
 	}
 	return ProcUnavail
 }
