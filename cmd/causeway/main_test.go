@@ -141,16 +141,6 @@ func (r *running) signal(s syscall.Signal) error {
 	}
 }
 
-// until waits for something.
-func (r *running) until(what string, is func() bool) {
-	r.t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
 // mount mounts a volume as a user.
 func (r *running) mount(volume string, uid uint32) (*nfs.Target, error) {
 	c, err := nfsrpc.DialTCP("tcp", r.nfs.String(), false)
