@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/willscott/go-nfs-client/nfs"
@@ -57,6 +58,9 @@ type client struct {
 func mount(g *gateway) (*client, error) {
 	say("A client mounts it")
 	connection, err := rpc.DialTCP("tcp", g.address, false)
+	for i := 0; errors.Is(err, syscall.EADDRINUSE) && i < 100; i++ { // it chooses its own port, at random
+		connection, err = rpc.DialTCP("tcp", g.address, false)
+	}
 	if err != nil {
 		return nil, err
 	}
