@@ -86,6 +86,11 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 			b[i] = byte(i)
 		}
 		return Done
+	case procRead4K:
+		n := c.Args.Uint32()
+		c.Reply.Uint32(n)
+		copy(c.Reply.Reserve(int(n&0xffff)), zeros[:])
+		return Done
 	case procFile:
 		return (*p.file.Load())(c)
 	}
