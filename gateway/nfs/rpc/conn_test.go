@@ -206,6 +206,40 @@ func testCallLimits(t *testing.T, cfg Config) {
 	}
 }
 
+// TestWaitersThatLeave: of many connections that wait for a slot, those that are gone do not keep it from the others.
+func TestWaitersThatLeave(t *testing.T) { each(t, testWaitersThatLeave) }
+
+func testWaitersThatLeave(t *testing.T, cfg Config) {
+	cfg.MaxCalls = 1
+	s, p, addr := serve(t, cfg)
+	call := marked(callBytes(1, testProg, testVers, procPark, opaque(nil)))
+	first := dial(t, addr)
+	first.Write(call)
+	<-p.parked
+	var conns []net.Conn
+	for range 30 {
+		nc := dial(t, addr)
+		nc.Write(call)
+		conns = append(conns, nc)
+	}
+	eventually(t, "all wait", func() bool {
+		s.calls.mu.Lock()
+		defer s.calls.mu.Unlock()
+		return len(s.calls.waiting) == 30
+	})
+	for i, nc := range conns {
+		if i%10 != 9 {
+			nc.(*net.TCPConn).SetLinger(0)
+			nc.Close()
+		}
+	}
+	close(p.release)
+	for i := 9; i < 30; i += 10 {
+		wantEcho(t, conns[i], 1, nil)
+	}
+	wantEcho(t, first, 1, nil)
+}
+
 func TestConnLimits(t *testing.T) { each(t, testConnLimits) }
 
 func testConnLimits(t *testing.T, cfg Config) {

@@ -116,7 +116,7 @@ func (p *netPort) sendFile(fd int, off int64, n int) (int, error) {
 
 func (p *netPort) awaitWritable() bool { return true } // write waits by itself
 
-func (p *netPort) wake() { p.woken.wake() }
+func (p *netPort) wake() { p.woken.wake(nil) }
 
 func (p *netPort) stop() {
 	p.nc.SetReadDeadline(time.Unix(1, 0))

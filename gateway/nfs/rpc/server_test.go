@@ -258,6 +258,23 @@ func TestClientUDP(t *testing.T) {
 	testClient(t, "udp", addrPort(pc.LocalAddr()))
 }
 
+// TestWildcardUDP: the reply comes from the address that was asked, also where the socket is bound to none; a connected client
+// takes no other.
+func TestWildcardUDP(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs an address of the loopback network that is not 127.0.0.1")
+	}
+	s, _, _ := serve(t, Config{})
+	for _, network := range []string{"udp4", "udp"} {
+		pc, err := net.ListenPacket(network, ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.ServePacket(pc)
+		testClient(t, "udp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.7"), addrPort(pc.LocalAddr()).Port()))
+	}
+}
+
 func testClient(t *testing.T, network string, addr netip.AddrPort) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
