@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"causeway/gateway"
 	"causeway/gateway/nfs/xdr"
 )
 
@@ -43,7 +44,12 @@ func benchClient(job string) {
 	f := strings.Fields(job)
 	n := func(i int) int { v, _ := strconv.Atoi(f[i]); return v }
 	conns, outstanding, calls := n(1), n(2), n(3)
-	record := marked(callBytes(1, testProg, testVers, uint32(n(4)), func(e *xdr.Encoder) { e.Uint32(4096) }))
+	record := marked(callBytes(1, testProg, testVers, uint32(n(4)), func(e *xdr.Encoder) {
+		e.Uint32(4096)
+		if n(4) == procWrite1M {
+			e.Fixed(make([]byte, 1<<20))
+		}
+	}))
 	batch := bytes.Repeat(record, outstanding)
 	var all sync.WaitGroup
 	for range conns {
@@ -73,8 +79,9 @@ func benchClient(job string) {
 }
 
 const (
-	procRead4K = 20
-	procRead1M = 21
+	procRead4K  = 20
+	procRead1M  = 21 // a file, spliced where that is possible
+	procWrite1M = 22 // taken and thrown away
 )
 
 // processorTime is what this process has used.
@@ -85,7 +92,8 @@ func processorTime() time.Duration {
 }
 
 func benchmark(b *testing.B, transport Transport, conns, outstanding int, proc uint32) {
-	_, _, addr := serve(b, Config{Transport: transport, Logger: slog.New(slog.DiscardHandler), Observer: nullObserver{}})
+	_, p, addr := serve(b, Config{Transport: transport, Logger: slog.New(slog.DiscardHandler), Observer: nullObserver{}})
+	p.file.Store(bulkFile(b))
 	per := conns * outstanding
 	calls := (b.N + per - 1) / per * per
 	client := exec.Command(os.Args[0])
@@ -136,6 +144,41 @@ func TestNoAllocations(t *testing.T) {
 type nullObserver struct{}
 
 func (nullObserver) Observe(prog, vers, proc uint32, v Verdict, d time.Duration, in, out int) {}
+
+type nothing struct{}
+
+func (nothing) Release() {}
+
+// bulkFile answers 1 MiB of a file.
+func bulkFile(b *testing.B) *func(c *Call) Verdict {
+	f, err := os.CreateTemp(b.TempDir(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { f.Close() })
+	f.Write(make([]byte, 1<<20))
+	answer := func(c *Call) Verdict {
+		if c.NoWait {
+			return Park
+		}
+		c.Reply.Uint32(1 << 20)
+		c.File = gateway.FileRange{FD: int(f.Fd()), ReadResult: gateway.ReadResult{N: 1 << 20}, Hold: nothing{}}
+		return Done
+	}
+	return &answer
+}
+
+func BenchmarkBulk(b *testing.B) {
+	for _, tr := range []struct {
+		name string
+		t    Transport
+	}{{"netpoll", Netpoll}, {"epoll", Epoll}} {
+		for _, conns := range []int{1, 8} {
+			b.Run(fmt.Sprintf("%s/read1m/c%d", tr.name, conns), func(b *testing.B) { benchmark(b, tr.t, conns, 1, procRead1M) })
+			b.Run(fmt.Sprintf("%s/write1m/c%d", tr.name, conns), func(b *testing.B) { benchmark(b, tr.t, conns, 1, procWrite1M) })
+		}
+	}
+}
 
 func BenchmarkServer(b *testing.B) {
 	for _, tr := range []struct {

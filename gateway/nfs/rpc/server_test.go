@@ -91,7 +91,13 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 		c.Reply.Uint32(n)
 		copy(c.Reply.Reserve(int(n&0xffff)), zeros[:])
 		return Done
-	case procFile:
+	case procWrite1M:
+		if c.NoWait {
+			return Park
+		}
+		c.Reply.Uint32(uint32(len(c.Args.Rest())))
+		return Done
+	case procFile, procRead1M:
 		return (*p.file.Load())(c)
 	}
 	return ProcUnavail
