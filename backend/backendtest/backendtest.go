@@ -25,6 +25,7 @@ type Caps struct {
 	Owners       bool          // any owner can be set (the storage, and the test's privileges)
 	ACLs         bool          // access and default ACLs
 	Times        bool          // atime and mtime can be set
+	StableTimes  bool          // times that were set survive a restart
 	ChangeTimes  bool          // ctime and the change attribute tell every change
 	Granularity  time.Duration // of times; 1 ns if zero
 	DirLinks     bool          // a directory's link count is 2 plus its subdirectories
@@ -36,7 +37,7 @@ type Caps struct {
 }
 
 // Full is a Store that can do everything.
-var Full = Caps{HardLinks: true, Symlinks: true, Special: true, Devices: true, Modes: true, Owners: true, ACLs: true, Times: true,
+var Full = Caps{HardLinks: true, Symlinks: true, Special: true, Devices: true, Modes: true, Owners: true, ACLs: true, Times: true, StableTimes: true,
 	ChangeTimes: true, DirLinks: true, Holes: true, SetIDClear: true, UnlinkedOpen: true, Replace: true, StableIDs: true}
 
 // Options says what is tested.
