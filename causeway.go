@@ -4,6 +4,7 @@
 package causeway
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -70,3 +71,14 @@ const MaxPath = 4096
 
 // MaxTransfer is the largest READ or WRITE that any front offers, in bytes.
 const MaxTransfer = 1 << 20
+
+// Hash spreads handles over shards and stripes. It is no cryptographic hash; object ids are the backend's, not the client's.
+func (h Handle) Hash() uint64 {
+	const prime = 0x9e3779b97f4a7c15
+	x := uint64(h.Volume) * prime
+	for i := 0; i < ObjectIDSize; i += 8 {
+		x = (x ^ binary.LittleEndian.Uint64(h.Object[i:])) * prime
+		x ^= x >> 29
+	}
+	return x
+}

@@ -23,7 +23,7 @@ type OwnerKind uint8
 // The kinds of lock owners.
 const (
 	OwnerNone OwnerKind = iota
-	OwnerNLM            // Client: caller_name; Opaque: svid (4 bytes, big endian) and oh
+	OwnerNLM            // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
 	OwnerV4             // Client: clientid (8 bytes); Opaque: lock-owner
 	OwnerSMB            // Client: session id (8 bytes); Opaque: FileId (16 bytes)
 )

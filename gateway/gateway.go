@@ -165,3 +165,10 @@ type Layouts interface {
 	// Return gives a grant back.
 	Return(ctx context.Context, g *causeway.Grant) error
 }
+
+// Holder is who holds grants and can be asked to give them up: transfer, at each gateway.
+type Holder interface {
+	// Recall ends the grant of an object: it waits for I/O that runs under it and returns when none can start any more
+	// without a new grant. gone: the object's last name was removed, so nothing of it needs to reach the storage.
+	Recall(ctx context.Context, h causeway.Handle, gone bool) error
+}

@@ -93,11 +93,18 @@ func (d *Decoder) String(limit int) string {
 
 // Encoder appends to a buffer. The zero Encoder starts with none.
 type Encoder struct {
-	b []byte
+	b    []byte
+	grow func(b []byte, n int) []byte
 }
 
 // NewEncoder returns an Encoder that appends to b.
-func NewEncoder(b []byte) Encoder { return Encoder{b} }
+func NewEncoder(b []byte) Encoder { return Encoder{b: b} }
+
+// NewGrowingEncoder returns an Encoder that appends to b, and takes large room from grow: grow returns a buffer that starts with b
+// and has capacity for at least n bytes more. b is not used any more then.
+func NewGrowingEncoder(b []byte, grow func(b []byte, n int) []byte) Encoder {
+	return Encoder{b: b, grow: grow}
+}
 
 // Bytes returns what was written, with what the buffer held before.
 func (e *Encoder) Bytes() []byte { return e.b }
@@ -155,9 +162,13 @@ func (e *Encoder) String(s string) {
 func (e *Encoder) Reserve(n int) []byte {
 	at := len(e.b)
 	if cap(e.b)-at < n {
-		grown := make([]byte, at, max(2*cap(e.b), at+n+64))
-		copy(grown, e.b)
-		e.b = grown
+		if e.grow != nil {
+			e.b = e.grow(e.b, n)
+		} else {
+			grown := make([]byte, at, max(2*cap(e.b), at+n+64))
+			copy(grown, e.b)
+			e.b = grown
+		}
 	}
 	e.b = e.b[:at+n]
 	return e.b[at:]

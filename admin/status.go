@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Source is what the operator's interface shows. The functions may be called by many goroutines, and are called when
+// somebody asks, so they may cost something; a nil one shows nothing.
+type Source struct {
+	Volumes func(ctx context.Context) []Volume
+	Clients func(ctx context.Context) []Client
+	Locks   func(ctx context.Context) ([]Lock, error)
+	Caches  func(ctx context.Context) []Cache
+	Traffic func(ctx context.Context) Traffic
+}
+
+// Volume is a line of status. Sizes are bytes; Error says why they are not known.
+type Volume struct {
+	Name  string   `json:"name"`
+	ID    string   `json:"id"`
+	Path  string   `json:"path"`
+	Modes []string `json:"modes"` // settings that are not the default: "async", "exclusive", "read-only", …
+	Allow []string `json:"allow"`
+	Total uint64   `json:"total_bytes"`
+	Used  uint64   `json:"used_bytes"`
+	Avail uint64   `json:"available_bytes"`
+	Files uint64   `json:"used_files"`
+	Error string   `json:"error,omitempty"`
+}
+
+// Client is a host that uses the gateway, or did a short while ago.
+type Client struct {
+	Address     string    `json:"address"`
+	Connections int       `json:"connections"`
+	Calls       uint64    `json:"calls"`
+	BytesIn     uint64    `json:"bytes_in"`
+	BytesOut    uint64    `json:"bytes_out"`
+	Since       time.Time `json:"since"`
+	Locks       int       `json:"locks"`
+	Mounts      []string  `json:"mounts,omitempty"`
+}
+
+// Lock is a byte range that is locked. End is the first byte behind it; 0: to the end of the file, wherever that is.
+type Lock struct {
+	Volume    string `json:"volume"`
+	Object    string `json:"object"`
+	Protocol  string `json:"protocol"`
+	Client    string `json:"client"`
+	Start     uint64 `json:"start"`
+	End       uint64 `json:"end"`
+	Exclusive bool   `json:"exclusive"`
+}
+
+// Cache is how well a cache does.
+type Cache struct {
+	Name    string `json:"name"`
+	Hits    uint64 `json:"hits"`
+	Misses  uint64 `json:"misses"`
+	Entries int    `json:"entries"`
+}
+
+// Traffic is the state of the connections, and what went wrong with them since the start.
+type Traffic struct {
+	Connections int    `json:"connections"`
+	InFlight    int    `json:"in_flight"` // calls that wait for storage or others; those answered at once are never seen here
+	BufferBytes int64  `json:"buffer_bytes"`
+	Rejected    uint64 `json:"rejected_calls"`      // no program saw them: bad headers, unknown programs
+	Refused     uint64 `json:"refused_connections"` // one too many
+	TimedOut    uint64 `json:"timed_out_connections"`
+	Panics      uint64 `json:"panics"`
+}
+
+// Rates are means over the last seconds, per second.
+type Rates struct {
+	Seconds  float64 `json:"seconds"`
+	Calls    float64 `json:"calls"`
+	BytesIn  float64 `json:"bytes_in"`
+	BytesOut float64 `json:"bytes_out"`
+}
+
+// Process describes the gateway's process. Memory is what is resident, in bytes.
+type Process struct {
+	Version        string    `json:"version"`
+	PID            int       `json:"pid"`
+	Started        time.Time `json:"started"`
+	Uptime         float64   `json:"uptime_seconds"`
+	Ready          bool      `json:"ready"`
+	State          string    `json:"state"`
+	Memory         uint64    `json:"memory_bytes"`
+	Goroutines     int       `json:"goroutines"`
+	Descriptors    int       `json:"descriptors"`
+	MaxDescriptors uint64    `json:"max_descriptors"`
+	CPU            float64   `json:"cpu_seconds"`
+}
+
+// Status is all that `causeway status` shows.
+type Status struct {
+	Format  int      `json:"format"` // of this answer; 1
+	Process Process  `json:"process"`
+	Rates   Rates    `json:"rates"`
+	Traffic Traffic  `json:"traffic"`
+	Volumes []Volume `json:"volumes"`
+	Clients []Client `json:"clients"`
+	Locks   []Lock   `json:"locks"`
+	Caches  []Cache  `json:"caches"`
+	Errors  []string `json:"errors,omitempty"` // what could not be found out
+}
+
+// MaxListed is how many clients, and how many locks, a status lists at most.
+const MaxListed = 10000
+
+// Status asks the source for everything.
+func (s *Server) Status(ctx context.Context) Status {
+	src := &s.cfg.Source
+	st := Status{Format: 1, Process: s.process(), Rates: s.rates.now(s.cfg.Now(), s.cfg.Metrics.totals())}
+	if src.Volumes != nil {
+		st.Volumes = src.Volumes(ctx)
+	}
+	if src.Clients != nil {
+		st.Clients = head(src.Clients(ctx))
+	}
+	if src.Locks != nil {
+		locks, err := src.Locks(ctx)
+		if err != nil {
+			st.Errors = append(st.Errors, "locks: "+err.Error())
+		}
+		st.Locks = head(locks)
+	}
+	if src.Caches != nil {
+		st.Caches = src.Caches(ctx)
+	}
+	if src.Traffic != nil {
+		st.Traffic = src.Traffic(ctx)
+	}
+	return st
+}
+
+func head[T any](list []T) []T { return list[:min(len(list), MaxListed)] }

@@ -1,0 +1,165 @@
+package posix
+
+import (
+	"context"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+	"causeway/backend"
+)
+
+// Create implements backend.Tree.
+func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, spec *backend.CreateSpec) (id causeway.ObjectID, attr causeway.Attr, err error) {
+	dn, c, err := s.entry(ctx, &dir, name)
+	if err != nil {
+		return id, attr, err
+	}
+	defer dn.unpin()
+	if s.hides(dn, name) {
+		return id, attr, causeway.ErrExist
+	}
+	n, err := s.make(dn, &c, spec)
+	if err != nil {
+		return id, attr, err
+	}
+	defer n.unpin()
+	dn.change.Add(1)
+	s.identity.learn(n, dn, name)
+	if err := s.finish(n, dn, spec, &attr); err != nil {
+		if s.cachedIs(dn, &c, n) {
+			flags := uintptr(0)
+			if spec.Type == causeway.TypeDirectory {
+				flags = unix.AT_REMOVEDIR
+			}
+			at(unix.SYS_UNLINKAT, dn.fd, &c, flags, 0, 0)
+			s.cache.drop(n)
+		}
+		return id, causeway.Attr{}, err
+	}
+	return n.id, attr, nil
+}
+
+// cachedIs reports whether a name still stands for n.
+func (s *Store) cachedIs(dir *node, c *cname, n *node) bool {
+	found := s.cached(dir, c)
+	if found != nil {
+		found.unpin()
+	}
+	return found == n
+}
+
+// make makes the object under its owner and returns its pinned node.
+func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec) (*node, error) {
+	if spec.Type == causeway.TypeRegular {
+		fd := -1
+		err := s.as(spec.UID, spec.GID, func() (e unix.Errno) {
+			fd, e = s.roomy(func() (int, unix.Errno) {
+				return openat(dir.fd, c, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, spec.Mode&causeway.ModeAll)
+			})
+			return e
+		})
+		if err != nil {
+			return nil, s.staleIn(dir, err)
+		}
+		return s.adopt(fd, fdWrite, nil)
+	}
+	dir.names.Lock()
+	defer dir.names.Unlock()
+	if err := s.as(spec.UID, spec.GID, func() unix.Errno { return makeSpecial(dir, c, spec) }); err != nil {
+		return nil, s.staleIn(dir, err)
+	}
+	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openEntry(dir.fd, c) })
+	if e == unix.ENOENT {
+		return nil, causeway.ErrStale
+	}
+	if e != 0 {
+		return nil, fail("create", e)
+	}
+	n, err := s.adopt(fd, fdPath, nil)
+	if err == nil && n.typ != spec.Type {
+		n.unpin()
+		return nil, causeway.ErrStale // another program took it away and put something else there
+	}
+	return n, err
+}
+
+// staleIn turns "no such entry" into stale if the directory itself is gone.
+func (s *Store) staleIn(dir *node, err error) error {
+	if err == causeway.ErrNoEnt {
+		return s.failIn(dir, "create", unix.ENOENT)
+	}
+	return err
+}
+
+func makeSpecial(dir *node, c *cname, spec *backend.CreateSpec) unix.Errno {
+	mode := spec.Mode & causeway.ModeAll
+	switch spec.Type {
+	case causeway.TypeDirectory:
+		return at(unix.SYS_MKDIRAT, dir.fd, c, uintptr(mode), 0, 0)
+	case causeway.TypeSymlink:
+		return symlinkat(spec.Target, dir.fd, c)
+	case causeway.TypeBlock, causeway.TypeChar, causeway.TypeFIFO, causeway.TypeSocket:
+		dev := uint64(0)
+		if spec.Type == causeway.TypeBlock || spec.Type == causeway.TypeChar {
+			dev = unix.Mkdev(spec.Major, spec.Minor)
+		}
+		return at(unix.SYS_MKNODAT, dir.fd, c, uintptr(formatOf(spec.Type)|mode), uintptr(dev), 0)
+	}
+	return unix.EINVAL
+}
+
+func symlinkat(target string, dir int, c *cname) unix.Errno {
+	if len(target) > causeway.MaxPath {
+		return unix.ENAMETOOLONG
+	}
+	p, err := unix.BytePtrFromString(target)
+	if err != nil {
+		return unix.EINVAL
+	}
+	for {
+		_, _, e := unix.Syscall(unix.SYS_SYMLINKAT, uintptr(unsafe.Pointer(p)), uintptr(dir), uintptr(unsafe.Pointer(c)))
+		if e != unix.EINTR {
+			return e
+		}
+	}
+}
+
+// finish corrects what the kernel made differently, sets the times and reads the attributes.
+func (s *Store) finish(n, dir *node, spec *backend.CreateSpec, attr *causeway.Attr) error {
+	var st unix.Stat_t
+	if e := fstat(n.fd, &st); e != 0 {
+		return fail("create", e)
+	}
+	set := causeway.SetAttr{Mode: spec.Mode & causeway.ModeAll, UID: spec.UID, GID: spec.GID}
+	if st.Uid != spec.UID || st.Gid != spec.GID { // a setgid directory, a mount with grpid, or no setfsuid
+		set.Mask |= causeway.SetUID | causeway.SetGID
+	}
+	if spec.Type != causeway.TypeSymlink && st.Mode&causeway.ModeAll != set.Mode && !hasDefaultACL(dir) {
+		set.Mask |= causeway.SetMode // the kernel takes set-id bits of directories from the parent
+	}
+	if spec.Atime != nil {
+		set.Mask, set.Atime = set.Mask|causeway.SetAtime, *spec.Atime
+	}
+	if spec.Mtime != nil {
+		set.Mask, set.Mtime = set.Mask|causeway.SetMtime, *spec.Mtime
+	}
+	if set.Mask != 0 {
+		if err := s.setNode(n, &set); err != nil {
+			return err
+		}
+		if e := fstat(n.fd, &st); e != 0 {
+			return fail("create", e)
+		}
+	}
+	return s.attrsFrom(n, &st, attr)
+}
+
+func hasDefaultACL(dir *node) bool {
+	var p procPath
+	p.set(dir.fd)
+	var buf [1]byte
+	_, e := getxattr(&p, xattrDefault, buf[:])
+	return e == 0 || e == unix.ERANGE
+}

@@ -1,0 +1,149 @@
+package posix
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+)
+
+// mount is the tree that is served, as the kernel's path walk sees it.
+//
+// With CAP_SYS_ADMIN it is a private, detached mount of exactly this directory: other mounts do not exist in it, so none can
+// be crossed, and ".." at its root, or in a directory that somebody moves out of it meanwhile, leads nowhere. Else each step
+// is an openat2 that refuses to cross.
+type mount struct {
+	fd              int // O_RDONLY of the root; 0: not open
+	cloned          bool
+	overlay         bool // overlayfs: objects of one tree come from several devices
+	memory          bool // tmpfs: reading never waits
+	dirIno, fileIno bool // d_ino is st_ino, for directories and for others
+}
+
+// What statfs(2) calls file systems of which something is to be known.
+const (
+	magicFUSE    = 0x65735546
+	magicOverlay = 0x794c7630
+	magicTmpfs   = 0x01021994
+	magicBtrfs   = 0x9123683e
+)
+
+// resolve is how a single name is opened where there is no private mount.
+const resolve = unix.RESOLVE_NO_XDEV | unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+
+func openMount(dir string) (m mount, err error) {
+	if m.fd, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return mount{}, fmt.Errorf("posix: %s: %w", dir, err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(m.fd, &fs); err != nil {
+		m.close()
+		return m, fmt.Errorf("posix: %s: %w", dir, err)
+	}
+	m.overlay, m.memory = fs.Type == magicOverlay, fs.Type == magicTmpfs
+	m.fileIno = fs.Type != magicOverlay && fs.Type != magicFUSE
+	m.dirIno = m.fileIno && fs.Type != magicBtrfs // a subvolume's is not an inode number
+	if fd, ok := cloneMount(m.fd); ok {
+		unix.Close(m.fd)
+		m.fd, m.cloned = fd, true
+	}
+	return m, nil
+}
+
+// trusts reports whether the inode numbers that a directory tells of entries of this type are those that stat tells.
+func (m *mount) trusts(t causeway.FileType) bool {
+	return t == causeway.TypeDirectory && m.dirIno || t != causeway.TypeDirectory && t != 0 && m.fileIno
+}
+
+// cloneMount makes the private mount. It must not be in the peer group of the mount that it is a copy of, or later mounts
+// would propagate into it.
+func cloneMount(base int) (int, bool) {
+	tree, err := unix.OpenTree(base, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return 0, false
+	}
+	defer unix.Close(tree)
+	private := unix.MountAttr{
+		Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC, Propagation: unix.MS_PRIVATE,
+	}
+	if unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &private) != nil {
+		return 0, false
+	}
+	private = unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSYMFOLLOW}
+	_ = unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &private) // since Linux 5.14; every open says O_NOFOLLOW anyway
+	fd, e := openat(tree, &cname{'.'}, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	return fd, e == 0
+}
+
+func (m *mount) close() {
+	if m.fd != 0 {
+		unix.Close(m.fd)
+		m.fd = 0
+	}
+}
+
+// openEntry opens a name in a directory as O_PATH, without leaving the tree. ".." is for openParent.
+func (m *mount) openEntry(dir int, name *cname) (int, unix.Errno) {
+	if m.cloned {
+		return openat(dir, name, unix.O_PATH, 0)
+	}
+	return openat2(dir, name, unix.O_PATH, 0, resolve)
+}
+
+// maxDepth bounds the walk from a directory to the root.
+const maxDepth = 4096
+
+// openParent opens ".." of a directory that is not the root; ESTALE if the directory is not in the tree any more.
+func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
+	dotdot := cname{'.', '.'}
+	fd, e := openat(dir, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if e == unix.ENOENT {
+		e = unix.ESTALE
+	}
+	if e != 0 || m.cloned {
+		return fd, e
+	}
+	if e := m.inside(fd, root); e != 0 {
+		unix.Close(fd)
+		return -1, e
+	}
+	return fd, 0
+}
+
+// inside walks up from a directory until it meets the root; ESTALE if it does not.
+func (m *mount) inside(dir int, root *node) unix.Errno {
+	dotdot := cname{'.', '.'}
+	var st unix.Stat_t
+	if e := fstat(m.fd, &st); e != 0 {
+		return e
+	}
+	dev := st.Dev
+	at := dir
+	defer func() {
+		if at != dir {
+			unix.Close(at)
+		}
+	}()
+	for range maxDepth {
+		last := st.Ino
+		if e := fstat(at, &st); e != 0 {
+			return e
+		}
+		if st.Dev != dev || at != dir && st.Ino == last {
+			return unix.ESTALE
+		}
+		if st.Ino == root.ino {
+			return 0
+		}
+		up, e := openat(at, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if e != 0 {
+			return e
+		}
+		if at != dir {
+			unix.Close(at)
+		}
+		at = up
+	}
+	return unix.ESTALE
+}

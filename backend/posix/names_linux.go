@@ -1,0 +1,204 @@
+package posix
+
+import (
+	"context"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+)
+
+// cached returns the pinned node of a name if it is in the cache, else nil.
+func (s *Store) cached(dir *node, c *cname) *node {
+	var st unix.Stat_t
+	ticket := s.cache.ticket()
+	if fstatat(dir.fd, c, &st) != 0 || uint64(st.Dev) != s.dev && !s.mount.overlay {
+		return nil
+	}
+	return s.cache.getIno(st.Ino, ticket)
+}
+
+// lost gives back a node that lost a name: if it was the last one its descriptor must not keep the storage.
+func (s *Store) lost(n *node) {
+	if n == nil {
+		return
+	}
+	var st unix.Stat_t
+	if fstat(n.fd, &st) == 0 && st.Nlink == 0 {
+		s.cache.drop(n)
+	}
+	n.unpin()
+}
+
+// Remove implements backend.Tree.
+func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name string, dir bool) error {
+	dn, c, err := s.entry(ctx, &parent, name)
+	if err != nil {
+		return err
+	}
+	defer dn.unpin()
+	if s.hides(dn, name) {
+		return causeway.ErrNoEnt
+	}
+	dn.names.RLock()
+	defer dn.names.RUnlock()
+	victim := s.cached(dn, &c)
+	flags := uintptr(0)
+	if dir {
+		flags = unix.AT_REMOVEDIR
+	}
+	e := at(unix.SYS_UNLINKAT, dn.fd, &c, flags, 0, 0)
+	if e == 0 {
+		dn.change.Add(1)
+		if victim != nil {
+			s.identity.moved(victim, dn, name, nil, "")
+		}
+	}
+	s.lost(victim)
+	switch {
+	case e == unix.EEXIST && dir:
+		return causeway.ErrNotEmpty
+	case e == unix.EPERM && !dir && victim != nil && victim.typ == causeway.TypeDirectory:
+		return causeway.ErrIsDir // POSIX's errno for it
+	case e != 0:
+		return s.failIn(dn, "remove", e)
+	}
+	return nil
+}
+
+// entry returns the pinned directory and the name of an entry that is to be changed.
+func (s *Store) entry(ctx context.Context, dir *causeway.ObjectID, name string) (dn *node, c cname, err error) {
+	if s.readOnly {
+		return nil, c, causeway.ErrROFS
+	}
+	if code := c.setNew(name); code != causeway.OK {
+		return nil, c, code
+	}
+	if dn, err = s.get(ctx, dir); err != nil {
+		return nil, c, err
+	}
+	if dn.typ != causeway.TypeDirectory {
+		dn.unpin()
+		return nil, c, causeway.ErrNotDir
+	}
+	return dn, c, nil
+}
+
+// Rename implements backend.Tree.
+func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string, to causeway.ObjectID, newName string) error {
+	fn, c, err := s.entry(ctx, &from, name)
+	if err != nil {
+		return err
+	}
+	defer fn.unpin()
+	tn, newC, err := s.entry(ctx, &to, newName)
+	if err != nil {
+		return err
+	}
+	defer tn.unpin()
+	if s.hides(fn, name) {
+		return causeway.ErrNoEnt
+	}
+	if s.hides(tn, newName) {
+		return causeway.ErrAccess
+	}
+	defer lockNames(fn, tn)()
+	moving, victim := s.cached(fn, &c), s.cached(tn, &newC)
+	e := renameat2(fn.fd, &c, tn.fd, &newC)
+	if e == 0 {
+		fn.change.Add(1)
+		tn.change.Add(1)
+		s.renamed(moving, victim, fn, name, tn, newName)
+	}
+	s.lost(victim)
+	if moving != nil {
+		moving.unpin()
+	}
+	switch e {
+	case 0:
+		return nil
+	case unix.EEXIST:
+		return causeway.ErrNotEmpty
+	case unix.ENOENT:
+		if err := s.failIn(fn, "rename", e); err == causeway.ErrStale {
+			return err
+		}
+		return s.failIn(tn, "rename", e)
+	}
+	return fail("rename", e)
+}
+
+// lockNames takes the names of two directories, in an order that is the same for everybody.
+func lockNames(a, b *node) (unlock func()) {
+	if a.ino > b.ino {
+		a, b = b, a
+	}
+	a.names.RLock()
+	if a == b {
+		return a.names.RUnlock
+	}
+	b.names.RLock()
+	return func() {
+		b.names.RUnlock()
+		a.names.RUnlock()
+	}
+}
+
+// renamed tells the identity what a rename did; nothing if both names were links to one object.
+func (s *Store) renamed(moving, victim, from *node, name string, to *node, newName string) {
+	if moving == victim && moving != nil {
+		return
+	}
+	if victim != nil {
+		s.identity.moved(victim, to, newName, nil, "")
+	}
+	if moving != nil {
+		s.identity.moved(moving, from, name, to, newName)
+	}
+}
+
+// Link implements backend.Tree.
+func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string) error {
+	dn, c, err := s.entry(ctx, &dir, name)
+	if err != nil {
+		return err
+	}
+	defer dn.unpin()
+	n, err := s.get(ctx, &id)
+	if err != nil {
+		return err
+	}
+	defer n.unpin()
+	if n.typ == causeway.TypeDirectory {
+		return causeway.ErrPerm
+	}
+	if s.hides(dn, name) {
+		return causeway.ErrExist
+	}
+	e := s.linkNode(n, dn, &c)
+	if e == 0 {
+		dn.change.Add(1)
+		s.identity.learn(n, dn, name)
+		return nil
+	}
+	if e == unix.ENOENT {
+		var attr causeway.Attr
+		if err := s.attrs(n, &attr); err != nil {
+			return err
+		}
+	}
+	return s.failIn(dn, "link", e)
+}
+
+// linkNode links an open object: by its descriptor, which needs CAP_DAC_READ_SEARCH, or through its magic link.
+func (s *Store) linkNode(n, dir *node, c *cname) unix.Errno {
+	empty := byte(0)
+	e := linkat(n.fd, &empty, dir.fd, c, unix.AT_EMPTY_PATH)
+	if e != unix.ENOENT && e != unix.EPERM && e != unix.EACCES {
+		return e
+	}
+	var p procPath
+	p.set(n.fd)
+	return linkat(unix.AT_FDCWD, (*byte)(unsafe.Pointer(&p)), dir.fd, c, unix.AT_SYMLINK_FOLLOW)
+}

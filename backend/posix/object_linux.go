@@ -1,0 +1,205 @@
+package posix
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+	"causeway/backend"
+)
+
+// object is the open bytes of a regular file. All objects of one id share the node and its descriptor.
+type object struct {
+	store  *Store
+	node   *node
+	write  bool
+	closed atomic.Bool
+}
+
+var (
+	_ backend.Object       = (*object)(nil)
+	_ backend.Descriptor   = (*object)(nil)
+	_ backend.NoWaitReader = (*object)(nil)
+	_ backend.Puncher      = (*object)(nil)
+)
+
+// Open implements backend.Store.
+func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, _ causeway.Locator) (backend.Object, error) {
+	want := fdRead
+	if mode == causeway.IOReadWrite {
+		if want = fdWrite; s.readOnly {
+			return nil, causeway.ErrROFS
+		}
+	}
+	n, err := s.get(ctx, &id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openNode(n, want); err != nil {
+		n.unpin()
+		return nil, err
+	}
+	return &object{store: s, node: n, write: want == fdWrite}, nil
+}
+
+// openNode makes the bytes of a node accessible.
+func (s *Store) openNode(n *node, want int32) error {
+	switch n.typ {
+	case causeway.TypeRegular:
+	case causeway.TypeDirectory:
+		return causeway.ErrIsDir
+	default:
+		return causeway.ErrInval
+	}
+	var st unix.Stat_t
+	if e := fstat(n.fd, &st); e != 0 {
+		return fail("open", e)
+	}
+	if st.Nlink == 0 {
+		s.cache.drop(n)
+		return causeway.ErrStale
+	}
+	_, e := s.roomy(func() (int, unix.Errno) { return 0, n.upgrade(want) })
+	return fail("open", e)
+}
+
+// Extents implements backend.Store: the file system below owns the blocks, so the file is its own device and one extent
+// covers it.
+func (s *Store) Extents(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, _ causeway.Span) ([]causeway.Extent, causeway.Locator, error) {
+	n, err := s.get(ctx, &id)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer n.unpin()
+	switch {
+	case n.typ == causeway.TypeDirectory:
+		return nil, nil, causeway.ErrIsDir
+	case n.typ != causeway.TypeRegular:
+		return nil, nil, causeway.ErrInval
+	case mode == causeway.IOReadWrite && s.readOnly:
+		return nil, nil, causeway.ErrROFS
+	}
+	return []causeway.Extent{{Length: causeway.ToEOF}}, nil, nil
+}
+
+// FD implements backend.Descriptor.
+func (o *object) FD() int { return o.node.fd }
+
+// Stat implements backend.Object, also when the last name is gone.
+func (o *object) Stat(context.Context) (attr causeway.Attr, err error) {
+	var st unix.Stat_t
+	if e := fstat(o.node.fd, &st); e != 0 {
+		return attr, fail("stat", e)
+	}
+	o.store.fillAll(o.node, &st, &attr)
+	return attr, nil
+}
+
+// below cuts p so that it does not reach beyond the largest offset; reads there find nothing.
+func below(p []byte, off uint64) []byte {
+	if off >= math.MaxInt64 {
+		return nil
+	}
+	return p[:min(uint64(len(p)), math.MaxInt64-off)]
+}
+
+// ReadAt implements backend.Object.
+func (o *object) ReadAt(_ context.Context, p []byte, off uint64) (int, error) {
+	p = below(p, off)
+	done := 0
+	for done < len(p) {
+		n, e := pread(o.node.fd, p[done:], int64(off)+int64(done))
+		if e != 0 {
+			return done, fail("read", e)
+		}
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// ReadAtNoWait implements backend.NoWaitReader.
+func (o *object) ReadAtNoWait(p []byte, off uint64) (int, error) {
+	p = below(p, off)
+	done := 0
+	for done < len(p) {
+		n, e := preadNoWait(o.node.fd, p[done:], int64(off)+int64(done))
+		switch {
+		case e == unix.EOPNOTSUPP && o.store.mount.memory:
+			return o.ReadAt(context.Background(), p, off)
+		case e == unix.EAGAIN || e == unix.EOPNOTSUPP || e == unix.ENOSYS || e == unix.EINVAL:
+			return 0, causeway.ErrWouldBlock
+		case e != 0:
+			return done, fail("read", e)
+		}
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// WriteAt implements backend.Object.
+func (o *object) WriteAt(_ context.Context, p []byte, off uint64) (int, error) {
+	if !o.write {
+		return 0, causeway.ErrInval
+	}
+	if off > math.MaxInt64-uint64(len(p)) {
+		return 0, causeway.ErrFBig
+	}
+	o.store.soil(o.node)
+	done := 0
+	for done < len(p) {
+		n, e := pwrite(o.node.fd, p[done:], int64(off)+int64(done))
+		if e != 0 {
+			return done, fail("write", e)
+		}
+		if n == 0 {
+			return done, fail("write", unix.EIO)
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// Sync implements backend.Object.
+func (o *object) Sync(_ context.Context, dataOnly bool) error {
+	return o.store.syncNode(o.node, !dataOnly)
+}
+
+// Punch implements backend.Puncher.
+func (o *object) Punch(_ context.Context, span causeway.Span) error {
+	if span.Length == 0 {
+		return nil
+	}
+	if !o.write {
+		return causeway.ErrInval
+	}
+	var st unix.Stat_t
+	if e := fstat(o.node.fd, &st); e != 0 {
+		return fail("punch", e)
+	}
+	end := min(span.End(), uint64(st.Size))
+	if span.Offset >= end {
+		return nil
+	}
+	o.store.soil(o.node)
+	return fail("punch", retry(func() error {
+		return unix.Fallocate(o.node.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(span.Offset), int64(end-span.Offset))
+	}))
+}
+
+// Close implements backend.Object.
+func (o *object) Close() error {
+	if o.closed.Swap(true) {
+		return causeway.ErrClosed
+	}
+	o.node.unpin()
+	return nil
+}

@@ -1,0 +1,69 @@
+package posix
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sweepEvery is how often objects are looked for that others deleted: their descriptors in the cache hold their storage.
+const sweepEvery = 15 * time.Second
+
+// sweep drops deleted objects from the cache until the store is closed.
+func (s *Store) sweep() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+			s.dropDeleted()
+		}
+	}
+}
+
+// dropDeleted drops every node whose object has no name any more.
+func (s *Store) dropDeleted() {
+	s.cache.each(func(n *node) {
+		var st unix.Stat_t
+		if fstat(n.fd, &st) == 0 && st.Nlink == 0 && n != s.root {
+			s.cache.drop(n)
+		}
+	})
+}
+
+// roomy calls an open, and once more after it made room if there were no descriptors left.
+func (s *Store) roomy(open func() (int, unix.Errno)) (int, unix.Errno) {
+	fd, e := open()
+	if e == unix.EMFILE || e == unix.ENFILE {
+		s.streams.close()
+		s.cache.shrink(4)
+		fd, e = open()
+	}
+	return fd, e
+}
+
+// shrink evicts all but the fourth (or so) part of what is not used.
+func (c *cache) shrink(part int) {
+	for i := range c.shards {
+		sh := &c.shards[i]
+		sh.mu.Lock()
+		victims := sh.evict(len(sh.ring) / part)
+		c.count.Add(-int64(len(victims)))
+		sh.mu.Unlock()
+		for _, v := range victims {
+			c.forgetIno(v)
+			unix.Close(v.fd)
+		}
+		c.evictions.Add(uint64(len(victims)))
+	}
+}
+
+// makeRoom is called before a node comes into the cache. Files with unsynced writes are not evicted, because a descriptor
+// that is opened after a failed writeback may not be told of it; so when they fill half of the cache they are synced first.
+func (s *Store) makeRoom() {
+	if int(s.cache.dirty.Load()) > s.cache.max/2 {
+		_ = s.syncDirty() // failures reach OnSyncError
+	}
+}

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package posix
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/backend"
+)
+
+// Store is a directory as a backend.Store. On this system none can be opened.
+type Store struct{ backend.Store }
+
+// Open fails with ErrNotSupp: the store needs Linux.
+func Open(context.Context, string, Config) (*Store, error) {
+	return nil, &causeway.Error{Op: "posix open", Code: causeway.ErrNotSupp}
+}
+
+// VolumeID returns the id that the volume was born with.
+func (s *Store) VolumeID() causeway.VolumeID { return 0 }
+
+// Stats returns counters.
+func (s *Store) Stats() Stats { return Stats{} }
+
+// DropPrivileges does nothing on this system.
+func DropPrivileges() error { return nil }

@@ -1,0 +1,22 @@
+// Command causeway serves directories over NFSv3. This package wires the rooms together and holds the flags and the
+// operator's commands; it decides nothing that a room could decide.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+func main() {
+	err := newRoot(os.Stdout, os.Stderr).ExecuteContext(context.Background())
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "causeway:", err)
+	if usage := (*usageError)(nil); errors.As(err, &usage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}

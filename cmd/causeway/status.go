@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"causeway/admin"
+)
+
+func newStatus() *cobra.Command {
+	flags, asJSON := &stateFlags{}, false
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the volumes, clients, locks and throughput of a running gateway",
+		Args:  arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := flags.path()
+			if err != nil {
+				return err
+			}
+			text, err := newControl(dir).do(cmd.Context(), "GET", "/status")
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				_, err = cmd.OutOrStdout().Write(text)
+				return err
+			}
+			st := &admin.Status{}
+			if err := json.Unmarshal(text, st); err != nil {
+				return fmt.Errorf("the gateway's answer cannot be read: %w", err)
+			}
+			return writeStatus(cmd.OutOrStdout(), st)
+		},
+	}
+	flags.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return c
+}
+
+// writeStatus prints tables for people. Scripts read the JSON.
+func writeStatus(out io.Writer, st *admin.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	p, r, t := &st.Process, &st.Rates, &st.Traffic
+	fmt.Fprintf(w, "causeway %s, %s for %v, process %d: %s of memory, %d of %d descriptors, %.1f s of CPU\n", p.Version, p.State,
+		time.Duration(p.Uptime*float64(time.Second)).Round(time.Second), p.PID, size(p.Memory), p.Descriptors, p.MaxDescriptors, p.CPU)
+	fmt.Fprintf(w, "%.0f calls/s, in %s/s, out %s/s; %d connections, %d calls wait\n", r.Calls, size(uint64(r.BytesIn)),
+		size(uint64(r.BytesOut)), t.Connections, t.InFlight)
+	for _, e := range st.Errors {
+		fmt.Fprintln(w, "not known:", e)
+	}
+	fmt.Fprintf(w, "\nVOLUME\tPATH\tUSED\tFREE\tMODE\tID\n")
+	for _, v := range st.Volumes {
+		used, free := size(v.Used), size(v.Avail)
+		if v.Error != "" {
+			used, free = "?", v.Error
+		}
+		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.Path, used, free, strings.Join(v.Modes, ","), v.ID)
+	}
+	fmt.Fprintf(w, "\nCLIENT\tCONNECTIONS\tCALLS\tIN\tOUT\tLOCKS\tSINCE\n")
+	for _, c := range st.Clients {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%d\t%s\n", c.Address, c.Connections, c.Calls, size(c.BytesIn), size(c.BytesOut), c.Locks,
+			c.Since.Local().Format(time.DateTime))
+	}
+	fmt.Fprintf(w, "\nLOCK\tOBJECT\tCLIENT\tRANGE\tPROTOCOL\n")
+	for _, l := range st.Locks {
+		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%s\n", l.Volume, l.Object, l.Client, lockRange(&l), l.Protocol)
+	}
+	return w.Flush()
+}
+
+func lockRange(l *admin.Lock) string {
+	kind, end := "shared", "end"
+	if l.Exclusive {
+		kind = "exclusive"
+	}
+	if l.End != 0 {
+		end = fmt.Sprint(l.End)
+	}
+	return fmt.Sprintf("%s %d–%s", kind, l.Start, end)
+}
+
+// size prints bytes with three digits and a binary unit.
+func size(n uint64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1024, 0
+	for f >= 1000 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	return fmt.Sprintf("%.3g %ciB", f, units[i])
+}

@@ -1,0 +1,44 @@
+//go:build linux
+
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+func TestGuestBootsAgain(t *testing.T) {
+	network := NewNetwork(t)
+	guest := network.Boot(GuestConfig{Name: "alpha", Locking: true})
+	if got := guest.MustRun("/", "hostname"); got != "alpha\n" {
+		t.Errorf("hostname %q", got)
+	}
+	guest.Sh("/", "echo kept >/var/lib/nfs/note; echo lost >/tmp/note")
+	guest.Kill()
+	guest.Boot()
+	if got := guest.Sh("/", "cat /var/lib/nfs/note; ls /tmp"); got != "kept\n" {
+		t.Errorf("after a reboot: %q", got)
+	}
+	if got := guest.Sh("/", "rpcinfo -p | awk '$1 == 100024'"); !strings.Contains(got, "100024") {
+		t.Errorf("statd is not registered: %q", got)
+	}
+}
+
+// TestGuestMountsPeer shows that the stage works without any part of causeway on it.
+func TestGuestMountsPeer(t *testing.T) {
+	network := NewNetwork(t)
+	dir := t.TempDir()
+	ganesha := StartGanesha(t, network.Host(), map[string]string{"data": dir})
+	guest := network.Boot(GuestConfig{Name: "alpha", Locking: true})
+	mount := ganesha.Mount("data")
+	mount.Locking = true
+	data := guest.Mount(mount)
+	guest.Sh(data, "echo hello >file; flock -n file cat file >copy; ls -la")
+	if got, err := os.ReadFile(filepath.Join(dir, "copy")); err != nil || string(got) != "hello\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

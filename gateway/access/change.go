@@ -1,0 +1,39 @@
+package access
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/internal/overlap"
+)
+
+// change is one change of an object, usually a directory: it collects what is reported about it.
+type change struct {
+	v      *volume
+	id     causeway.ObjectID
+	before causeway.Attr
+	mark   overlap.Change
+}
+
+// begin starts a change of h. The attributes that rights are decided from are those that are reported as "before".
+func (e *Engine) begin(ctx context.Context, v *volume, h causeway.Handle) (change, error) {
+	mark := e.changes.Begin(h.Hash())
+	before, err := v.store.Stat(ctx, h.Object)
+	if err != nil {
+		mark.End()
+		return change{}, err
+	}
+	return change{v, h.Object, before, mark}, nil
+}
+
+// end reads the attributes after the change, and drops those before it if another change came between.
+func (c *change) end(ctx context.Context) causeway.Change {
+	after, err := c.v.store.Stat(ctx, c.id)
+	if err != nil {
+		after = causeway.Attr{}
+	}
+	if !c.mark.End() {
+		return causeway.Change{After: after}
+	}
+	return causeway.Change{Before: c.before, After: after}
+}

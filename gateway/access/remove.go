@@ -1,0 +1,82 @@
+package access
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/gateway"
+)
+
+// Remove implements gateway.Namespace.
+func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (causeway.Change, error) {
+	v, err := e.volume(dir.Volume)
+	if err != nil {
+		return causeway.Change{}, err
+	}
+	if err := v.mayChange(c); err != nil {
+		return causeway.Change{}, err
+	}
+	ch, err := e.begin(ctx, v, dir)
+	if err != nil {
+		return causeway.Change{}, err
+	}
+	gone, err := remove(ctx, c, &ch, name, kind)
+	result := ch.end(ctx)
+	if err != nil {
+		return result, err
+	}
+	e.released(ctx, dir.Volume, gone)
+	return result, v.persist(ctx, dir.Object)
+}
+
+// victim is an object that a change of names unnamed.
+type victim struct {
+	id   causeway.ObjectID
+	attr causeway.Attr
+}
+
+func remove(ctx context.Context, c *gateway.Caller, ch *change, name string, kind gateway.RemoveKind) (victim, error) {
+	if err := requireDir(c, &ch.before, causeway.MayExec); err != nil {
+		return victim{}, err
+	}
+	if err := checkOldName(name); err != nil {
+		return victim{}, err
+	}
+	id, attr, err := ch.v.store.Lookup(ctx, ch.id, name)
+	if err != nil {
+		return victim{}, err
+	}
+	if err := mayUnname(c, &ch.before, &attr); err != nil {
+		return victim{}, err
+	}
+	isDir := attr.Type == causeway.TypeDirectory
+	switch {
+	case kind == gateway.RemoveFile && isDir:
+		return victim{}, causeway.ErrIsDir
+	case kind == gateway.RemoveDir && !isDir:
+		return victim{}, causeway.ErrNotDir
+	}
+	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
+}
+
+// mayUnname decides whether the caller may take an entry out of dir: he needs to write it, and in a sticky directory to own
+// the entry or the directory.
+func mayUnname(c *gateway.Caller, dir, entry *causeway.Attr) error {
+	if err := require(c, dir, causeway.MayWrite|causeway.MayExec); err != nil {
+		return err
+	}
+	uid := c.Cred.UID
+	if dir.Mode&causeway.ModeSticky != 0 && uid != 0 && uid != dir.UID && uid != entry.UID {
+		return causeway.ErrPerm
+	}
+	return nil
+}
+
+// released ends the grants of an object that lost its last name: an open descriptor would keep its space.
+func (e *Engine) released(ctx context.Context, vol causeway.VolumeID, gone victim) {
+	if e.holder == nil || gone.attr.Type != causeway.TypeRegular || gone.attr.Nlink > 1 {
+		return
+	}
+	// A holder that does not answer is fenced by its lease; the removal itself has been done.
+	_ = e.holder.Recall(ctx, causeway.Handle{Volume: vol, Object: gone.id}, true)
+}

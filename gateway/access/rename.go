@@ -1,0 +1,102 @@
+package access
+
+import (
+	"context"
+	"errors"
+
+	"causeway"
+	"causeway/gateway"
+)
+
+// Rename implements gateway.Namespace.
+func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Handle, name string, to causeway.Handle, newName string) (causeway.Change, causeway.Change, error) {
+	if from.Volume != to.Volume {
+		return causeway.Change{}, causeway.Change{}, causeway.ErrXDev
+	}
+	v, err := e.volume(from.Volume)
+	if err != nil {
+		return causeway.Change{}, causeway.Change{}, err
+	}
+	if err := v.mayChange(c); err != nil {
+		return causeway.Change{}, causeway.Change{}, err
+	}
+	src, err := e.begin(ctx, v, from)
+	if err != nil {
+		return causeway.Change{}, causeway.Change{}, err
+	}
+	dst := src
+	if to != from {
+		if dst, err = e.begin(ctx, v, to); err != nil {
+			return src.end(ctx), causeway.Change{}, err
+		}
+	}
+	gone, err := rename(ctx, c, &src, name, &dst, newName)
+	srcChange := src.end(ctx)
+	dstChange := srcChange
+	if to != from {
+		dstChange = dst.end(ctx)
+	}
+	if err != nil {
+		return srcChange, dstChange, err
+	}
+	e.released(ctx, to.Volume, gone)
+	if to == from {
+		return srcChange, dstChange, v.persist(ctx, from.Object)
+	}
+	return srcChange, dstChange, v.persist(ctx, to.Object, from.Object)
+}
+
+func rename(ctx context.Context, c *gateway.Caller, src *change, name string, dst *change, newName string) (victim, error) {
+	for _, dir := range []*causeway.Attr{&src.before, &dst.before} {
+		if err := requireDir(c, dir, causeway.MayExec); err != nil {
+			return victim{}, err
+		}
+	}
+	for _, n := range []string{name, newName} {
+		if err := checkOldName(n); err != nil {
+			return victim{}, err
+		}
+	}
+	id, attr, err := src.v.store.Lookup(ctx, src.id, name)
+	if err != nil {
+		return victim{}, err
+	}
+	if err := mayUnname(c, &src.before, &attr); err != nil {
+		return victim{}, err
+	}
+	gone, err := mayReplace(ctx, c, dst, newName, &attr)
+	if err != nil {
+		return victim{}, err
+	}
+	if gone.id == id {
+		return victim{}, nil // two names of one object: rename(2) does nothing
+	}
+	if attr.Type == causeway.TypeDirectory && src.id != dst.id {
+		if err := require(c, &attr, causeway.MayWrite); err != nil { // its ".." changes
+			return victim{}, err
+		}
+	}
+	return gone, src.v.store.Rename(ctx, src.id, name, dst.id, newName)
+}
+
+// mayReplace decides whether the caller may make name in dst for an object like moved, replacing what stands there.
+func mayReplace(ctx context.Context, c *gateway.Caller, dst *change, name string, moved *causeway.Attr) (victim, error) {
+	id, attr, err := dst.v.store.Lookup(ctx, dst.id, name)
+	switch {
+	case errors.Is(err, causeway.ErrNoEnt):
+		return victim{}, require(c, &dst.before, causeway.MayWrite|causeway.MayExec)
+	case err != nil:
+		return victim{}, err
+	}
+	if err := mayUnname(c, &dst.before, &attr); err != nil {
+		return victim{}, err
+	}
+	from, onto := moved.Type == causeway.TypeDirectory, attr.Type == causeway.TypeDirectory
+	switch {
+	case from && !onto:
+		return victim{}, causeway.ErrNotDir
+	case onto && !from:
+		return victim{}, causeway.ErrIsDir
+	}
+	return victim{id, attr}, nil
+}

@@ -1,0 +1,208 @@
+// Package drc is the duplicate-request cache: it gives a retransmitted call that must not be done twice (REMOVE, RENAME,
+// CREATE, …) the reply of its first execution. It knows keys and reply bytes, no procedures.
+//
+// The key is (client address, xid, program, version, procedure, checksum of arguments and user). The client's port is no
+// part of it, because not all clients keep it over a reconnect; the checksum tells a reused xid from a retransmission.
+// The checksum's key is configured, so that gateways which share it recognise each other's records (Insert, Records).
+package drc
+
+import (
+	"container/list"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/dchest/siphash"
+
+	"causeway"
+)
+
+// Config configures a Cache. Zero values are replaced by defaults.
+type Config struct {
+	Secret           [16]byte      // key of the argument checksums; the same at gateways that share records
+	MaxEntries       int           // in total; default 65,536
+	MaxBytes         int           // of replies, in total; default 32 MiB
+	MaxClientEntries int           // per client address; default 4,096
+	MaxClientBytes   int           // per client address; default 4 MiB
+	MaxAge           time.Duration // of a finished reply; default 5 minutes, longer than any client's retransmission
+	Now              func() time.Time
+}
+
+// Validate sets defaults and names the field at fault.
+func (c *Config) Validate() error {
+	for _, f := range []struct {
+		name  string
+		value *int
+		def   int
+	}{
+		{"MaxEntries", &c.MaxEntries, 64 << 10}, {"MaxBytes", &c.MaxBytes, 32 << 20},
+		{"MaxClientEntries", &c.MaxClientEntries, 4 << 10}, {"MaxClientBytes", &c.MaxClientBytes, 4 << 20},
+	} {
+		if *f.value < 0 {
+			return fmt.Errorf("drc: %s must not be negative: %d", f.name, *f.value)
+		}
+		if *f.value == 0 {
+			*f.value = f.def
+		}
+	}
+	if c.MaxAge < 0 {
+		return errors.New("drc: MaxAge must not be negative")
+	}
+	if c.MaxAge == 0 {
+		c.MaxAge = 5 * time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+// Key identifies a call and its retransmissions.
+type Key struct {
+	Client           netip.Addr
+	XID              uint32
+	Prog, Vers, Proc uint32
+	Sum              uint64
+}
+
+// Record is a finished call.
+type Record struct {
+	Key    Key
+	Volume causeway.VolumeID // whose administrator keeps the record; zero if none
+	Reply  []byte            // what the program appended to the reply
+	Done   time.Time
+}
+
+// State says what the cache knows of a call.
+type State uint8
+
+// The states.
+const (
+	Fresh    State = iota // the caller executes it and calls Finish or Abort
+	Running               // a retransmission of a call in progress: no answer
+	Finished              // answered: the reply was appended
+)
+
+// Cache is a bounded memory of replies. All methods may be called by many goroutines at once.
+type Cache struct {
+	cfg Config
+
+	mu      sync.Mutex
+	entries map[Key]*entry
+	clients map[netip.Addr]*client
+	done    list.List // finished entries of all clients, oldest first
+	bytes   int
+}
+
+type entry struct {
+	Record
+	running      bool
+	owner        *client
+	inAll, inOwn *list.Element // nil while running
+}
+
+type client struct {
+	done    list.List // this client's finished entries, oldest first
+	bytes   int
+	entries int // with the running ones
+}
+
+// New returns an empty cache.
+func New(cfg Config) (*Cache, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Cache{cfg: cfg, entries: make(map[Key]*entry), clients: make(map[netip.Addr]*client)}, nil
+}
+
+// Sum returns the checksum of a call's arguments and user for Key.Sum.
+func (c *Cache) Sum(args []byte, uid uint32) uint64 {
+	k0, k1 := binary.LittleEndian.Uint64(c.cfg.Secret[:]), binary.LittleEndian.Uint64(c.cfg.Secret[8:])
+	return siphash.Hash(k0, k1^uint64(uid), args)
+}
+
+// Begin asks whether a call was seen before. For a finished one its reply is appended to dst. A call that is Fresh must be
+// ended by Finish or Abort.
+func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expireLocked()
+	if e := c.entries[k]; e != nil {
+		if e.running {
+			return dst, Running
+		}
+		return append(dst, e.Reply...), Finished
+	}
+	cl := c.clientLocked(k.Client)
+	if cl.entries-cl.done.Len() >= c.cfg.MaxClientEntries || len(c.entries)-c.done.Len() >= c.cfg.MaxEntries {
+		c.forgetLocked(k.Client, cl)
+		return dst, Fresh // done, but not remembered: so many calls at once are no client's retransmissions
+	}
+	cl.entries++
+	c.entries[k] = &entry{Record: Record{Key: k}, running: true, owner: cl}
+	return dst, Fresh
+}
+
+// Finish remembers the reply of a call that Begin called Fresh; the bytes are copied.
+func (c *Cache) Finish(k Key, v causeway.VolumeID, reply []byte) {
+	kept := append([]byte(nil), reply...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[k]; e != nil && e.running {
+		e.Record = Record{Key: k, Volume: v, Reply: kept, Done: c.cfg.Now()}
+		c.finishLocked(e)
+	}
+}
+
+// Abort forgets a call that Begin called Fresh and that had no effect.
+func (c *Cache) Abort(k Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[k]; e != nil && e.running {
+		c.dropLocked(e)
+	}
+}
+
+// Insert adds a record that another gateway finished. It does not replace one that stands here.
+func (c *Cache) Insert(r Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries[r.Key] != nil {
+		return
+	}
+	cl := c.clientLocked(r.Key.Client)
+	cl.entries++
+	e := &entry{Record: r, owner: cl}
+	c.entries[r.Key] = e
+	c.finishLocked(e)
+}
+
+// Records calls f for the finished calls, oldest first, until it returns false. Records are immutable and may be kept.
+func (c *Cache) Records(f func(Record) bool) {
+	c.mu.Lock()
+	records := make([]Record, 0, c.done.Len())
+	for el := c.done.Front(); el != nil; el = el.Next() {
+		records = append(records, el.Value.(*entry).Record)
+	}
+	c.mu.Unlock()
+	for _, r := range records {
+		if !f(r) {
+			return
+		}
+	}
+}
+
+// Usage is how full a cache is.
+type Usage struct {
+	Entries, Bytes, Clients int
+}
+
+// Usage returns the counts, for status.
+func (c *Cache) Usage() Usage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Usage{len(c.entries), c.bytes, len(c.clients)}
+}

@@ -1,0 +1,216 @@
+package drc_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"causeway/gateway/nfs/drc"
+)
+
+var (
+	alice = netip.MustParseAddr("192.0.2.1")
+	bob   = netip.MustParseAddr("192.0.2.2")
+)
+
+func key(a netip.Addr, xid uint32) drc.Key {
+	return drc.Key{Client: a, XID: xid, Prog: 100003, Vers: 3, Proc: 12, Sum: 1}
+}
+
+func newCache(t *testing.T, cfg drc.Config) *drc.Cache {
+	t.Helper()
+	c, err := drc.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func state(c *drc.Cache, k drc.Key) drc.State {
+	_, s := c.Begin(k, nil)
+	if s == drc.Fresh {
+		c.Abort(k)
+	}
+	return s
+}
+
+func TestLifeOfACall(t *testing.T) {
+	c := newCache(t, drc.Config{})
+	k := key(alice, 1)
+	if _, s := c.Begin(k, nil); s != drc.Fresh {
+		t.Fatal(s)
+	}
+	if s := state(c, k); s != drc.Running {
+		t.Error("while it runs:", s)
+	}
+	reply := []byte("reply")
+	c.Finish(k, 7, reply)
+	copy(reply, "XXXXX")
+	if got, s := c.Begin(k, []byte("head ")); s != drc.Finished || string(got) != "head reply" {
+		t.Errorf("%d %q", s, got)
+	}
+	other := k
+	for _, change := range []func(){
+		func() { other.Client = bob }, func() { other.XID++ }, func() { other.Proc++ }, func() { other.Sum++ }, func() { other.Vers++ }, func() { other.Prog++ },
+	} {
+		other = k
+		change()
+		if s := state(c, other); s != drc.Fresh {
+			t.Errorf("%+v: %d", other, s)
+		}
+	}
+	if u := c.Usage(); u.Entries != 1 || u.Clients != 1 {
+		t.Error(u)
+	}
+}
+
+func TestAbort(t *testing.T) {
+	c := newCache(t, drc.Config{})
+	k := key(alice, 1)
+	c.Begin(k, nil)
+	c.Abort(k)
+	if _, s := c.Begin(k, nil); s != drc.Fresh {
+		t.Error(s)
+	}
+	c.Finish(k, 0, nil)
+	c.Abort(k)
+	if s := state(c, k); s != drc.Finished {
+		t.Error("Abort took a finished call:", s)
+	}
+}
+
+func TestBoundsPerClient(t *testing.T) {
+	c := newCache(t, drc.Config{MaxClientEntries: 4, MaxClientBytes: 1 << 20})
+	finish := func(k drc.Key, n int) { c.Begin(k, nil); c.Finish(k, 0, make([]byte, n)) }
+	finish(key(bob, 1), 10)
+	for xid := range uint32(10) {
+		finish(key(alice, xid), 10)
+	}
+	if u := c.Usage(); u.Entries != 5 {
+		t.Error(u)
+	}
+	if state(c, key(bob, 1)) != drc.Finished {
+		t.Error("one client drove out another's reply")
+	}
+	if state(c, key(alice, 5)) != drc.Fresh || state(c, key(alice, 6)) != drc.Finished {
+		t.Error("not the oldest were dropped")
+	}
+	finish(key(alice, 20), 2<<20)
+	if u := c.Usage(); u.Entries != 1 || u.Bytes > 1<<20 {
+		t.Error("a reply over the bound was kept, or cost others theirs:", u)
+	}
+}
+
+func TestBoundsInTotal(t *testing.T) {
+	c := newCache(t, drc.Config{MaxEntries: 8, MaxBytes: 1 << 20})
+	for i := range 100 {
+		k := key(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)
+		c.Begin(k, nil)
+		c.Finish(k, 0, make([]byte, 1000))
+	}
+	if u := c.Usage(); u.Entries != 8 || u.Clients != 8 {
+		t.Error(u)
+	}
+	for i := range 100 {
+		c.Begin(key(bob, uint32(i)), nil)
+	}
+	if u := c.Usage(); u.Entries > 16 {
+		t.Error("running calls are not bounded:", u)
+	}
+}
+
+func TestAge(t *testing.T) {
+	now := time.Unix(1000, 0)
+	c := newCache(t, drc.Config{MaxAge: time.Minute, Now: func() time.Time { return now }})
+	c.Begin(key(alice, 1), nil)
+	c.Finish(key(alice, 1), 0, nil)
+	now = now.Add(time.Minute)
+	if state(c, key(alice, 1)) != drc.Finished {
+		t.Error("dropped too early")
+	}
+	now = now.Add(time.Second)
+	if state(c, key(alice, 1)) != drc.Fresh {
+		t.Error("kept too long")
+	}
+	if u := c.Usage(); u != (drc.Usage{}) {
+		t.Error(u)
+	}
+}
+
+func TestReplication(t *testing.T) {
+	a, b := newCache(t, drc.Config{}), newCache(t, drc.Config{})
+	for xid := range uint32(3) {
+		a.Begin(key(alice, xid), nil)
+	}
+	a.Finish(key(alice, 0), 7, []byte("zero"))
+	a.Finish(key(alice, 1), 7, []byte("one"))
+	n := 0
+	a.Records(func(r drc.Record) bool {
+		if r.Volume != 7 || r.Key.XID != uint32(n) {
+			t.Error(r)
+		}
+		n++
+		b.Insert(r)
+		return true
+	})
+	if got, s := b.Begin(key(alice, 1), nil); n != 2 || s != drc.Finished || string(got) != "one" {
+		t.Error(n, s, got)
+	}
+	b.Insert(drc.Record{Key: key(alice, 1), Reply: []byte("other")})
+	if got, _ := b.Begin(key(alice, 1), nil); string(got) != "one" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSum(t *testing.T) {
+	c, same, foreign := newCache(t, drc.Config{Secret: [16]byte{1}}), newCache(t, drc.Config{Secret: [16]byte{1}}), newCache(t, drc.Config{Secret: [16]byte{2}})
+	args := []byte("arguments")
+	if c.Sum(args, 1) != same.Sum(bytes.Clone(args), 1) {
+		t.Error("gateways with one secret disagree")
+	}
+	if c.Sum(args, 1) == c.Sum(args, 2) || c.Sum(args, 1) == c.Sum(args[1:], 1) || c.Sum(args, 1) == foreign.Sum(args, 1) {
+		t.Error("the sum ignores user, arguments or secret")
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, cfg := range []drc.Config{{MaxEntries: -1}, {MaxBytes: -1}, {MaxClientEntries: -1}, {MaxClientBytes: -1}, {MaxAge: -1}} {
+		if _, err := drc.New(cfg); err == nil {
+			t.Errorf("%+v passed", cfg)
+		}
+	}
+}
+
+// TestOnce sends every call several times at once: it must be executed exactly once.
+func TestOnce(t *testing.T) {
+	c := newCache(t, drc.Config{})
+	const calls, copies = 200, 4
+	var done [calls]atomic.Int32
+	var wg sync.WaitGroup
+	for range copies {
+		wg.Go(func() {
+			for xid := range calls {
+				k, want := key(alice, uint32(xid)), fmt.Sprint("reply ", xid)
+				switch got, s := c.Begin(k, nil); s {
+				case drc.Fresh:
+					done[xid].Add(1)
+					c.Finish(k, 0, []byte(want))
+				case drc.Finished:
+					if string(got) != want {
+						t.Errorf("%q, want %q", got, want)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for xid := range done {
+		if n := done[xid].Load(); n != 1 {
+			t.Errorf("call %d was done %d times", xid, n)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package drc
+
+import "net/netip"
+
+// entryCost is what an entry takes beside its reply, in bytes, so that many small replies count.
+const entryCost = 320
+
+func (e *entry) cost() int { return entryCost + len(e.Reply) }
+
+func (c *Cache) clientLocked(a netip.Addr) *client {
+	cl := c.clients[a]
+	if cl == nil {
+		cl = &client{}
+		c.clients[a] = cl
+	}
+	return cl
+}
+
+// finishLocked makes an entry one that may be evicted, and makes room: first among the client's own, so that one client
+// cannot drive out the others' replies before it holds its full share.
+func (c *Cache) finishLocked(e *entry) {
+	e.running = false
+	e.inAll, e.inOwn = c.done.PushBack(e), e.owner.done.PushBack(e)
+	c.bytes += e.cost()
+	e.owner.bytes += e.cost()
+	for own := e.owner; own.done.Len() > 0 && (own.entries > c.cfg.MaxClientEntries || own.bytes > c.cfg.MaxClientBytes); {
+		c.dropLocked(own.done.Front().Value.(*entry))
+	}
+	for c.done.Len() > 0 && (len(c.entries) > c.cfg.MaxEntries || c.bytes > c.cfg.MaxBytes) {
+		c.dropLocked(c.done.Front().Value.(*entry))
+	}
+}
+
+// expireLocked drops what is too old. Entries stand in the order in which they were finished, so it looks at no more than it
+// drops and one; inserted ones may be older than their place and stay a little longer.
+func (c *Cache) expireLocked() {
+	for limit := c.cfg.Now().Add(-c.cfg.MaxAge); c.done.Len() > 0; {
+		e := c.done.Front().Value.(*entry)
+		if !e.Done.Before(limit) {
+			return
+		}
+		c.dropLocked(e)
+	}
+}
+
+func (c *Cache) dropLocked(e *entry) {
+	delete(c.entries, e.Key)
+	e.owner.entries--
+	if !e.running {
+		c.done.Remove(e.inAll)
+		e.owner.done.Remove(e.inOwn)
+		c.bytes -= e.cost()
+		e.owner.bytes -= e.cost()
+	}
+	c.forgetLocked(e.Key.Client, e.owner)
+}
+
+func (c *Cache) forgetLocked(a netip.Addr, cl *client) {
+	if cl.entries == 0 {
+		delete(c.clients, a)
+	}
+}

@@ -1,0 +1,186 @@
+// Package v3 serves NFS version 3 (RFC 1813, program 100003): it decodes a call, admits it to the volume, asks access or
+// transfer, and encodes the answer. It decides no rights, keeps no objects open and knows neither nodes nor storage. Which
+// client may use which volume is package export's, what a repeated call answers is package drc's.
+//
+// A procedure runs first on the goroutine that reads the socket, with NoWait: it parks, before any side effect, what would
+// wait. That is every change of a volume whose changes are stable before the answer, every COMMIT and stable WRITE, bulk
+// READs and WRITEs, and whatever an engine refuses with ErrWouldBlock.
+package v3
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/nfs/drc"
+	"causeway/gateway/nfs/export"
+	"causeway/gateway/nfs/fh"
+	"causeway/gateway/nfs/rpc"
+)
+
+// Program and version of ONC RPC (RFC 1813 §1.5).
+const (
+	Program = 100003
+	Version = 3
+)
+
+// Config says what a Server works with.
+type Config struct {
+	Guard    *export.Guard
+	Access   gateway.Namespace
+	Transfer gateway.Transfer
+	Replies  *drc.Cache   // nil: a repeated call is done again
+	Log      *slog.Logger // nil: silent
+}
+
+// Validate names the field at fault.
+func (c *Config) Validate() error {
+	switch {
+	case c.Guard == nil || c.Guard.Catalog == nil:
+		return errors.New("v3: Guard and its Catalog are needed")
+	case c.Access == nil:
+		return errors.New("v3: Access is needed")
+	case c.Transfer == nil:
+		return errors.New("v3: Transfer is needed")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Server is the program.
+type Server struct {
+	guard    *export.Guard
+	access   gateway.Namespace
+	transfer gateway.Transfer
+	replies  *drc.Cache
+	log      *slog.Logger
+	counts   [procedureCount][statuses]atomic.Uint64
+}
+
+var _ rpc.Handler = (*Server)(nil)
+
+// New returns a Server.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Server{guard: cfg.Guard, access: cfg.Access, transfer: cfg.Transfer, replies: cfg.Replies, log: cfg.Log}, nil
+}
+
+// procedure is a line of the dispatch table. Changes are not idempotent: they park unless the volume is async, and their
+// replies are remembered.
+type procedure struct {
+	name    string
+	run     func(*Server, context.Context, *rpc.Call) rpc.Verdict
+	changes bool
+}
+
+// procedures are those of RFC 1813 §3.3, by number; set in init, because they refer to themselves through Server.status.
+const procedureCount = 22
+
+var procedures [procedureCount]procedure
+
+func init() {
+	procedures = [...]procedure{
+		{name: "NULL", run: (*Server).null},
+		{name: "GETATTR", run: (*Server).getAttr},
+		{name: "SETATTR", run: (*Server).setAttr, changes: true},
+		{name: "LOOKUP", run: (*Server).lookup},
+		{name: "ACCESS", run: (*Server).checkAccess},
+		{name: "READLINK", run: (*Server).readLink},
+		{name: "READ", run: (*Server).read},
+		{name: "WRITE", run: (*Server).write},
+		{name: "CREATE", run: (*Server).create, changes: true},
+		{name: "MKDIR", run: (*Server).mkdir, changes: true},
+		{name: "SYMLINK", run: (*Server).symlink, changes: true},
+		{name: "MKNOD", run: (*Server).mknod, changes: true},
+		{name: "REMOVE", run: (*Server).remove, changes: true},
+		{name: "RMDIR", run: (*Server).rmdir, changes: true},
+		{name: "RENAME", run: (*Server).rename, changes: true},
+		{name: "LINK", run: (*Server).link, changes: true},
+		{name: "READDIR", run: (*Server).readDir},
+		{name: "READDIRPLUS", run: (*Server).readDirPlus},
+		{name: "FSSTAT", run: (*Server).fsStat},
+		{name: "FSINFO", run: (*Server).fsInfo},
+		{name: "PATHCONF", run: (*Server).pathConf},
+		{name: "COMMIT", run: (*Server).commit},
+	}
+}
+
+// Handle serves one call.
+func (s *Server) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	if c.Proc >= uint32(len(procedures)) {
+		return rpc.ProcUnavail
+	}
+	p := &procedures[c.Proc]
+	start := c.Reply.Len()
+	var verdict rpc.Verdict
+	switch {
+	case !p.changes:
+		verdict = p.run(s, ctx, c)
+	case c.NoWait && !s.async(c):
+		verdict = rpc.Park
+	case s.replies == nil:
+		verdict = p.run(s, ctx, c)
+	default:
+		verdict = s.once(ctx, c, p)
+	}
+	if verdict != rpc.Done {
+		c.Reply.Truncate(start)
+	}
+	return verdict
+}
+
+func (s *Server) null(context.Context, *rpc.Call) rpc.Verdict { return rpc.Done }
+
+// async peeks at the volume that a change is about: all of them begin with a handle of it.
+func (s *Server) async(c *rpc.Call) bool {
+	args := c.Args
+	id, ok := fh.VolumeID(args.Opaque(maxHandle))
+	if !ok {
+		return false
+	}
+	v := s.guard.Catalog.ByID(id)
+	return v != nil && v.Async
+}
+
+// once runs a change unless it is a retransmission.
+func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) rpc.Verdict {
+	args := c.Args
+	key := drc.Key{
+		Client: c.Remote.Addr().Unmap(), XID: c.XID, Prog: c.Prog, Vers: c.Vers, Proc: c.Proc,
+		Sum: s.replies.Sum(args.Rest(), c.Cred.UID),
+	}
+	start := c.Reply.Len()
+	replayed, state := s.replies.Begin(key, nil)
+	switch state {
+	case drc.Running:
+		return rpc.Drop
+	case drc.Finished:
+		copy(c.Reply.Reserve(len(replayed)), replayed)
+		return rpc.Done
+	}
+	finished := false
+	defer func() {
+		if !finished {
+			s.replies.Abort(key) // parked, garbage, try later, or a panic
+		}
+	}()
+	verdict := p.run(s, ctx, c)
+	if reply := c.Reply.Bytes()[start:]; verdict == rpc.Done && !tryLater(reply) {
+		id, _ := fh.VolumeID(args.Opaque(maxHandle))
+		s.replies.Finish(key, id, reply)
+		finished = true
+	}
+	return verdict
+}
+
+// parks reports whether a call must be parked because an engine would have had to wait.
+func parks(c *rpc.Call, err error) bool {
+	return c.NoWait && err != nil && causeway.CodeOf(err) == causeway.ErrWouldBlock
+}

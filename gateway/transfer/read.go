@@ -1,0 +1,64 @@
+package transfer
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/gateway"
+)
+
+// Read implements gateway.Transfer.
+func (e *Engine) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (gateway.ReadResult, error) {
+	o, attr, err := e.open(ctx, c, h)
+	if err != nil {
+		return gateway.ReadResult{Attr: attr}, err
+	}
+	defer o.Release()
+	if causeway.PermitOwner(&c.Cred, &attr, causeway.MayRead) == 0 {
+		return gateway.ReadResult{Attr: attr}, causeway.ErrAccess
+	}
+	want, eof := within(off, len(dst), attr.Size)
+	if want == 0 {
+		return gateway.ReadResult{EOF: eof, Attr: attr}, nil
+	}
+	n, err := o.readAt(ctx, c, dst[:want], off)
+	if err != nil {
+		return gateway.ReadResult{Attr: attr}, err
+	}
+	return gateway.ReadResult{N: n, EOF: eof || n < want, Attr: attr}, nil
+}
+
+func (o *object) readAt(ctx context.Context, c *gateway.Caller, dst []byte, off uint64) (int, error) {
+	switch {
+	case !c.NoWait:
+		return o.store.ReadAt(ctx, dst, off)
+	case o.noWait == nil:
+		return 0, causeway.ErrWouldBlock
+	}
+	return o.noWait.ReadAtNoWait(dst, off)
+}
+
+// ReadRange implements gateway.Transfer.
+func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, n int) (gateway.FileRange, error) {
+	o, attr, err := e.open(ctx, c, h)
+	if err != nil {
+		return gateway.FileRange{ReadResult: gateway.ReadResult{Attr: attr}}, err
+	}
+	r := gateway.FileRange{ReadResult: gateway.ReadResult{Attr: attr}}
+	switch {
+	case o.fd == nil:
+		err = causeway.ErrNotSupp
+	case causeway.PermitOwner(&c.Cred, &attr, causeway.MayRead) == 0:
+		err = causeway.ErrAccess
+	}
+	if err != nil {
+		o.Release()
+		return r, err
+	}
+	r.N, r.EOF = within(off, n, attr.Size)
+	r.FD, r.Offset, r.Hold = o.fd.FD(), int64(off), o
+	if r.N == 0 {
+		r.Offset = 0
+	}
+	return r, nil
+}

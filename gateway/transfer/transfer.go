@@ -1,0 +1,144 @@
+// Package transfer is the data part: it moves bytes between clients and storage under grants, at the gateway that received
+// the request. It finds the grant of a handle in its cache, asks the administrative gateway once when it has none, and decides
+// a caller's rights from the object's attributes alone. It knows no protocol and asks nobody on the way of a cached read or
+// write.
+package transfer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"log/slog"
+	"maps"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"causeway"
+	"causeway/backend"
+	"causeway/gateway"
+	"causeway/internal/overlap"
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	Grants  gateway.Layouts // where grants come from
+	MaxOpen int             // objects kept open at most, beyond those in use; default 8192
+	Idle    time.Duration   // an object unused for so long is closed; default 60 s
+	Logger  *slog.Logger    // default: slog.Default
+}
+
+// Engine implements gateway.Transfer and gateway.Holder.
+type Engine struct {
+	cfg     Config
+	cache   cache
+	changes overlap.Table
+
+	mu      sync.Mutex // serialises Attach and Detach
+	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
+}
+
+// volume is an attached volume.
+type volume struct {
+	id       causeway.VolumeID
+	store    backend.Store
+	verifier *verifier
+}
+
+var (
+	_ gateway.Transfer = (*Engine)(nil)
+	_ gateway.Holder   = (*Engine)(nil)
+)
+
+// New returns an Engine without volumes. Close ends it.
+func New(cfg Config) *Engine {
+	if cfg.MaxOpen <= 0 {
+		cfg.MaxOpen = 8192
+	}
+	if cfg.Idle <= 0 {
+		cfg.Idle = time.Minute
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	e := &Engine{cfg: cfg}
+	e.volumes.Store(&map[causeway.VolumeID]*volume{})
+	e.cache.init(cfg.MaxOpen, e.settle)
+	e.cache.sweep(cfg.Idle)
+	return e
+}
+
+// Attach makes a volume's storage reachable; an attached volume keeps its write verifier.
+func (e *Engine) Attach(id causeway.VolumeID, s backend.Store) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := maps.Clone(*e.volumes.Load())
+	if next[id] != nil {
+		return
+	}
+	next[id] = &volume{id, s, newVerifier()}
+	e.volumes.Store(&next)
+}
+
+// Detach closes what is open of a volume and forgets it.
+func (e *Engine) Detach(id causeway.VolumeID) {
+	e.mu.Lock()
+	next := maps.Clone(*e.volumes.Load())
+	delete(next, id)
+	e.volumes.Store(&next)
+	e.mu.Unlock()
+	e.cache.dropVolume(id)
+}
+
+// Close gives all grants back; objects with unstable data are synced first. No request may run any more.
+func (e *Engine) Close() error {
+	for id := range *e.volumes.Load() {
+		e.Detach(id)
+	}
+	e.cache.close()
+	return nil
+}
+
+// SyncFailed tells the Engine that unstable data of a volume may have been lost outside of its own syncs.
+func (e *Engine) SyncFailed(id causeway.VolumeID) {
+	if v := (*e.volumes.Load())[id]; v != nil {
+		v.verifier.bump()
+	}
+}
+
+// settle makes the unstable writes of an object stable before its descriptor is given up: the storage reports a failed
+// write-back only to descriptors that were open when it happened.
+func (e *Engine) settle(o *object) {
+	if err := o.store.Sync(context.Background(), true); err != nil {
+		o.vol.verifier.bump()
+		e.cfg.Logger.Error("unstable writes may be lost", "volume", o.vol.id.String(), "object", o.handle.Object.String(), "err", err)
+	}
+}
+
+// verifier is a volume's write verifier at this gateway's incarnation (RFC 1813 §3.3.7): random at the start, another one
+// after every failed sync.
+type verifier struct{ now atomic.Uint64 }
+
+func newVerifier() *verifier {
+	var b [8]byte
+	rand.Read(b[:])
+	v := new(verifier)
+	v.now.Store(binary.BigEndian.Uint64(b[:]))
+	return v
+}
+
+func (v *verifier) bump() { v.now.Add(1) }
+
+func (v *verifier) get() (w causeway.Verifier) {
+	binary.BigEndian.PutUint64(w[:], v.now.Load())
+	return w
+}
+
+// checkSpan refuses ranges beyond what any file can have.
+func checkSpan(off uint64, n int) error {
+	if off > math.MaxInt64 || uint64(n) > math.MaxInt64-off {
+		return causeway.ErrFBig
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package transfer
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/gateway"
+)
+
+// Write implements gateway.Transfer.
+func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (gateway.WriteResult, error) {
+	if c.ReadOnly {
+		return gateway.WriteResult{}, causeway.ErrROFS
+	}
+	if c.NoWait && how != causeway.Unstable {
+		return gateway.WriteResult{}, causeway.ErrWouldBlock
+	}
+	mark := e.changes.Begin(h.Hash())
+	o, before, err := e.open(ctx, c, h)
+	if err != nil {
+		mark.End()
+		return gateway.WriteResult{}, err
+	}
+	defer o.Release()
+	// Taken before the write: if a sync fails from here on, the client must find another one when it commits.
+	r := gateway.WriteResult{Verifier: o.vol.verifier.get(), Stable: how}
+	if err = o.mayWrite(c, &before); err == nil {
+		if err = checkSpan(off, len(data)); err == nil {
+			r.N, err = o.write(ctx, data, off, how)
+		}
+	}
+	r.Change = o.end(ctx, mark.End, before)
+	return r, err
+}
+
+func (o *object) mayWrite(c *gateway.Caller, a *causeway.Attr) error {
+	switch {
+	case o.grant.Mode != causeway.IOReadWrite:
+		return causeway.ErrROFS
+	case causeway.PermitOwner(&c.Cred, a, causeway.MayWrite) == 0:
+		return causeway.ErrAccess
+	}
+	return nil
+}
+
+func (o *object) write(ctx context.Context, data []byte, off uint64, how causeway.Stability) (int, error) {
+	if len(data) == 0 {
+		return 0, nil
+	}
+	n, err := o.store.WriteAt(ctx, data, off)
+	o.markDirty()
+	if err != nil || how == causeway.Unstable {
+		return n, err
+	}
+	return n, o.sync(ctx, how == causeway.DataSync)
+}
+
+// markDirty comes after the write and before the writer gives his reference back, so that whoever closes the object sees it;
+// a sync that clears the mark meanwhile starts after the write.
+func (o *object) markDirty() {
+	if !o.dirty.Load() {
+		o.dirty.Store(true)
+	}
+}
+
+// sync makes earlier writes stable, and changes the volume's verifier when they may be lost instead: clients send again what
+// they hold, whoever's write it was.
+func (o *object) sync(ctx context.Context, dataOnly bool) error {
+	o.dirty.Store(false)
+	if err := o.store.Sync(ctx, dataOnly); err != nil {
+		o.dirty.Store(true)
+		o.vol.verifier.bump()
+		return err
+	}
+	return nil
+}
+
+// end returns the attributes around a change; those before it only if nothing else changed the object meanwhile.
+func (o *object) end(ctx context.Context, alone func() bool, before causeway.Attr) causeway.Change {
+	after, err := o.store.Stat(ctx)
+	if err != nil {
+		after = causeway.Attr{}
+	}
+	if !alone() {
+		return causeway.Change{After: after}
+	}
+	return causeway.Change{Before: before, After: after}
+}
+
+// Sync implements gateway.Transfer. The span is a hint: storage syncs whole files.
+func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, _ causeway.Span) (gateway.SyncResult, error) {
+	if c.NoWait {
+		return gateway.SyncResult{}, causeway.ErrWouldBlock
+	}
+	mark := e.changes.Begin(h.Hash())
+	o, before, err := e.open(ctx, c, h)
+	if err != nil {
+		mark.End()
+		return gateway.SyncResult{}, err
+	}
+	defer o.Release()
+	if causeway.PermitOwner(&c.Cred, &before, causeway.MayWrite) == 0 {
+		err = causeway.ErrAccess
+	} else if o.grant.Mode == causeway.IOReadWrite {
+		err = o.sync(ctx, true)
+	}
+	r := gateway.SyncResult{Change: o.end(ctx, mark.End, before)}
+	// Taken after the sync: if it failed, for this or another request, the client must see that.
+	r.Verifier = o.vol.verifier.get()
+	return r, err
+}

@@ -1,0 +1,113 @@
+package table
+
+import (
+	"fmt"
+)
+
+// check verifies what must hold between any two calls.
+func (t *Table) check() error {
+	held, waiting := 0, 0
+	for h, obj := range t.objects {
+		n, err := obj.check()
+		if err != nil {
+			return fmt.Errorf("%v: %w", h, err)
+		}
+		if n == 0 && len(obj.queue) == 0 {
+			return fmt.Errorf("%v: kept but not in use", h)
+		}
+		held += n
+		waiting += len(obj.queue)
+		for _, w := range obj.queue {
+			if w.object != obj || t.owners[w.owner.id] != w.owner {
+				return fmt.Errorf("%v: waiter of somebody else", h)
+			}
+			if obj.conflict(w.owner, w.extent) == nil && t.fits(w.owner.client, 2) {
+				return fmt.Errorf("%v: %v waits for nothing", h, w.extent)
+			}
+		}
+	}
+	if held != t.held || waiting != t.waiting {
+		return fmt.Errorf("held %d, counted %d; waiting %d, counted %d", held, t.held, waiting, t.waiting)
+	}
+	return t.checkOwners()
+}
+
+func (t *Table) checkOwners() error {
+	held := 0
+	for id, own := range t.owners {
+		if len(own.holds) == 0 && len(own.waiters) == 0 {
+			return fmt.Errorf("%v: kept but not in use", id)
+		}
+		for obj, list := range own.holds {
+			if t.objects[obj.handle] != obj || len(list) == 0 {
+				return fmt.Errorf("%v: holds of a forgotten object", id)
+			}
+			held += len(list)
+			for i, s := range list {
+				if s.owner != own || s.object != obj || s.empty() {
+					return fmt.Errorf("%v: bad segment %v", id, s.extent)
+				}
+				if i > 0 && (list[i-1].end > s.start || list[i-1].end == s.start && list[i-1].exclusive == s.exclusive) {
+					return fmt.Errorf("%v: %v and %v overlap or should be one", id, list[i-1].extent, s.extent)
+				}
+			}
+		}
+	}
+	clientHeld, clientWaiting := 0, 0
+	for id, c := range t.clients {
+		if len(c.owners) == 0 {
+			return fmt.Errorf("%v: kept but not in use", id)
+		}
+		clientHeld += c.held
+		clientWaiting += c.waiting
+	}
+	if held != t.held || clientHeld != t.held || clientWaiting != t.waiting {
+		return fmt.Errorf("counts differ: %d %d %d, %d %d", held, clientHeld, t.held, clientWaiting, t.waiting)
+	}
+	return nil
+}
+
+func (o *object) check() (int, error) {
+	all := make(map[*segment]bool)
+	for _, root := range []*segment{o.shared, o.exclusive} {
+		if err := root.checkTree(all, root == o.exclusive && root != nil); err != nil {
+			return 0, err
+		}
+	}
+	if len(all) != o.held {
+		return 0, fmt.Errorf("%d segments, counted %d", len(all), o.held)
+	}
+	for s := range all {
+		if by := o.conflict(s.owner, s.extent); by != nil {
+			return 0, fmt.Errorf("%v and %v are both held", s.lock(), by.lock())
+		}
+	}
+	return len(all), nil
+}
+
+func (s *segment) checkTree(all map[*segment]bool, excl bool) error {
+	if s == nil {
+		return nil
+	}
+	all[s] = true
+	if s.exclusive != excl {
+		return fmt.Errorf("%v in the wrong tree", s.extent)
+	}
+	end := s.end
+	for _, child := range []*segment{s.left, s.right} {
+		if child == nil {
+			continue
+		}
+		if child.weight() > s.weight() || child.before(s) != (child == s.left) {
+			return fmt.Errorf("%v and %v are out of order", s.extent, child.extent)
+		}
+		if err := child.checkTree(all, excl); err != nil {
+			return err
+		}
+		end = max(end, child.maxEnd)
+	}
+	if end != s.maxEnd {
+		return fmt.Errorf("%v: largest end %d, kept %d", s.extent, end, s.maxEnd)
+	}
+	return nil
+}
