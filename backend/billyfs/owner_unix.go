@@ -17,7 +17,10 @@ func (s *Store) owner(fi os.FileInfo, a *causeway.Attr) {
 	if _, can := s.fs.(billy.Change); !can {
 		return
 	}
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+	switch st := fi.Sys().(type) {
+	case *syscall.Stat_t:
 		a.UID, a.GID = st.Uid, st.Gid
+	case *causeway.Attr: // a volume as a filesystem
+		a.UID, a.GID = st.UID, st.GID
 	}
 }

@@ -57,7 +57,8 @@ func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string
 	return causeway.ErrNotSupp
 }
 
-// Create makes a file, a directory or a symbolic link. The owner is not what spec says, see Config.
+// Create makes a file, a directory or a symbolic link. The owner is what spec says only if the
+// filesystem implements billy.Change.
 func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, spec *backend.CreateSpec) (causeway.ObjectID, causeway.Attr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,9 +139,18 @@ func (s *Store) finish(n *node, spec *backend.CreateSpec) error {
 	if spec.Mtime != nil {
 		set.Mask, set.Mtime = set.Mask&^causeway.SetMtimeNow|causeway.SetMtime, *spec.Mtime
 	}
+	fi, err := s.look(n)
+	if err != nil {
+		return err
+	}
+	a := s.attr(n, fi)
+	if owner := (&causeway.SetAttr{Mask: causeway.SetUID | causeway.SetGID, UID: spec.UID, GID: spec.GID}); a.UID != spec.UID || a.GID != spec.GID {
+		if err := s.setOwner(n, &a, owner); err != nil {
+			return err
+		}
+	}
 	if n.typ != causeway.TypeSymlink {
-		fi, err := s.look(n)
-		if err != nil {
+		if fi, err = s.look(n); err != nil {
 			return err
 		}
 		if modeOf(fi.Mode()) != spec.Mode&causeway.ModeAll {
