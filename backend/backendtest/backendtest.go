@@ -236,13 +236,14 @@ func (v *volume) open(id causeway.ObjectID, mode causeway.IOMode) backend.Object
 	return o
 }
 
-// tick returns when a change has another ctime than one before had.
+// tick returns when a change has another ctime than any before had. It changes the root: what is watched is elsewhere.
 func (v *volume) tick() {
 	v.Helper()
 	if v.o.Tick != nil {
 		v.o.Tick()
 		return
 	}
+	v.set(v.root, causeway.SetAttr{Mask: causeway.SetMtimeNow})
 	before := v.stat(v.root).Ctime
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		v.set(v.root, causeway.SetAttr{Mask: causeway.SetMtimeNow})

@@ -214,7 +214,8 @@ func TestLinksStayInside(t *testing.T) {
 	}
 	f.ok(jail.Symlink("/in/f", "good"))
 	f.ok(jail.Symlink("../in", "in/self"))
-	for _, p := range []string{"good", "in/self/f", "in/self/self/../in/f", "./in//f"} {
+	f.ok(jail.Symlink("/in/f", "in/abs"))
+	for _, p := range []string{"good", "in/self/f", "in/self/self/../in/f", "./in//f", "in/abs"} {
 		if got, err := read(jail, p); err != nil || got != "inside" {
 			t.Errorf("%s: %q, %v", p, got, err)
 		}
