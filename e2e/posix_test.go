@@ -42,7 +42,7 @@ func TestPOSIXSuiteHoldsLocally(t *testing.T) {
 }
 
 func TestPOSIXV3(t *testing.T) {
-	s := setStage(t)
+	s := setStage(t, quickly()...)
 	guest, dir := s.mounted("alpha", "")
 	t.Log(posix(t, guest, dir, "check", "-proto", "nfs3"))
 }

@@ -49,3 +49,12 @@ func (s *stage) mountedWithLocks(name string) (guest *harness.Guest, dir string)
 	mount.Locking = true
 	return guest, guest.Mount(mount)
 }
+
+// quickly are the flags of a server that need not survive a crash: tests that make thousands of names would wait for the
+// disk most of their time. The long versions do wait.
+func quickly() []string {
+	if harness.Long() {
+		return nil
+	}
+	return []string{"--async"}
+}

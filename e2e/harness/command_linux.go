@@ -8,6 +8,7 @@ import (
 	"net"
 	"path"
 	"strings"
+	"time"
 
 	"causeway/e2e/harness/wire"
 )
@@ -51,10 +52,15 @@ func collect(decoder *gob.Decoder) (Result, error) {
 	}
 }
 
+// CommandTime bounds commands that are expected to be short: over a hard mount, a call that gets no answer waits for ever.
+const CommandTime = 2 * time.Minute
+
 // MustRun runs a command in dir of the guest, fails the test unless it succeeds, and returns its output.
 func (g *Guest) MustRun(dir string, argv ...string) string {
 	g.t.Helper()
-	result, err := g.Run(g.t.Context(), wire.Command{Argv: argv, Dir: dir})
+	ctx, cancel := context.WithTimeoutCause(g.t.Context(), CommandTime, errors.New("the command hangs"))
+	defer cancel()
+	result, err := g.Run(ctx, wire.Command{Argv: argv, Dir: dir})
 	if err != nil || result.Status != 0 {
 		g.t.Fatalf("%q in %s of guest %s: status %d, %v\n%s%s", argv, dir, g.config.Name, result.Status, err, result.Stdout, result.Stderr)
 	}
@@ -93,7 +99,9 @@ func (g *Guest) TryMount(m Mount) (dir string, result Result, err error) {
 	g.t.Helper()
 	dir = path.Join("/mnt", strings.ReplaceAll(strings.Trim(m.Export, "/"), "/", "-"))
 	g.MustRun("/", "mkdir", "-p", dir)
-	result, err = g.Run(g.t.Context(), wire.Command{Argv: []string{"mount.nfs", m.Server + ":" + m.Export, dir, "-o", m.options()}})
+	ctx, cancel := context.WithTimeoutCause(g.t.Context(), CommandTime, errors.New("the mount hangs"))
+	defer cancel()
+	result, err = g.Run(ctx, wire.Command{Argv: []string{"mount.nfs", m.Server + ":" + m.Export, dir, "-o", m.options()}})
 	return dir, result, err
 }
 

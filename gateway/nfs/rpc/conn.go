@@ -43,6 +43,7 @@ type conn struct {
 	input
 
 	hungUp            atomic.Bool
+	owes              atomic.Bool // wokenBy is not empty
 	calls             atomic.Uint64
 	bytesIn, bytesOut atomic.Uint64
 	lastCall          atomic.Int64 // times are Server.now; 0 is never
@@ -57,11 +58,38 @@ type conn struct {
 	gone       bool
 	wantSlot   bool // the reader waits for inflight to fall
 	inflight   int  // calls in goroutines, until their replies are sent
+	wokenBy    []*gate
 	out        output
 }
 
 // wake implements waker.
-func (c *conn) wake() { c.port.wake() }
+func (c *conn) wake(g *gate) {
+	c.mu.Lock()
+	if c.readerDone {
+		c.mu.Unlock()
+		g.next()
+		return
+	}
+	c.wokenBy = append(c.wokenBy, g)
+	c.owes.Store(true)
+	c.mu.Unlock()
+	c.port.wake()
+}
+
+// passOn is called by the reader when it has taken what it was woken for, or not.
+func (c *conn) passOn() {
+	if !c.owes.Load() {
+		return
+	}
+	c.mu.Lock()
+	gates := c.wokenBy
+	c.wokenBy = nil
+	c.owes.Store(false)
+	c.mu.Unlock()
+	for _, g := range gates {
+		g.next()
+	}
+}
 
 // fail ends the connection now: what waits to be sent is lost. It reports whether it was the first to do so.
 func (c *conn) fail(err error) bool {
@@ -99,6 +127,9 @@ func (c *conn) endReading() {
 	c.input.release(c.srv)
 	c.mu.Lock()
 	c.readerDone = true
+	c.mu.Unlock()
+	c.passOn()
+	c.mu.Lock()
 	c.settleLocked()
 }
 
@@ -160,7 +191,7 @@ func (c *conn) giveSlots(n int) {
 	c.wantSlot = false
 	c.settleLocked()
 	if wake {
-		c.wake()
+		c.port.wake()
 	}
 }
 

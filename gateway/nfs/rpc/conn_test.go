@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,6 +204,40 @@ func testCallLimits(t *testing.T, cfg Config) {
 			}
 		})
 	}
+}
+
+// TestWaitersThatLeave: of many connections that wait for a slot, those that are gone do not keep it from the others.
+func TestWaitersThatLeave(t *testing.T) { each(t, testWaitersThatLeave) }
+
+func testWaitersThatLeave(t *testing.T, cfg Config) {
+	cfg.MaxCalls = 1
+	s, p, addr := serve(t, cfg)
+	call := marked(callBytes(1, testProg, testVers, procPark, opaque(nil)))
+	first := dial(t, addr)
+	first.Write(call)
+	<-p.parked
+	var conns []net.Conn
+	for range 30 {
+		nc := dial(t, addr)
+		nc.Write(call)
+		conns = append(conns, nc)
+	}
+	eventually(t, "all wait", func() bool {
+		s.calls.mu.Lock()
+		defer s.calls.mu.Unlock()
+		return len(s.calls.waiting) == 30
+	})
+	for i, nc := range conns {
+		if i%10 != 9 {
+			nc.(*net.TCPConn).SetLinger(0)
+			nc.Close()
+		}
+	}
+	close(p.release)
+	for i := 9; i < 30; i += 10 {
+		wantEcho(t, conns[i], 1, nil)
+	}
+	wantEcho(t, first, 1, nil)
 }
 
 func TestConnLimits(t *testing.T) { each(t, testConnLimits) }
@@ -443,17 +478,37 @@ func testFileReplies(t *testing.T, cfg Config) {
 // TestPipe: connections that are not TCP work too.
 func TestPipe(t *testing.T) {
 	s, _, _ := serve(t, Config{})
-	dir := t.TempDir()
-	l, err := net.Listen("unix", filepath.Join(dir, "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	go s.Serve(l)
-	nc, err := net.Dial("unix", filepath.Join(dir, "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	nc, theirs := net.Pipe()
 	defer nc.Close()
-	nc.Write(marked(callBytes(1, testProg, testVers, procEcho, opaque([]byte("x")))))
-	wantEcho(t, nc, 1, []byte("x"))
+	l.conns <- theirs
+	payload := bytes.Repeat([]byte("x"), 200000)
+	for xid := range uint32(3) {
+		go nc.Write(marked(callBytes(xid, testProg, testVers, procEcho, opaque(payload))))
+		wantEcho(t, nc, xid, payload)
+	}
 }
+
+// pipeListener accepts what it is given.
+type pipeListener struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return nil }

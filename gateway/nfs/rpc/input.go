@@ -61,7 +61,9 @@ func (c *conn) grow(size int) bool {
 	cost := int64(0)
 	if size > readSize {
 		cost = int64(buf.Size(size))
-		if !c.srv.bytes.take(cost, c) {
+		taken := c.srv.bytes.take(cost, c)
+		c.passOn()
+		if !taken {
 			return false
 		}
 	}

@@ -162,7 +162,7 @@ func (c *conn) advance(head *segment, n int) {
 		c.drop(head)
 	}
 	if low {
-		c.wake()
+		c.port.wake()
 	}
 }
 

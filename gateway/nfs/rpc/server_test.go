@@ -86,7 +86,18 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 			b[i] = byte(i)
 		}
 		return Done
-	case procFile:
+	case procRead4K:
+		n := c.Args.Uint32()
+		c.Reply.Uint32(n)
+		copy(c.Reply.Reserve(int(n&0xffff)), zeros[:])
+		return Done
+	case procWrite1M:
+		if c.NoWait {
+			return Park
+		}
+		c.Reply.Uint32(uint32(len(c.Args.Rest())))
+		return Done
+	case procFile, procRead1M:
 		return (*p.file.Load())(c)
 	}
 	return ProcUnavail
@@ -251,6 +262,23 @@ func TestClientUDP(t *testing.T) {
 	}
 	go s.ServePacket(pc)
 	testClient(t, "udp", addrPort(pc.LocalAddr()))
+}
+
+// TestWildcardUDP: the reply comes from the address that was asked, also where the socket is bound to none; a connected client
+// takes no other.
+func TestWildcardUDP(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs an address of the loopback network that is not 127.0.0.1")
+	}
+	s, _, _ := serve(t, Config{})
+	for _, network := range []string{"udp4", "udp"} {
+		pc, err := net.ListenPacket(network, ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.ServePacket(pc)
+		testClient(t, "udp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.7"), addrPort(pc.LocalAddr()).Port()))
+	}
 }
 
 func testClient(t *testing.T, network string, addr netip.AddrPort) {
