@@ -43,7 +43,7 @@ func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, 
 
 // cachedIs reports whether a name still stands for n.
 func (s *Store) cachedIs(dir *node, c *cname, n *node) bool {
-	found := s.cached(dir, c)
+	found, _ := s.cached(dir, c)
 	if found != nil {
 		found.unpin()
 	}

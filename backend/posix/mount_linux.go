@@ -14,7 +14,8 @@ import (
 // be crossed, and ".." at its root, or in a directory that somebody moves out of it meanwhile, leads nowhere. Else each step
 // is an openat2 that refuses to cross.
 type mount struct {
-	fd              int // O_RDONLY of the root; 0: not open
+	fd              int    // O_RDONLY of the root; 0: not open
+	ino             uint64 // of the root
 	cloned          bool
 	overlay         bool // overlayfs: objects of one tree come from several devices
 	memory          bool // tmpfs: reading never waits
@@ -95,7 +96,7 @@ func (m *mount) openEntry(dir int, name *cname) (int, unix.Errno) {
 const maxDepth = 4096
 
 // openParent opens ".." of a directory that is not the root; ESTALE if the directory is not in the tree any more.
-func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
+func (m *mount) openParent(dir int) (int, unix.Errno) {
 	dotdot := cname{'.', '.'}
 	fd, e := openat(dir, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if e == unix.ENOENT {
@@ -104,7 +105,7 @@ func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
 	if e != 0 || m.cloned {
 		return fd, e
 	}
-	if e := m.inside(fd, root); e != 0 {
+	if e := m.inside(fd); e != 0 {
 		unix.Close(fd)
 		return -1, e
 	}
@@ -112,7 +113,7 @@ func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
 }
 
 // inside walks up from a directory until it meets the root; ESTALE if it does not.
-func (m *mount) inside(dir int, root *node) unix.Errno {
+func (m *mount) inside(dir int) unix.Errno {
 	dotdot := cname{'.', '.'}
 	var st unix.Stat_t
 	if e := fstat(m.fd, &st); e != 0 {
@@ -133,7 +134,7 @@ func (m *mount) inside(dir int, root *node) unix.Errno {
 		if st.Dev != dev || at != dir && st.Ino == last {
 			return unix.ESTALE
 		}
-		if st.Ino == root.ino {
+		if st.Ino == m.ino {
 			return 0
 		}
 		up, e := openat(at, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)

@@ -127,7 +127,7 @@ func (s *Store) findDots(dir *node, name string, st *unix.Stat_t) (*node, error)
 			}
 		}
 	}
-	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openParent(dir.fd, s.root) })
+	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openParent(dir.fd) })
 	if e != 0 {
 		return nil, fail("lookup", e)
 	}
