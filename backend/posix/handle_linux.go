@@ -89,7 +89,7 @@ func handlesWork(root int) error {
 	return nil
 }
 
-func (hs *handles) idOf(fd int, _ *unix.Stat_t, _ causeway.Time) (id causeway.ObjectID, e unix.Errno) {
+func (hs *handles) idOf(fd int, _ uint64, _ causeway.Time) (id causeway.ObjectID, e unix.Errno) {
 	var h fileHandle
 	if e = handleOf(fd, &h); e != 0 {
 		return id, e
@@ -102,7 +102,7 @@ func (hs *handles) idOf(fd int, _ *unix.Stat_t, _ causeway.Time) (id causeway.Ob
 	return id, 0
 }
 
-func (hs *handles) open(_ context.Context, id *causeway.ObjectID) (int, error) {
+func (hs *handles) open(_ context.Context, id causeway.ObjectID) (int, error) {
 	if id[0] != kindHandle || id[2] > maxHandle {
 		return -1, causeway.ErrBadHandle
 	}

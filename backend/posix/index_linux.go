@@ -116,7 +116,7 @@ func (ix *index) flushBehind() {
 	}
 }
 
-func (ix *index) idOf(fd int, st *unix.Stat_t, btime causeway.Time) (id causeway.ObjectID, e unix.Errno) {
+func (ix *index) idOf(fd int, ino uint64, btime causeway.Time) (id causeway.ObjectID, e unix.Errno) {
 	var gen uint64
 	switch ix.generation {
 	case generationHandle:
@@ -128,7 +128,7 @@ func (ix *index) idOf(fd int, st *unix.Stat_t, btime causeway.Time) (id causeway
 	case generationBirth:
 		gen = uint64(btime.Sec*1e9 + int64(btime.Nsec))
 	}
-	return indexID(st.Ino, gen), 0
+	return indexID(ino, gen), 0
 }
 
 func indexID(ino, gen uint64) (id causeway.ObjectID) {
@@ -138,13 +138,13 @@ func indexID(ino, gen uint64) (id causeway.ObjectID) {
 	return id
 }
 
-func parseIndexID(id *causeway.ObjectID) (ino, gen uint64) {
+func parseIndexID(id causeway.ObjectID) (ino, gen uint64) {
 	return binary.LittleEndian.Uint64(id[1:]), binary.LittleEndian.Uint64(id[9:])
 }
 
 // open implements identity: by the index, and if that does not find the object by a scan of the tree, for which it waits a
 // while.
-func (ix *index) open(ctx context.Context, id *causeway.ObjectID) (int, error) {
+func (ix *index) open(ctx context.Context, id causeway.ObjectID) (int, error) {
 	if id[0] != kindIndex {
 		return -1, causeway.ErrBadHandle
 	}
@@ -176,7 +176,7 @@ func (ix *index) open(ctx context.Context, id *causeway.ObjectID) (int, error) {
 
 // find looks where the index says, and verifies what is there. ErrStale if the object is surely gone, ErrNoEnt if it may be
 // elsewhere.
-func (ix *index) find(id *causeway.ObjectID) (int, error) {
+func (ix *index) find(id causeway.ObjectID) (int, error) {
 	ino, gen := parseIndexID(id)
 	if ix.db.isDeleted(ino, gen) {
 		return -1, causeway.ErrStale
@@ -197,8 +197,8 @@ func (ix *index) find(id *causeway.ObjectID) (int, error) {
 		}
 		var st unix.Stat_t
 		if fstat(fd, &st) == 0 && st.Ino == ino {
-			got, e := ix.idOf(fd, &st, birth(fd))
-			if e == 0 && got == *id {
+			got, e := ix.idOf(fd, ino, birth(fd))
+			if e == 0 && got == id {
 				return fd, nil
 			}
 			if e == 0 { // another object has its number now
@@ -280,7 +280,7 @@ func (ix *index) moved(ino uint64, from *node, name string, to *node, newName st
 }
 
 func (ix *index) deleted(n *node) {
-	ino, gen := parseIndexID(&n.id)
+	ino, gen := parseIndexID(n.id)
 	ix.db.forget(ino, gen)
 }
 

@@ -33,7 +33,7 @@ const (
 // resolve is how a single name is opened where there is no private mount.
 const resolve = unix.RESOLVE_NO_XDEV | unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 
-func openMount(dir string) (m mount, err error) {
+func openMount(dir string, private bool) (m mount, err error) {
 	if m.fd, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return mount{}, fmt.Errorf("posix: %s: %w", dir, err)
 	}
@@ -45,6 +45,9 @@ func openMount(dir string) (m mount, err error) {
 	m.overlay, m.memory = fs.Type == magicOverlay, fs.Type == magicTmpfs
 	m.fileIno = fs.Type != magicOverlay && fs.Type != magicFUSE
 	m.dirIno = m.fileIno && fs.Type != magicBtrfs // a subvolume's is not an inode number
+	if !private {
+		return m, nil
+	}
 	if fd, ok := cloneMount(m.fd); ok {
 		unix.Close(m.fd)
 		m.fd, m.cloned = fd, true

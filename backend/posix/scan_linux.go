@@ -19,13 +19,13 @@ const (
 
 // scanFor returns a channel that is closed when a scan is done that began after the object was asked for; nil if it is done
 // and the object is missing still.
-func (ix *index) scanFor(id *causeway.ObjectID) <-chan struct{} {
+func (ix *index) scanFor(id causeway.ObjectID) <-chan struct{} {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	if done, ok := ix.missing[*id]; ok {
+	if done, ok := ix.missing[id]; ok {
 		select {
 		case <-done:
-			delete(ix.missing, *id)
+			delete(ix.missing, id)
 			return nil
 		default:
 			return done
@@ -36,7 +36,7 @@ func (ix *index) scanFor(id *causeway.ObjectID) <-chan struct{} {
 		wake(ix.scanner)
 	}
 	if len(ix.missing) < maxMissing {
-		ix.missing[*id] = ix.queued
+		ix.missing[id] = ix.queued
 	}
 	return ix.queued
 }

@@ -42,9 +42,9 @@ var _ backend.Store = (*Store)(nil)
 // identity is a way to name objects and to find them again.
 type identity interface {
 	// idOf names the object of an open descriptor.
-	idOf(fd int, st *unix.Stat_t, btime causeway.Time) (causeway.ObjectID, unix.Errno)
+	idOf(fd int, ino uint64, btime causeway.Time) (causeway.ObjectID, unix.Errno)
 	// open returns an O_PATH descriptor of the object; ErrStale if it is gone.
-	open(ctx context.Context, id *causeway.ObjectID) (int, error)
+	open(ctx context.Context, id causeway.ObjectID) (int, error)
 	// learn is told that an object was found or put under a name.
 	learn(child, parent *node, name string)
 	// moved is told that a name of the object with an inode number is another one now, or (to == nil) none.
@@ -65,7 +65,7 @@ func Open(_ context.Context, dir string, cfg Config) (*Store, error) {
 	unix.Umask(0)
 	limit := raiseDescriptors()
 	if s.cfg.MaxDescriptors == 0 {
-		s.cfg.MaxDescriptors = max(MinDescriptors, min(maxAutoDescriptors, limit/2))
+		s.cfg.MaxDescriptors = max(MinDescriptors, min(maxAutoDescriptors, limit/4*3))
 	}
 	s.cache = newCache(s.cfg.MaxDescriptors)
 	if err := s.openRoot(); err != nil {
@@ -79,7 +79,7 @@ func Open(_ context.Context, dir string, cfg Config) (*Store, error) {
 // openRoot opens the tree, reads or makes the marker, and chooses the identity.
 func (s *Store) openRoot() error {
 	var err error
-	if s.mount, err = openMount(s.dir); err != nil {
+	if s.mount, err = openMount(s.dir, !s.cfg.noClone); err != nil {
 		return err
 	}
 	var st unix.Stat_t

@@ -17,7 +17,7 @@ func (s *Store) get(ctx context.Context, id *causeway.ObjectID) (*node, error) {
 	if s.closed.Load() {
 		return nil, causeway.ErrClosed
 	}
-	fd, err := s.identity.open(ctx, id)
+	fd, err := s.identity.open(ctx, *id)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (s *Store) adopt(fd int, access int32, st *unix.Stat_t) (*node, error) {
 		e = unix.EACCES // a subvolume: its inode numbers are not unique here
 	}
 	if e == 0 {
-		n.id, e = s.identity.idOf(fd, st, n.btime)
+		n.id, e = s.identity.idOf(fd, st.Ino, n.btime)
 	}
 	if e != 0 {
 		unix.Close(fd)
