@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"causeway"
 	"causeway/backend"
 )
@@ -31,6 +33,31 @@ func BenchmarkStat(b *testing.B) {
 		if _, err := s.Stat(context.Background(), f); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkKernel is what the system calls alone cost, to compare with.
+func BenchmarkKernel(b *testing.B) {
+	s, f := benchStore(b)
+	n, err := s.get(context.Background(), &f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer n.unpin()
+	var st unix.Stat_t
+	c, buf := cname{'f'}, make([]byte, 4096)
+	for name, call := range map[string]func() unix.Errno{
+		"fstat":   func() unix.Errno { return fstat(n.fd, &st) },
+		"fstatat": func() unix.Errno { return fstatat(s.root.fd, &c, &st) },
+		"pread4K": func() unix.Errno { _, e := pread(n.fd, buf, 8192); return e },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if e := call(); e != 0 {
+					b.Fatal(e)
+				}
+			}
+		})
 	}
 }
 

@@ -216,7 +216,7 @@ func (ix *index) openPlace(parent *node, name string) (int, unix.Errno) {
 	if c.setNew(name) != causeway.OK || ix.store.hides(parent, name) {
 		return -1, unix.ENOENT
 	}
-	return ix.store.roomy(func() (int, unix.Errno) { return ix.store.mount.openEntry(parent.fd, &c) })
+	return ix.store.roomy(func() (int, unix.Errno) { return ix.store.mount.open(parent.fd, &c, unix.O_PATH) })
 }
 
 // directory returns the pinned node of the directory with an inode number, nil if it is not where the index says.

@@ -87,12 +87,31 @@ func (m *mount) close() {
 	}
 }
 
-// openEntry opens a name in a directory as O_PATH, without leaving the tree. ".." is for openParent.
-func (m *mount) openEntry(dir int, name *cname) (int, unix.Errno) {
-	if m.cloned {
-		return openat(dir, name, unix.O_PATH, 0)
+// openEntry opens a name in a directory without leaving the tree. ".." is for openParent. If the type is told that was just
+// seen, the descriptor is a real one where opening has no side effects: of a directory and, where no device can be opened in
+// the tree by mistake, of a regular file.
+func (m *mount) openEntry(dir int, name *cname, seen causeway.FileType) (fd int, access int32, e unix.Errno) {
+	flags := unix.O_PATH
+	switch {
+	case seen == causeway.TypeDirectory:
+		flags = unix.O_RDONLY | unix.O_DIRECTORY
+	case seen == causeway.TypeRegular && m.cloned:
+		flags = unix.O_RDONLY | unix.O_NONBLOCK
 	}
-	return openat2(dir, name, unix.O_PATH, 0, resolve)
+	if flags != unix.O_PATH {
+		if fd, e = m.open(dir, name, flags); e == 0 {
+			return fd, fdRead, 0
+		}
+	}
+	fd, e = m.open(dir, name, unix.O_PATH)
+	return fd, fdPath, e
+}
+
+func (m *mount) open(dir int, name *cname, flags int) (int, unix.Errno) {
+	if m.cloned {
+		return openat(dir, name, flags, 0)
+	}
+	return openat2(dir, name, flags, 0, resolve)
 }
 
 // maxDepth bounds the walk from a directory to the root.

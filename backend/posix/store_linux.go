@@ -31,6 +31,7 @@ type Store struct {
 	owner    ownership
 	dev      uint64
 	now      func() time.Time
+	fsync    func(fd int, full bool) unix.Errno
 
 	stop    chan struct{}
 	workers sync.WaitGroup
@@ -61,7 +62,7 @@ func Open(_ context.Context, dir string, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, dir: dir, now: time.Now, stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
+	s := &Store{cfg: cfg, dir: dir, now: time.Now, fsync: fsync, stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
 	unix.Umask(0)
 	limit := raiseDescriptors()
 	if s.cfg.MaxDescriptors == 0 {

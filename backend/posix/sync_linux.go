@@ -104,10 +104,14 @@ func (s *Store) syncCall(n *node, full bool) unix.Errno {
 		return e
 	}
 	s.clean(n)
+	return s.fsync(n.fd, full)
+}
+
+func fsync(fd int, full bool) unix.Errno {
 	if full {
-		return retry(func() error { return unix.Fsync(n.fd) })
+		return retry(func() error { return unix.Fsync(fd) })
 	}
-	return retry(func() error { return unix.Fdatasync(n.fd) })
+	return retry(func() error { return unix.Fdatasync(fd) })
 }
 
 // upgradeForSync gets a descriptor that can be synced: without privileges, write access may be given where read is not.
