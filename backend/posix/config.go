@@ -34,7 +34,7 @@ type Config struct {
 	// StateDir holds what cannot live in the directory itself because it is read-only. It must be kept as long as the
 	// volume. May be empty where the directory can be written.
 	StateDir string
-	// MaxDescriptors bounds the cache of open descriptors: at least MinDescriptors; 0: half of what the process may open,
+	// MaxDescriptors bounds the cache of open descriptors: at least MinDescriptors; 0: three quarters of what the process may open,
 	// at most 65,536. Objects that are open beyond it are not refused.
 	MaxDescriptors int
 	// Identity is the way for a volume that is born now; for an older one it must be auto or the way of its birth.
@@ -52,6 +52,8 @@ type Config struct {
 	OnSyncError func(id causeway.ObjectID, err error)
 	// Logger receives what an operator must know; nil: nothing is logged.
 	Logger *slog.Logger
+
+	noClone bool // for tests: no private mount
 }
 
 // Validate sets defaults and names the field at fault.
