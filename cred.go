@@ -22,10 +22,11 @@ type OwnerKind uint8
 
 // The kinds of lock owners.
 const (
-	OwnerNone OwnerKind = iota
-	OwnerNLM            // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
-	OwnerV4             // Client: clientid (8 bytes); Opaque: lock-owner
-	OwnerSMB            // Client: session id (8 bytes); Opaque: FileId (16 bytes)
+	OwnerNone  OwnerKind = iota
+	OwnerNLM             // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
+	OwnerV4              // Client: clientid (8 bytes); Opaque: lock-owner
+	OwnerSMB             // Client: session id (8 bytes); Opaque: FileId (16 bytes)
+	OwnerLocal           // a Go program in the gateway's process. Client: a random name; Opaque: a number per open file
 )
 
 // Owner is a lock owner of any protocol: a comparable tagged union. Two locks of equal owners never conflict.

@@ -12,7 +12,9 @@ func TestPermit(t *testing.T) {
 	acl := &ACL{[]ACLEntry{
 		{ACLUserObj, 7, 0}, {ACLUser, 6, 20}, {ACLGroupObj, MayExec, 0}, {ACLGroup, MayRead, 30}, {ACLGroup, MayWrite, 31}, {ACLMask, 6, 0}, {ACLOther, 1, 0},
 	}}
-	file := func(mode uint32, acl *ACL) *Attr { return &Attr{Type: TypeRegular, Mode: mode, UID: 10, GID: 11, ACL: acl} }
+	file := func(mode uint32, acl *ACL) *Attr {
+		return &Attr{Type: TypeRegular, Mode: mode, UID: 10, GID: 11, ACL: acl}
+	}
 	dir := &Attr{Type: TypeDirectory, UID: 10, GID: 11}
 	for _, c := range []struct {
 		name string

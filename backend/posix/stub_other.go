@@ -25,3 +25,6 @@ func (s *Store) Stats() Stats { return Stats{} }
 
 // DropPrivileges does nothing on this system.
 func DropPrivileges() error { return nil }
+
+// ReadOnly reports whether the directory cannot be written.
+func (s *Store) ReadOnly() bool { return true }

@@ -27,25 +27,33 @@ func (p *place) server() string {
 	} else if a.IsUnspecified() {
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	if a.Is6() && !a.Is4In6() {
+	if a.Unmap().Is6() {
 		return "[" + a.String() + "]"
 	}
 	return a.Unmap().String()
 }
 
+// tcp is the name of the transport in mount options.
+func (p *place) tcp() string {
+	if strings.HasPrefix(p.server(), "[") {
+		return "tcp6"
+	}
+	return "tcp"
+}
+
 // linux is the command that mounts a volume on Linux. Without portmap the client must be told the ports, and has nobody to
 // send its locks to.
 func (p *place) linux(volume string) string {
-	options := "vers=3,proto=tcp"
+	options := "vers=3,proto=" + p.tcp()
 	if !p.portmap {
-		options += fmt.Sprintf(",port=%d,mountport=%d,mountproto=tcp,nolock", p.addr.Port(), p.addr.Port())
+		options += fmt.Sprintf(",port=%d,mountport=%d,mountproto=%s,nolock", p.addr.Port(), p.addr.Port(), p.tcp())
 	}
 	return fmt.Sprintf("sudo mount -t nfs -o %s %s:/%s /mnt", options, p.server(), volume)
 }
 
 // macOS is the command for macOS, which sends from a privileged port only when it is told to.
 func (p *place) macOS(volume string) string {
-	options := "vers=3,tcp,resvport"
+	options := "vers=3," + p.tcp() + ",resvport"
 	if !p.portmap {
 		options += fmt.Sprintf(",port=%d,mountport=%d,locallocks", p.addr.Port(), p.addr.Port())
 	}
@@ -68,11 +76,14 @@ func announce(w io.Writer, p *place, volumes []*causeway.Volume, settings []stri
 
 // opening is what to say to serve to the network too: each rule that already is, and one for the network.
 func (p *place) opening(rules []string) []string {
-	network := "192.168.1.0/24"
+	network, all := "192.168.1.0/24", "0.0.0.0"
 	if p.lan.IsValid() {
 		network = p.lan.Masked().String()
 	}
-	words := []string{fmt.Sprintf("--listen 0.0.0.0:%d --portmap", p.addr.Port())}
+	if p.lan.Addr().Is6() {
+		all = "[::]"
+	}
+	words := []string{fmt.Sprintf("--listen %s:%d --portmap", all, p.addr.Port())}
 	for _, rule := range rules {
 		words = append(words, "--allow "+rule)
 	}

@@ -10,19 +10,17 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
-	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/mount"
+	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
-	"causeway/gateway/nfs/v3"
 	"causeway/gateway/transfer"
 	"causeway/lockmgr"
 )
@@ -40,6 +38,8 @@ type node struct {
 	locks    *lockmgr.Manager
 	volumes  *volumes
 	mounts   *mount.Server
+	nlm      *nlm.Service
+	records  *nlm.StateDir // of the clients that hold locks
 	guard    *export.Guard
 	access   *access.Engine
 	moves    *transfer.Engine
@@ -64,8 +64,10 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		func(context.Context) error { return n.startAdmin(reload) },
 		n.startEngines,
 		func(ctx context.Context) error { return n.volumes.apply(ctx, c.Volumes) },
-		n.startRPC,
+		n.startFronts,
+		n.serve,
 		n.startPortmap,
+		n.startCallbacks,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.teardown.run(context.WithoutCancel(ctx), log))
@@ -136,10 +138,9 @@ func (n *node) startAdmin(reload admin.Command) (err error) {
 }
 
 func (n *node) startEngines(context.Context) (err error) {
-	if n.locks, err = lockmgr.New(lockmgr.Config{Grace: max(n.config.GracePeriod, time.Second), Log: n.log}); err != nil {
+	if err := n.startLocks(); err != nil {
 		return err
 	}
-	n.teardown.addClose("locks", func() error { n.locks.Close(); return nil })
 	h := &holder{}
 	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
 	n.moves = transfer.New(transfer.Config{Grants: n.access, Logger: n.log})
@@ -151,40 +152,6 @@ func (n *node) startEngines(context.Context) (err error) {
 	n.guard = &export.Guard{Catalog: n.volumes.catalog}
 	n.teardown.addClose("volumes", func() error { return errors.Join(n.volumes.close(), n.moves.Close()) })
 	return nil
-}
-
-func (n *node) startRPC(context.Context) (err error) {
-	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}}); err != nil {
-		return err
-	}
-	boot := n.state.Boot()
-	replies, err := drc.New(drc.Config{Secret: boot.Instance})
-	if err != nil {
-		return err
-	}
-	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: replies, Log: n.log})
-	if err != nil {
-		return err
-	}
-	n.offer(answered{nfs, n.metrics}, 100003, []uint32{3}, "tcp")
-	if n.mounts, err = mount.New(mount.Config{Guard: n.guard, Access: n.access}); err != nil {
-		return err
-	}
-	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.teardown.add("rpc", n.rpc.Shutdown)
-	n.run("rpc over TCP", func() error { return n.rpc.Serve(n.listen.stream) })
-	n.run("rpc over UDP", func() error { return n.rpc.ServePacket(n.listen.packet) })
-	return nil
-}
-
-// offer registers a program, and remembers what portmap will say of it.
-func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
-	for _, v := range versions {
-		n.rpc.Register(prog, v, h)
-		for _, network := range networks {
-			n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.listen.addr})
-		}
-	}
 }
 
 // run serves in the background; an end that nobody asked for ends the gateway.

@@ -66,6 +66,9 @@ func serve(ctx context.Context, s *settings, c *config.Config, stdout, stderr io
 	r.node.Store(n)
 	p := &place{addr: n.address(), portmap: n.portmap != "", lan: findLAN()}
 	announce(stdout, p, n.volumes.catalog.Volumes(), c.Allow)
+	if n.http != nil {
+		fmt.Fprintf(stdout, "administration on %v\n", n.http.Addr())
+	}
 	fmt.Fprintln(stdout, "ready")
 	notify(log, daemon.SdNotifyReady)
 	return wait(ctx, n, r, signals)

@@ -78,7 +78,8 @@ func (n *node) showClients(context.Context) []admin.Client {
 		}
 	}
 	for _, l := range n.locks.Locks() {
-		if addr, err := netip.ParseAddr(l.Owner.Client); err == nil && by[addr] != nil {
+		host := l.Owner.Client[strings.LastIndexByte(l.Owner.Client, '@')+1:] // as causeway.OwnerNLM has it
+		if addr, err := netip.ParseAddr(host); err == nil && by[addr] != nil {
 			by[addr].Locks++
 		}
 	}

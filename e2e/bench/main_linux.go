@@ -43,7 +43,7 @@ var standard = []string{
 type options struct {
 	servers, base, also, dir, json, profile, causeway string
 	workloads                                         string
-	rounds, threads, uid                              int
+	rounds, threads, uid, count                       int
 	duration                                          time.Duration
 	verify, list                                      bool
 }
@@ -55,6 +55,7 @@ func (o *options) flags(set *flag.FlagSet) {
 	set.StringVar(&o.also, "also", "", "further workloads, KIND-cCONNECTIONSqOUTSTANDING,…")
 	set.IntVar(&o.rounds, "rounds", 3, "rounds, of which medians are taken")
 	set.DurationVar(&o.duration, "duration", 2*time.Second, "of one measurement, where the workload does not end by itself")
+	set.IntVar(&o.count, "count", 0, "files of one measurement of the workloads that make or remove files; 0: the kind's own")
 	set.IntVar(&o.threads, "threads", 0, "threads of the generator; 0: one per connection up to two")
 	set.IntVar(&o.uid, "uid", 0, "user who owns the files and makes the calls")
 	set.StringVar(&o.dir, "dir", "", "where the exported directories are made, and kept; empty: a temporary directory")
@@ -121,6 +122,9 @@ func (o *options) selection() (list []workload.Workload, err error) {
 		w, err := workload.Parse(name)
 		if err != nil {
 			return nil, err
+		}
+		if o.count > 0 && w.Shape.Count > 0 {
+			w.Shape.Count = o.count
 		}
 		list = append(list, w)
 	}

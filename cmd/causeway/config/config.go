@@ -99,8 +99,8 @@ func (c *Config) Validate() (err error) {
 		}
 	}
 	c.GracePeriod, err = time.ParseDuration(c.Grace)
-	if err != nil || c.GracePeriod < 0 || c.GracePeriod > MaxGrace {
-		return fault("$.grace", "%q is not a time from 0s to 1h, as in 90s", c.Grace)
+	if err != nil || c.GracePeriod != 0 && c.GracePeriod < time.Second || c.GracePeriod > MaxGrace {
+		return fault("$.grace", "%q is neither 0s nor a time from 1s to 1h, as in 90s", c.Grace)
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fault("$.log-format", "%q is neither text nor json", c.LogFormat)

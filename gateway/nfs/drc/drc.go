@@ -8,6 +8,7 @@ package drc
 
 import (
 	"container/list"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 
 // Config configures a Cache. Zero values are replaced by defaults.
 type Config struct {
-	Secret           [16]byte      // key of the argument checksums; the same at gateways that share records
+	Secret           [16]byte      // key of the argument checksums, the same at gateways that share records; default random
 	MaxEntries       int           // in total; default 65,536
 	MaxBytes         int           // of replies, in total; default 32 MiB
 	MaxClientEntries int           // per client address; default 4,096
@@ -56,6 +57,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Secret == [16]byte{} {
+		rand.Read(c.Secret[:])
 	}
 	return nil
 }

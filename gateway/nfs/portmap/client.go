@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
@@ -21,7 +22,12 @@ type Client struct {
 // Find returns where a program of a host listens. network is "tcp" or "udp": of the program, and of the question, which is
 // then asked again by the other one, because some hosts answer by one only. local is the address to ask from, or invalid.
 func (c Client) Find(ctx context.Context, network string, local, host netip.Addr, prog, vers uint32) (netip.AddrPort, error) {
-	port, err := c.ask(ctx, network, network, local, host, prog, vers)
+	first, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok { // half of the time each: packets by one may be thrown away without a word
+		first, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+	}
+	port, err := c.ask(first, network, network, local, host, prog, vers)
+	cancel()
 	if err != nil && !errors.Is(err, ErrNotRegistered) && ctx.Err() == nil {
 		other := "udp"
 		if network == "udp" {

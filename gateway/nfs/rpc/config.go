@@ -29,7 +29,7 @@ type Config struct {
 	Logger    *slog.Logger
 	Observer  Observer
 	Transport Transport
-	Loops     int // event loops of the Epoll transport; default GOMAXPROCS
+	Loops     int // event loops of the Epoll transport; default half of GOMAXPROCS: fewer loops find more work per wake-up
 
 	MaxRecord int // bytes of a call; default 1 MiB + 64 KiB
 
@@ -71,7 +71,7 @@ func (c *Config) Validate() error {
 		def     int
 		low, hi int
 	}{
-		{"Loops", &c.Loops, runtime.GOMAXPROCS(0), 1, 1024},
+		{"Loops", &c.Loops, runtime.GOMAXPROCS(0) / 2, 1, 1024},
 		{"MaxRecord", &c.MaxRecord, 1<<20 + 64<<10, minRecord, maxRecord},
 		{"MaxCalls", &c.MaxCalls, 2048, 1, 1 << 20},
 		{"MaxCallsPerClient", &c.MaxCallsPerClient, 512, 1, 1 << 20},

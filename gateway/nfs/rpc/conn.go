@@ -43,11 +43,14 @@ type conn struct {
 	input
 
 	hungUp            atomic.Bool
+	owes              atomic.Bool // wokenBy is not empty
 	calls             atomic.Uint64
 	bytesIn, bytesOut atomic.Uint64
 	lastCall          atomic.Int64 // times are Server.now; 0 is never
 	recordSince       atomic.Int64 // since when a part of a record is here
 	stalledSince      atomic.Int64 // since when the client took nothing of what waits for it
+
+	replies gate // bytes of large replies of calls in goroutines
 
 	mu         sync.Mutex
 	broken     bool // nothing is sent any more
@@ -55,18 +58,45 @@ type conn struct {
 	gone       bool
 	wantSlot   bool // the reader waits for inflight to fall
 	inflight   int  // calls in goroutines, until their replies are sent
+	wokenBy    []*gate
 	out        output
 }
 
 // wake implements waker.
-func (c *conn) wake() { c.port.wake() }
+func (c *conn) wake(g *gate) {
+	c.mu.Lock()
+	if c.readerDone {
+		c.mu.Unlock()
+		g.next()
+		return
+	}
+	c.wokenBy = append(c.wokenBy, g)
+	c.owes.Store(true)
+	c.mu.Unlock()
+	c.port.wake()
+}
 
-// fail ends the connection now: what waits to be sent is lost.
-func (c *conn) fail(err error) {
+// passOn is called by the reader when it has taken what it was woken for, or not.
+func (c *conn) passOn() {
+	if !c.owes.Load() {
+		return
+	}
+	c.mu.Lock()
+	gates := c.wokenBy
+	c.wokenBy = nil
+	c.owes.Store(false)
+	c.mu.Unlock()
+	for _, g := range gates {
+		g.next()
+	}
+}
+
+// fail ends the connection now: what waits to be sent is lost. It reports whether it was the first to do so.
+func (c *conn) fail(err error) bool {
 	c.mu.Lock()
 	if c.broken {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.broken = true
 	if !c.gone {
@@ -79,6 +109,7 @@ func (c *conn) fail(err error) {
 	c.port.wake()
 	c.mu.Lock()
 	c.settleLocked()
+	return true
 }
 
 // hangUp makes the reader end; replies that are under way are still sent.
@@ -96,6 +127,9 @@ func (c *conn) endReading() {
 	c.input.release(c.srv)
 	c.mu.Lock()
 	c.readerDone = true
+	c.mu.Unlock()
+	c.passOn()
+	c.mu.Lock()
 	c.settleLocked()
 }
 
@@ -157,7 +191,7 @@ func (c *conn) giveSlots(n int) {
 	c.wantSlot = false
 	c.settleLocked()
 	if wake {
-		c.wake()
+		c.port.wake()
 	}
 }
 

@@ -72,8 +72,8 @@ func (p *epollPort) serve(w *worker, events uint32) turn {
 		p.goOn()
 	}
 	if events&eventsDead != 0 && (p.ended || p.paused) {
-		p.remove()
 		c.fail(io.EOF)
+		p.remove()
 		return p.after(turnEnd)
 	}
 	if p.ended || p.paused && events&resume == 0 || p.inReady {
@@ -168,6 +168,9 @@ func (p *epollPort) remove() {
 func (p *epollPort) awaitWritable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.removed { // the connection is broken, and no event would come
+		return true
+	}
 	p.blocked = true
 	p.waitLocked()
 	return false

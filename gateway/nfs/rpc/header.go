@@ -38,9 +38,6 @@ const (
 	maxGroups   = 16
 )
 
-// acceptedSize is the length of the header of an accepted reply: xid, REPLY, MSG_ACCEPTED, an empty verifier, accept_stat.
-const acceptedSize = 24
-
 // outcome of parsing a call's header.
 type outcome uint8
 

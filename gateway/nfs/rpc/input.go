@@ -27,18 +27,17 @@ func (c *conn) room() []byte {
 		return c.grown(markSize+c.large, markSize+c.large)
 	}
 	kept, missing := c.frame.kept(), c.frame.missing()
-	size := readSize
-	switch {
-	case kept < readSize:
-	case missing == 0: // the next mark has to come
-		size = kept + tailSize
-	default:
-		size = kept + missing
+	if kept+missing <= readSize && kept < readSize {
+		return c.grown(readSize, readSize)
 	}
-	if kept+missing > readSize { // a large record: read to its end, not into the next one
-		return c.grown(size, missing)
+	size, n := max(readSize, kept+missing), missing
+	if kept < readSize {
+		size = readSize // until that much is here
 	}
-	return c.grown(size, size)
+	if missing == 0 || !c.frame.last { // more fragments have to come
+		size, n = max(size, kept+tailSize), max(missing, readSize)
+	}
+	return c.grown(size, n) // of a large record not more than to its end
 }
 
 // grown returns up to n bytes behind what is kept, in a buffer of at least size bytes.
@@ -62,7 +61,9 @@ func (c *conn) grow(size int) bool {
 	cost := int64(0)
 	if size > readSize {
 		cost = int64(buf.Size(size))
-		if !c.srv.bytes.take(cost, c) {
+		taken := c.srv.bytes.take(cost, c)
+		c.passOn()
+		if !taken {
 			return false
 		}
 	}

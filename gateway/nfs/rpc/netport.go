@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"net"
 	"time"
 )
@@ -11,10 +12,13 @@ type netPort struct {
 	nc    net.Conn
 	woken signal
 	first [markSize]byte
+	ready readiness
 }
 
 func newNetPort(c *conn, nc net.Conn) *netPort {
-	return &netPort{conn: c, nc: nc, woken: newSignal()}
+	p := &netPort{conn: c, nc: nc, woken: newSignal()}
+	p.ready.init(p)
+	return p
 }
 
 func (p *netPort) start() {
@@ -54,35 +58,49 @@ func (p *netPort) read() {
 	}
 }
 
-// fill reads what has come, or waits for it.
+// fill reads what has come, or waits for it; without a buffer where nothing is kept.
 func (p *netPort) fill() bool {
 	c := p.conn
-	if c.stopping() {
-		return false
-	}
-	n := 0
-	var err error
-	if c.in == nil { // nothing is kept: wait without a buffer
-		n, err = p.nc.Read(p.first[:])
-	}
-	for {
-		room := c.room()
-		if room != nil {
-			if n > 0 {
-				copy(room, p.first[:n])
-				c.frame.end += n
-				return err == nil
-			}
-			n, err = p.nc.Read(room)
+	for !c.stopping() {
+		n, err := p.ready.read(p)
+		switch {
+		case err == errNoRoom:
+			<-p.woken
+		case n > 0 || err != nil:
 			c.frame.end += n
-			return n > 0 || err == nil
+			return n > 0
 		}
+	}
+	return false
+}
+
+// readAny reads from any net.Conn. Where it has to wait for input without a buffer it reads the first bytes to a place of their
+// own.
+func (p *netPort) readAny() (int, error) {
+	c := p.conn
+	if c.in != nil {
+		room := c.room()
+		if room == nil {
+			return 0, errNoRoom
+		}
+		return p.nc.Read(room)
+	}
+	n, err := p.nc.Read(p.first[:])
+	if n == 0 {
+		return 0, err
+	}
+	room := c.room()
+	for ; room == nil; room = c.room() {
 		<-p.woken
 		if c.stopping() {
-			return false
+			return 0, ErrServerClosed
 		}
 	}
+	return copy(room, p.first[:n]), nil
 }
+
+// errNoRoom means that there is no memory for input now; the reader will be woken.
+var errNoRoom = errors.New("no room")
 
 func (p *netPort) write(b []byte, _ bool) (int, error) {
 	c := p.conn
@@ -98,7 +116,7 @@ func (p *netPort) sendFile(fd int, off int64, n int) (int, error) {
 
 func (p *netPort) awaitWritable() bool { return true } // write waits by itself
 
-func (p *netPort) wake() { p.woken.wake() }
+func (p *netPort) wake() { p.woken.wake(nil) }
 
 func (p *netPort) stop() {
 	p.nc.SetReadDeadline(time.Unix(1, 0))

@@ -14,7 +14,7 @@ var errFull = errors.New("socket full")
 type segment struct {
 	b     []byte
 	own   *buf.Buffer      // released when the segment was sent
-	cost  int64            // of own, taken from Server.bytes
+	cost  int64            // of own, taken from conn.replies and Server.bytes
 	hold  gateway.Releaser // of the file that is sent behind b; nil if there is none
 	fd    int
 	off   int64
@@ -113,7 +113,7 @@ func (c *conn) flush() {
 			c.settleLocked()
 			return
 		}
-		c.out.queue.join(c.srv)
+		c.out.queue.join(c)
 		head := *c.out.queue.head()
 		c.mu.Unlock()
 
@@ -162,14 +162,14 @@ func (c *conn) advance(head *segment, n int) {
 		c.drop(head)
 	}
 	if low {
-		c.wake()
+		c.port.wake()
 	}
 }
 
 // drop gives back what a segment holds.
 func (c *conn) drop(g *segment) {
 	g.own.Release()
-	c.srv.giveBytes(g.cost)
+	c.giveReply(g.cost)
 	if g.hold != nil {
 		g.hold.Release()
 	}

@@ -77,7 +77,7 @@ func (p *parked) run() {
 		p.send()
 	} else {
 		p.out.Release()
-		s.giveBytes(p.outCost)
+		c.giveReply(p.outCost)
 		c.giveSlots(1)
 	}
 	p.recycle()
@@ -110,34 +110,45 @@ func (p *parked) send() {
 	p.conn.send(g)
 }
 
-// reserve is how the reply grows: into a pooled buffer, and when the memory for large ones is taken, not before some is given
-// back.
+// reserve is how the reply grows: into a pooled buffer, and where too much is taken for large ones, by the client's replies or in
+// total, not before some is given back.
 func (p *parked) reserve(b []byte, n int) []byte {
-	size := len(b) + n
-	cost := int64(0)
-	s := p.conn.srv
+	c, size := p.conn, len(b)+n
+	old, oldCost := p.out, p.outCost
+	c.giveReply(oldCost) // who waits for more counts for nothing, so that those who wait cannot block each other
+	p.outCost = 0
 	if size > readSize {
-		cost = int64(buf.Size(size))
-		s.awaitBytes(cost)
+		cost := int64(buf.Size(size))
+		c.srv.await(&c.replies, cost)
+		c.srv.await(&c.srv.bytes, cost)
+		p.outCost = cost
 	}
-	grown := s.pool.Get(size)
-	copy(grown.B, b)
-	p.out.Release()
-	s.giveBytes(p.outCost)
-	p.out, p.outCost = grown, cost
-	return grown.B[:len(b)]
+	p.out = c.srv.pool.Get(size)
+	copy(p.out.B, b)
+	old.Release()
+	return p.out.B[:len(b)]
 }
 
-// awaitBytes takes memory for a large buffer, and waits where there is none.
-func (s *Server) awaitBytes(cost int64) {
-	if s.bytes.take(cost, nil) {
+// giveReply gives back what reserve took.
+func (c *conn) giveReply(cost int64) {
+	if cost > 0 {
+		c.srv.bytes.give(cost)
+		c.replies.give(cost)
+	}
+}
+
+// await takes n of g, and waits where there is not as much.
+func (s *Server) await(g *gate, n int64) {
+	if g.take(n, nil) {
 		return
 	}
-	for woken := newSignal(); !s.bytes.take(cost, woken); {
+	for woken := newSignal(); !g.take(n, woken); {
 		select {
 		case <-woken:
 		case <-s.ctx.Done():
-			panic(s.ctx.Err()) // the call ends, and so does its connection
+			// Shutdown gave up waiting, and all connections are closed: nothing of this will be kept for long.
+			g.force(n)
+			return
 		}
 	}
 }

@@ -68,24 +68,23 @@ const (
 )
 
 // join makes one segment of the small ones at the head.
-func (q *queue) join(s *Server) {
+func (q *queue) join(c *conn) {
 	waiting := q.segments[q.at:]
 	n, bytes := 0, 0
-	for n < len(waiting) && waiting[n].hold == nil && waiting[n].pad == 0 && len(waiting[n].b) <= joinable && bytes+len(waiting[n].b) <= joined {
+	for n < len(waiting) && waiting[n].hold == nil && waiting[n].cost == 0 && waiting[n].pad == 0 && len(waiting[n].b) <= joinable && bytes+len(waiting[n].b) <= joined {
 		bytes += len(waiting[n].b)
 		n++
 	}
 	if n < 2 {
 		return
 	}
-	all := segment{own: s.pool.Get(bytes)}
+	all := segment{own: c.srv.pool.Get(bytes)}
 	all.b = all.own.B[:0]
 	for i := range n {
 		g := &waiting[i]
 		all.b = append(all.b, g.b...)
 		all.slots += g.slots
 		g.own.Release()
-		s.giveBytes(g.cost)
 	}
 	clear(waiting[:n])
 	q.at += n - 1

@@ -164,6 +164,7 @@ func (s *Server) welcome(nc net.Conn) {
 	}
 	c := &conn{srv: s, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr()), since: s.now()}
 	c.lastCall.Store(int64(c.since))
+	c.replies.max = int64(s.cfg.MaxQueued)
 	c.port = s.newPort(c, nc)
 	if !s.admit(c) {
 		s.counts.refusedConns.Add(1)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ const (
 type testProgram struct {
 	release chan struct{}
 	parked  chan uint32
-	file    func(c *Call) Verdict
+	file    atomic.Pointer[func(c *Call) Verdict]
 }
 
 func newTestProgram() *testProgram {
@@ -78,15 +79,26 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 		if c.NoWait {
 			return Park
 		}
-		n := int(c.Args.Uint32())
+		n := int(min(c.Args.Uint32(), 2<<20))
 		c.Reply.Uint32(uint32(n))
 		b := c.Reply.Reserve(n)
 		for i := range b {
 			b[i] = byte(i)
 		}
 		return Done
-	case procFile:
-		return p.file(c)
+	case procRead4K:
+		n := c.Args.Uint32()
+		c.Reply.Uint32(n)
+		copy(c.Reply.Reserve(int(n&0xffff)), zeros[:])
+		return Done
+	case procWrite1M:
+		if c.NoWait {
+			return Park
+		}
+		c.Reply.Uint32(uint32(len(c.Args.Rest())))
+		return Done
+	case procFile, procRead1M:
+		return (*p.file.Load())(c)
 	}
 	return ProcUnavail
 }
@@ -250,6 +262,23 @@ func TestClientUDP(t *testing.T) {
 	}
 	go s.ServePacket(pc)
 	testClient(t, "udp", addrPort(pc.LocalAddr()))
+}
+
+// TestWildcardUDP: the reply comes from the address that was asked, also where the socket is bound to none; a connected client
+// takes no other.
+func TestWildcardUDP(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs an address of the loopback network that is not 127.0.0.1")
+	}
+	s, _, _ := serve(t, Config{})
+	for _, network := range []string{"udp4", "udp"} {
+		pc, err := net.ListenPacket(network, ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.ServePacket(pc)
+		testClient(t, "udp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.7"), addrPort(pc.LocalAddr()).Port()))
+	}
 }
 
 func testClient(t *testing.T, network string, addr netip.AddrPort) {

@@ -28,9 +28,8 @@ func (s *Server) sweep() {
 		}
 		now := s.now()
 		for _, c := range s.snapshot() {
-			if err := c.overdue(now); err != nil {
+			if err := c.overdue(now); err != nil && c.fail(err) {
 				s.counts.timedOut.Add(1)
-				c.fail(err)
 			}
 		}
 	}

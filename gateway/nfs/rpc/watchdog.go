@@ -86,7 +86,7 @@ type watch struct {
 
 func (w *watch) rouse() {
 	if w.asleep.CompareAndSwap(true, false) {
-		w.roused.wake()
+		w.roused.wake(nil)
 	}
 }
 

@@ -42,6 +42,8 @@ type worker struct {
 	out    *buf.Buffer // of call.Reply
 	start  int         // in call.Reply: of the reply under way
 
+	calls, bytesIn uint64 // of this visit
+
 	// For the watchdog.
 	state      atomic.Uint64 // seq, or seq with stolen
 	seq        uint64        // rises before and after each call: odd inside
@@ -88,6 +90,7 @@ func (s *Server) allWorkers() []*worker {
 // visit runs the complete calls that c's input holds, within bounds, and sends their replies with one write.
 func (w *worker) visit(c *conn) (next turn) {
 	if next := c.mayRead(); next != turnMore {
+		c.passOn()
 		return next
 	}
 	w.out = w.srv.pool.Get(outSize)
@@ -98,11 +101,17 @@ func (w *worker) visit(c *conn) (next turn) {
 		if r := recover(); r != nil {
 			next = w.panicked(c, r)
 		}
+		c.calls.Add(w.calls)
+		c.bytesIn.Add(w.bytesIn)
+		w.calls, w.bytesIn = 0, 0
 		if next != turnStolen {
 			w.flush(c)
 		}
 		w.out.Release()
 		w.out, w.call.Reply = nil, xdr.Encoder{}
+		if next != turnStolen {
+			c.passOn()
+		}
 	}()
 	return w.runAll(c)
 }
@@ -159,6 +168,8 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 	w.begin()
 	verdict := w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
 	if !w.end() {
+		w.calls++
+		w.bytesIn += uint64(len(record))
 		w.finishStolen(c, record, verdict)
 		return turnStolen, t
 	}
@@ -174,8 +185,8 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 	default:
 		w.call.Reply.Truncate(w.start)
 	}
-	c.calls.Add(1)
-	c.bytesIn.Add(uint64(len(record)))
+	w.calls++
+	w.bytesIn += uint64(len(record))
 	if w.srv.cfg.Observer != nil && verdict <= Drop && verdict != Park {
 		t = w.srv.observe(&w.call, verdict, t, len(record), w.call.Reply.Len()-w.start-markSize)
 	}

@@ -76,7 +76,7 @@ func FuzzCall(f *testing.F) {
 	f.Fuzz(func(t *testing.T, proc, uid uint32, args []byte) {
 		if made++; made%1000 == 0 { // the store is bounded, and full it would refuse everything
 			s.TB = t
-			s.reset()
+			s.reset(memory())
 		}
 		s.TB = t
 		s.as(uid, uid)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"causeway"
 	"causeway/gateway"
@@ -213,6 +214,9 @@ func TestCounts(t *testing.T) {
 	do(s, readDir, &nfsv3.Readdir3args{Dir: s.root, Count: 1}, nfsv3.ReadReaddir3res)
 	got := map[string]uint64{}
 	s.server.Counts(func(proc, status string, n uint64) { got[proc+" "+status] = n })
+	if n := testutil.CollectAndCount(s.server, "causeway_nfs3_calls_total"); n != len(got) {
+		t.Error("metrics:", n)
+	}
 	if want := "map[GETATTR OK:2 LOOKUP NOENT:1 READDIR OK:1 READDIR TOOSMALL:1]"; fmt.Sprint(got) != want {
 		t.Error(got)
 	}

@@ -48,7 +48,7 @@ type site struct {
 func newSite(t testing.TB, change ...func(*causeway.Volume)) *site {
 	t.Helper()
 	s := &site{TB: t}
-	s.build(mem.New(mem.Config{Generation: 1, Clock: clock(), Mode: 0o777, MaxBytes: 64 << 20}), change...)
+	s.build(memory(), change...)
 	t.Cleanup(func() { s.engine.Close(); s.store.Close() })
 	return s
 }
@@ -77,10 +77,14 @@ func clock() func() time.Time {
 }
 
 // reset replaces everything by a new, empty site; handles stay good where object ids are given out in the same order.
-func (s *site) reset() {
-	s.store.Close()
+func (s *site) reset(store backend.Store) {
 	s.engine.Close()
-	s.build(mem.New(mem.Config{Generation: 1, Clock: clock(), Mode: 0o777, MaxBytes: 64 << 20}))
+	s.store.Close()
+	s.build(store)
+}
+
+func memory() backend.Store {
+	return mem.New(mem.Config{Generation: 1, Clock: clock(), Mode: 0o777, MaxBytes: 64 << 20})
 }
 
 func (s *site) build(store backend.Store, change ...func(*causeway.Volume)) {

@@ -52,6 +52,9 @@ func serve(t *testing.T, s *site) (address string) {
 func dial(t *testing.T, address string) *nfs.Target {
 	t.Helper()
 	client, err := nfsrpc.DialTCP("tcp", address, false)
+	for tries := 0; err != nil && tries < 100; tries++ { // it guesses its own port, which may be taken
+		client, err = nfsrpc.DialTCP("tcp", address, false)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,47 @@
+# Everything that one does with a clone. Each target is one line; what needs more stands in scripts/.
+SHELL      := /bin/bash
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+GOFLAGS    := -trimpath
+export VERSION
+
+.PHONY: help demo build dist test race lint fuzz e2e bench soak deps clean
+.DEFAULT_GOAL := help
+
+help:  ## show these targets
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: build ## serve a sample directory and let a client work on it
+	go run ./e2e/demo bin/causeway
+
+build: ## bin/causeway, one static binary
+	CGO_ENABLED=0 go build $(GOFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/causeway ./cmd/causeway
+
+dist: ## dist/*.tar.gz for amd64 and arm64, with the systemd unit
+	scripts/dist
+
+test: ## install what is missing (as root), check, and run every test for some minutes
+	scripts/test
+
+race: ## all tests of the rooms with the race detector
+	go test -race $$(go list ./... | grep -v /e2e)
+
+lint: ## formatting, vet, staticcheck, the arrows between rooms
+	scripts/lint
+
+fuzz: ## every fuzz target for 30 s; FUZZTIME=10m for longer
+	FUZZTIME=$${FUZZTIME:-30s} scripts/fuzz
+
+e2e: build ## end-to-end tests with real clients; needs root
+	CAUSEWAY_E2E=required go test -count=1 -timeout 60m ./e2e/...
+
+bench: ## beside nfs-ganesha and go-nfs; needs root
+	go run ./e2e/bench
+
+soak: ## the long versions of the end-to-end tests; needs root
+	CAUSEWAY_E2E=long go test -count=1 -timeout 12h ./e2e/...
+
+deps: ## install the Debian packages that the end-to-end tests need
+	scripts/deps
+
+clean: ## remove what was built
+	rm -rf bin dist

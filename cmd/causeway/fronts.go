@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/gateway/nfs/drc"
+	"causeway/gateway/nfs/mount"
+	"causeway/gateway/nfs/nlm"
+	"causeway/gateway/nfs/portmap"
+	"causeway/gateway/nfs/rpc"
+	"causeway/gateway/nfs/v3"
+	"causeway/lockmgr"
+)
+
+// nfsProgram is the number of NFS (RFC 1813 §3).
+const nfsProgram = 100003
+
+// startLocks makes the lock manager, with a grace period if clients held locks when the gateway stopped.
+func (n *node) startLocks() (err error) {
+	dir, err := n.state.Sub("nlm")
+	if err != nil {
+		return err
+	}
+	if n.records, err = nlm.OpenStateDir(dir); err != nil {
+		return err
+	}
+	config := lockmgr.Config{Grace: n.config.GracePeriod, Log: n.log}
+	if n.config.GracePeriod > 0 {
+		for _, r := range n.records.Known() {
+			config.Known = append(config.Known, lockmgr.Client{Kind: causeway.OwnerNLM, Name: r.Client()})
+		}
+	}
+	if n.locks, err = lockmgr.New(config); err != nil {
+		return err
+	}
+	n.teardown.addClose("locks", func() error { n.locks.Close(); return nil })
+	return nil
+}
+
+// startFronts makes the RPC server and its programs.
+func (n *node) startFronts(context.Context) (err error) {
+	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}}); err != nil {
+		return err
+	}
+	n.teardown.add("rpc", n.rpc.Shutdown)
+	replies, err := drc.New(drc.Config{Secret: n.state.Boot().Instance})
+	if err != nil {
+		return err
+	}
+	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: replies, Log: n.log})
+	if err != nil {
+		return err
+	}
+	if n.mounts, err = mount.New(mount.Config{Guard: n.guard, Access: n.access}); err != nil {
+		return err
+	}
+	n.nlm, err = nlm.New(nlm.Config{
+		Locker: n.access, Guard: n.guard, Records: n.records, Log: n.log,
+		Told: func(client string) { n.locks.Told(lockmgr.Client{Kind: causeway.OwnerNLM, Name: client}) },
+	})
+	if err != nil {
+		return err
+	}
+	n.offer(answered{nfs, n.metrics}, nfsProgram, []uint32{3}, "tcp")
+	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
+	n.offer(n.nlm, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
+	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
+	return nil
+}
+
+// offer registers a program, and remembers what portmap will say of it.
+func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
+	for _, v := range versions {
+		n.rpc.Register(prog, v, h)
+		for _, network := range networks {
+			n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.listen.addr})
+		}
+	}
+}
+
+// serve begins to answer on what was bound.
+func (n *node) serve(context.Context) error {
+	n.run("rpc over TCP", func() error { return n.rpc.Serve(n.listen.stream) })
+	n.run("rpc over UDP", func() error { return n.rpc.ServePacket(n.listen.packet) })
+	return nil
+}
+
+// startCallbacks tells clients that the gateway was gone. They answer at once, so it comes last.
+func (n *node) startCallbacks(context.Context) error {
+	n.nlm.Start()
+	n.teardown.addClose("callbacks", func() error { n.nlm.Close(); return nil })
+	return nil
+}
