@@ -2,6 +2,7 @@ package posix
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"slices"
 	"sync"
@@ -36,6 +37,27 @@ type aclCache struct {
 	mu    sync.Mutex
 	stamp atomic.Uint64
 	acl   atomic.Pointer[causeway.ACL]
+}
+
+// ACL implements backend.Tree.
+func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error) {
+	n, err := s.get(ctx, &id)
+	if err != nil {
+		return nil, err
+	}
+	defer n.unpin()
+	if n.typ == causeway.TypeSymlink || s.noACL.Load() {
+		return nil, nil
+	}
+	var st unix.Stat_t
+	if e := fstat(n.fd, &st); e != 0 {
+		return nil, fail("stat", e)
+	}
+	acl, e := s.accessACL(n, &st)
+	if e != 0 {
+		return nil, fail("read ACL", e)
+	}
+	return acl, nil
 }
 
 // accessACL returns the ACL beyond the mode bits of a node with these attributes, from memory if the ctime tells that it has

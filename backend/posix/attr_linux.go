@@ -94,18 +94,12 @@ func (s *Store) attrsFrom(n *node, st *unix.Stat_t, a *causeway.Attr) error {
 	return s.fillAll(n, st, a)
 }
 
-// fillAll sets the attributes, with the ACL.
+// fillAll sets the attributes, and whether there may be an ACL.
 func (s *Store) fillAll(n *node, st *unix.Stat_t, a *causeway.Attr) error {
 	fill(a, st, n)
 	if n == s.root && s.marked && a.Nlink > 2 {
 		a.Nlink-- // the marker's directory, which nobody sees
 	}
-	if a.Type != causeway.TypeSymlink && !s.noACL.Load() {
-		var e unix.Errno
-		if a.ACL, e = s.accessACL(n, st); e != 0 {
-			*a = causeway.Attr{}
-			return fail("read ACL", e)
-		}
-	}
+	a.Extended = a.Type != causeway.TypeSymlink && !s.noACL.Load()
 	return nil
 }
