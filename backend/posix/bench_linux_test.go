@@ -3,6 +3,7 @@ package posix
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 func benchStore(b *testing.B) (*Store, causeway.ObjectID) {
-	s := open(b, b.TempDir(), Config{})
+	s := open(b, b.TempDir(), Config{Logger: slog.New(slog.DiscardHandler)})
 	f := mk(b, s, s.Root(), "f", causeway.TypeRegular)
 	o := must[backend.Object](b)(s.Open(context.Background(), f, causeway.IOReadWrite, nil))
 	must[int](b)(o.WriteAt(context.Background(), make([]byte, 1<<20), 0))

@@ -45,7 +45,7 @@ type Config struct {
 	ReadOnly bool
 	// NoPersist makes Persist return at once: names and attributes are stable when the file system gets to it.
 	NoPersist bool
-	// SyncWorkers bounds how many objects are synced at once: 0 is 16.
+	// SyncWorkers bounds how many objects are synced at once: 0 is 64. File systems with a journal commit what waits together.
 	SyncWorkers int
 	// OnSyncError is told of each sync that failed, whoever waits for it: unstable data of the object may be lost, so write
 	// verifiers must change. It must not call the store. May be nil.
@@ -69,7 +69,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("posix: MaxDescriptors: %d is less than %d", c.MaxDescriptors, MinDescriptors)
 	}
 	if c.SyncWorkers == 0 {
-		c.SyncWorkers = 16
+		c.SyncWorkers = 64
 	}
 	if c.SyncWorkers < 0 {
 		return errors.New("posix: SyncWorkers: negative")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,12 +58,12 @@ func openIndexDB(dir *os.File) (*indexDB, error) {
 	}
 	options := &bolt.Options{Timeout: time.Second, OpenFile: at, FreelistType: bolt.FreelistMapType}
 	db, err := bolt.Open(indexFile, 0o600, options)
-	if err != nil && !errors.Is(err, bolt.ErrTimeout) && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EROFS) {
+	if err != nil && !errors.Is(err, bolterrors.ErrTimeout) && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EROFS) {
 		if unix.Unlinkat(int(dir.Fd()), indexFile, 0) == nil {
 			db, err = bolt.Open(indexFile, 0o600, options)
 		}
 	}
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, errors.New("the index is in use by another process")
 	}
 	if err != nil {
