@@ -84,6 +84,7 @@ func (c *Config) Validate() error {
 type Stats struct {
 	Descriptors    int    // in the cache now
 	MaxDescriptors int    // the bound
+	Known          int    // objects that can be told by number and time of birth, open or not
 	Dirty          int    // files with unsynced writes now
 	Hits, Misses   uint64 // objects found in the cache, and not
 	Evictions      uint64

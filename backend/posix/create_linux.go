@@ -26,7 +26,7 @@ func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, 
 	}
 	defer n.unpin()
 	dn.change.Add(1)
-	s.identity.learn(n, dn, name)
+	s.identity.learn(n.ino, dn, name)
 	if err := s.finish(n, dn, spec, &attr); err != nil {
 		if s.cachedIs(dn, &c, n) {
 			flags := uintptr(0)
@@ -70,8 +70,8 @@ func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec) (*node, erro
 	if err := s.as(spec.UID, spec.GID, func() unix.Errno { return makeSpecial(dir, c, spec) }); err != nil {
 		return nil, s.staleIn(dir, err)
 	}
-	var st unix.Stat_t
-	n, e, err := s.openNamed(dir, c, spec.Type, &st)
+	var sx unix.Statx_t
+	n, e, err := s.openNamed(dir, c, spec.Type, &sx)
 	if e == unix.ENOENT {
 		return nil, causeway.ErrStale
 	}

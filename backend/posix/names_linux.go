@@ -53,6 +53,7 @@ func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name strin
 	if e == 0 {
 		dn.change.Add(1)
 		s.identity.moved(ino, dn, name, nil, "")
+		s.known.forget(ino, nil)
 	}
 	s.lost(victim)
 	switch {
@@ -111,6 +112,7 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 		tn.change.Add(1)
 		if ino != victimIno { // else both were links to one object, and nothing happened
 			s.identity.moved(victimIno, tn, newName, nil, "")
+			s.known.forget(victimIno, nil)
 			s.identity.moved(ino, fn, name, tn, newName)
 		}
 	}
@@ -169,7 +171,7 @@ func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string
 	e := s.linkNode(n, dn, &c)
 	if e == 0 {
 		dn.change.Add(1)
-		s.identity.learn(n, dn, name)
+		s.identity.learn(n.ino, dn, name)
 		return nil
 	}
 	if e == unix.ENOENT {
