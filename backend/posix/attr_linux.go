@@ -108,11 +108,19 @@ func (s *Store) correct(a *causeway.Attr) {
 
 // attrs reads the attributes of a pinned node. An object without names is gone: ErrStale.
 func (s *Store) attrs(n *node, a *causeway.Attr) error {
+	if s.memory.attr(n.ino, &n.id, a) {
+		return nil
+	}
+	t := s.memory.now()
 	var st unix.Stat_t
 	if e := fstat(n.fd, &st); e != 0 {
 		return fail("stat", e)
 	}
-	return s.attrsFrom(n, &st, a)
+	if err := s.attrsFrom(n, &st, a); err != nil {
+		return err
+	}
+	s.memory.publish(t, &n.id, a)
+	return nil
 }
 
 // attrsFrom is attrs with what fstat told.

@@ -88,6 +88,9 @@ func (s *Store) emitBuffered(ctx context.Context, dir *node, at *stream, attrs b
 func (s *Store) describeEntry(dir *node, at *stream, raw *byte, entry *causeway.DirEntry) {
 	dots := entry.Name == "." || entry.Name == ".."
 	if !dots && s.mount.trusts(entry.Type) {
+		if s.memory.listed(entry.FileID, at.serial, &entry.Object, &entry.Attr) {
+			return
+		}
 		if n := s.cache.getIno(entry.FileID, at.ticket); n != nil {
 			if s.attrs(n, &entry.Attr) == nil {
 				entry.Object = n.id

@@ -22,13 +22,21 @@ func (s *Store) identify(dir *node, name string, id *causeway.ObjectID, attr *ca
 	if s.hides(dir, name) {
 		return causeway.ErrNoEnt
 	}
-	return s.identifyEntry(dir, &c[0], name, id, attr)
+	t := s.memory.now()
+	err := s.identifyEntry(dir, &c[0], name, id, attr)
+	switch err {
+	case nil:
+		s.memory.publishName(t, dir, name, attr.FileID, id)
+	case causeway.ErrNoEnt:
+		s.memory.publishName(t, dir, name, 0, nil)
+	}
+	return err
 }
 
 // identifyEntry is identify of a valid name, which c holds with a NUL at its end.
 func (s *Store) identifyEntry(dir *node, c *byte, name string, id *causeway.ObjectID, attr *causeway.Attr) error {
 	var sx unix.Statx_t
-	ticket := s.cache.ticket()
+	t, ticket := s.memory.now(), s.cache.ticket()
 	if e := statx(dir.fd, c, 0, &sx); e != 0 {
 		return s.failIn(dir, "lookup", e)
 	}
@@ -36,11 +44,16 @@ func (s *Store) identifyEntry(dir *node, c *byte, name string, id *causeway.Obje
 		if s.recognize(ticket, &sx, id) || s.recognizeByName(dir, c, name, &sx, id) {
 			s.cache.hits.Add(1)
 			s.fillStatx(&sx, attr)
+			s.memory.publish(t, id, attr)
 			return nil
 		}
 	}
 	s.cache.misses.Add(1)
-	return s.identifyOpen(dir, name, &sx, id, attr)
+	err := s.identifyOpen(dir, name, &sx, id, attr)
+	if err == nil {
+		s.memory.publish(t, id, attr)
+	}
+	return err
 }
 
 // inTree reports whether an object lies on the file system that is served.

@@ -23,8 +23,9 @@ type Store struct {
 	root     *node // pinned as long as the store is open
 	cache    *cache
 	known    *known
-	births   bool // times of birth are to be trusted
-	byName   bool // objects can be recognized by a name, without being opened
+	memory   *memory // of an exclusive volume, else nil
+	births   bool    // times of birth are to be trusted
+	byName   bool    // objects can be recognized by a name, without being opened
 	streams  streams
 	syncs    syncCounters
 	syncSlot chan struct{}
@@ -103,6 +104,9 @@ func (s *Store) openRoot() error {
 	if err := s.openIdentity(); err != nil {
 		return err
 	}
+	if s.cfg.Exclusive && !s.mount.overlay { // there, inode numbers are not unique
+		s.memory = newMemory(memoryMax)
+	}
 	fd, e := openat(s.mount.fd, &cname{'.'}, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if e != 0 {
 		s.identity.close()
@@ -157,7 +161,7 @@ func (s *Store) Root() causeway.ObjectID { return s.root.id }
 func (s *Store) Stats() Stats {
 	c := s.cache
 	st := Stats{
-		Descriptors: int(c.count.Load()), Known: s.known.count(), MaxDescriptors: c.max, Dirty: int(c.dirty.Load()), Hits: c.hits.Load(), Misses: c.misses.Load(),
+		Descriptors: int(c.count.Load()), Known: s.known.count(), Remembered: s.memory.count(), MaxDescriptors: c.max, Dirty: int(c.dirty.Load()), Hits: c.hits.Load(), Misses: c.misses.Load(),
 		Evictions: c.evictions.Load(), Syncs: s.syncs.done.Load(), SyncRequests: s.syncs.asked.Load(), SyncErrors: s.syncs.failed.Load(),
 	}
 	if scanner, ok := s.identity.(interface{ scanned() uint64 }); ok {
