@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -269,6 +270,43 @@ func BenchmarkDurableCreate(b *testing.B) {
 				}
 			})
 			after := s.Stats()
+			b.ReportMetric(float64(after.SyncRequests-before.SyncRequests)/float64(after.Syncs-before.Syncs), "requests/sync")
+		})
+	}
+}
+
+// BenchmarkDurableRemove removes and persists, as an NFS REMOVE must.
+func BenchmarkDurableRemove(b *testing.B) {
+	for _, workers := range []int{1, 8} {
+		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			s, _ := benchStore(b, false)
+			ctx := context.Background()
+			d := mk(b, s, s.Root(), "d", causeway.TypeDirectory)
+			for i := range b.N {
+				mk(b, s, d, fmt.Sprint(i), causeway.TypeRegular)
+			}
+			_ = s.Persist(ctx, d)
+			before, used := s.Stats(), cpuTime()
+			b.ResetTimer()
+			var next atomic.Int64
+			var all sync.WaitGroup
+			for range workers {
+				all.Go(func() {
+					for i := int(next.Add(1)) - 1; i < b.N; i = int(next.Add(1)) - 1 {
+						err := s.Remove(ctx, d, fmt.Sprint(i), false)
+						if err == nil {
+							err = s.Persist(ctx, d)
+						}
+						if err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			after := s.Stats()
+			b.ReportMetric(float64(cpuTime()-used)/float64(b.N), "cpu-ns/op")
 			b.ReportMetric(float64(after.SyncRequests-before.SyncRequests)/float64(after.Syncs-before.Syncs), "requests/sync")
 		})
 	}

@@ -24,6 +24,44 @@ type flush struct {
 	err  error
 }
 
+// failure is the last sync of an object that failed. As with a kernel's file descriptors, whoever has the object open learns of
+// it once, by his next sync, also if it was someone else's sync that failed; and if nobody has learned of it yet, the next one
+// who opens the object does.
+type failure struct {
+	count uint64
+	err   error
+	told  bool
+}
+
+// failed notes a failure.
+func (n *node) failed(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failure = failure{count: n.failure.count + 1, err: err}
+}
+
+// failuresSeen returns what someone who opens the object now has seen of its failures.
+func (n *node) failuresSeen() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if f := &n.failure; f.err != nil && !f.told {
+		return f.count - 1
+	}
+	return n.failure.count
+}
+
+// failedSince returns the last failure if it has not been seen yet.
+func (n *node) failedSince(seen *uint64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := &n.failure
+	if *seen == f.count {
+		return nil
+	}
+	*seen, f.told = f.count, true
+	return f.err
+}
+
 type syncCounters struct{ asked, done, failed atomic.Uint64 }
 
 // soil remembers that a file has unsynced writes. It comes before the write.
@@ -89,6 +127,7 @@ func (s *Store) syncNow(n *node, full bool) error {
 	}
 	s.syncs.failed.Add(1)
 	err := &causeway.Error{Op: "posix sync", Code: codeOf(e), Object: n.id, Err: e}
+	n.failed(err)
 	if s.cfg.OnSyncError != nil {
 		s.cfg.OnSyncError(n.id, err)
 	}
