@@ -44,7 +44,7 @@ func mountImage(t testing.TB, file, options string) *image {
 	t.Helper()
 	im := &image{file: file, dir: t.TempDir()}
 	if out, err := exec.Command("mount", "-o", "loop"+options, file, im.dir).CombinedOutput(); err != nil {
-		t.Skipf("no loop mounts here: %v: %s", err, out)
+		t.Skipf("cannot be mounted here: %v: %s", err, out)
 	}
 	t.Cleanup(func() { im.unmount(t) })
 	var st unix.Stat_t
