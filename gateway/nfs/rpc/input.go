@@ -15,6 +15,7 @@ type input struct {
 	inCost  int64       // of in, taken from Server.bytes
 	frame   framer
 	pending []byte // a record that could not be run yet; a view of in
+	bulk    bool   // the last call moved Bulk bytes or more
 	large   int    // length of the last record if it was large, so that the next one is read to its place at once
 }
 
