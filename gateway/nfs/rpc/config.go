@@ -41,7 +41,7 @@ type Config struct {
 	MaxConns          int // in total; default 20000
 	MaxConnsPerClient int // per client address; default MaxConns
 
-	MaxBytes  int64 // of large buffers (calls and replies of more than 64 KiB); default 256 MiB
+	MaxBytes  int64 // of large buffers (calls and replies of more than 64 KiB), and half of all buffers' bytes; default 256 MiB
 	MaxQueued int   // bytes of replies that wait for one client before it is not read any more; default 4 MiB
 
 	IdleTimeout   time.Duration // of a connection without a call; default none

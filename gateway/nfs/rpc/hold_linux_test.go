@@ -3,7 +3,9 @@ package rpc
 import (
 	"bytes"
 	"net"
+	"sync"
 	"testing"
+	"time"
 )
 
 // callAndWait makes a call whose reply the client does not take.
@@ -44,6 +46,32 @@ func TestSmallRepliesHoldLittle(t *testing.T) {
 		callAndWait(t, s, nc, bytes.Repeat([]byte("x"), 40))
 	}
 	if held := s.Stats().BufferBytes; held > 2<<20 {
+		t.Errorf("%d bytes of replies keep %d bytes", queued(s), held)
+	}
+}
+
+// TestManySlowReadersHoldLittle: the bound of one connection does not add up over many.
+func TestManySlowReadersHoldLittle(t *testing.T) {
+	s, _, addr := serve(t, Config{Transport: Epoll, MaxRecord: 64 << 10, MaxBytes: 256 << 10})
+	call := marked(callBytes(1, testProg, testVers, procEcho, opaque(make([]byte, 20<<10))))
+	var writers sync.WaitGroup
+	t.Cleanup(writers.Wait) // after the connections are closed
+	for range 16 {
+		nc := dial(t, addr)
+		nc.(*net.TCPConn).SetReadBuffer(4 << 10)
+		writers.Go(func() {
+			for {
+				if _, err := nc.Write(call); err != nil {
+					return
+				}
+			}
+		})
+	}
+	eventually(t, "replies that wait", func() bool { return queued(s) > 256<<10 })
+	for was := uint64(0); was != calls(s); time.Sleep(100 * time.Millisecond) {
+		was = calls(s)
+	}
+	if held := s.Stats().BufferBytes; held > 12<<20 {
 		t.Errorf("%d bytes of replies keep %d bytes", queued(s), held)
 	}
 }
