@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,9 @@ import (
 	"testing"
 
 	"causeway/admin"
+	"causeway/gateway/nfs/mount"
+	"causeway/gateway/nfs/nlm"
+	"causeway/gateway/nfs/rpc"
 )
 
 var anyPort = []string{"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
@@ -193,5 +198,24 @@ func TestLongStateDirectory(t *testing.T) {
 	info, err := os.Stat(filepath.Join(r.state, controlName))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
+	}
+}
+
+// TestNetworks: a sender's address is proven by TCP alone, and rules go by it, so NFS is not served by UDP; what says nothing
+// secret and changes no file is.
+func TestNetworks(t *testing.T) {
+	r := startServe(t, t.TempDir(), nil, append(anyPort, share(t, "data"))...)
+	for _, test := range []struct {
+		network    string
+		prog, vers uint32
+		want       error
+	}{
+		{"tcp", nfsProgram, 3, nil}, {"udp", nfsProgram, 3, rpc.ErrProcUnavail},
+		{"tcp", mount.Program, 3, nil}, {"udp", mount.Program, 3, nil}, {"udp", nlm.NSMProgram, 1, nil},
+	} {
+		err := rpc.CallOnce(t.Context(), test.network, netip.AddrPort{}, r.nfs, test.prog, test.vers, 0, nil, nil, nil)
+		if !errors.Is(err, test.want) {
+			t.Errorf("NULL of program %d by %s: %v", test.prog, test.network, err)
+		}
 	}
 }
