@@ -41,7 +41,7 @@ func (n *node) startLocks() (err error) {
 
 // startFronts makes the RPC server and its programs.
 func (n *node) startFronts(context.Context) (err error) {
-	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}}); err != nil {
+	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxConns: connections()}); err != nil {
 		return err
 	}
 	n.teardown.add("rpc", n.rpc.Shutdown)

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"causeway/admin"
 	"causeway/gateway/nfs/mount"
@@ -217,5 +222,35 @@ func TestNetworks(t *testing.T) {
 		if !errors.Is(err, test.want) {
 			t.Errorf("NULL of program %d by %s: %v", test.prog, test.network, err)
 		}
+	}
+}
+
+// TestManyConnections: a client that opens connections without end leaves room for other clients and for files.
+func TestManyConnections(t *testing.T) {
+	r := startServe(t, t.TempDir(), []string{fewDescriptors + "=400"}, append(anyPort, share(t, "data"))...)
+	for range 500 {
+		nc, err := net.Dial("tcp4", r.nfs.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: patience}
+	nc, err := other.Dial("tcp4", r.nfs.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	var null []byte
+	for _, word := range []uint32{1<<31 | 40, 1, 0, 2, nfsProgram, 3, 0, 0, 0, 0, 0} {
+		null = binary.BigEndian.AppendUint32(null, word)
+	}
+	nc.Write(null)
+	if _, err := io.ReadFull(nc, make([]byte, 28)); err != nil {
+		t.Error("another client is not served:", err)
+	}
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.process.Process.Pid)); err == nil && len(files) > 300 {
+		t.Errorf("%d of 400 descriptors are in use", len(files))
 	}
 }
