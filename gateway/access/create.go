@@ -129,6 +129,9 @@ func birth(c *gateway.Caller, dir *causeway.Attr, spec *gateway.CreateSpec) (bac
 		return b, causeway.SetAttr{}, nil
 	}
 	set, root := &spec.Set, c.Cred.UID == 0
+	if namesNobody(set) {
+		return b, causeway.SetAttr{}, causeway.ErrInval
+	}
 	if set.Has(causeway.SetUID) && set.UID != b.UID {
 		if !root {
 			return b, causeway.SetAttr{}, causeway.ErrPerm

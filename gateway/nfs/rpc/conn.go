@@ -201,14 +201,15 @@ func (c *conn) giveShared(n int) {
 }
 
 // mayRead returns turnMore, or why nothing more may be read now: the connection is broken, or the client does not take its
-// replies (the reader is woken when it took some).
+// replies (the reader is woken when it took some). When all clients together hold too much, no reply may wait for a client that
+// wants more.
 func (c *conn) mayRead() turn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.broken:
 		return turnEnd
-	case c.out.queued > c.srv.cfg.MaxQueued:
+	case c.out.queued > c.srv.cfg.MaxQueued, c.out.queued > 0 && c.srv.pool.Used() > 2*c.srv.cfg.MaxBytes:
 		c.out.wantLow = true
 		return turnPaused
 	}
