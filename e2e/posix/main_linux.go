@@ -14,6 +14,8 @@ var programs = map[string]func(args []string) int{
 	"records": runRecords,
 	"stress":  runStress,
 	"replay":  runReplay,
+	"locks":   runLocks,
+	"actor":   runActor,
 	"tree":    runTree,
 }
 
