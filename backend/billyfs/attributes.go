@@ -236,3 +236,9 @@ func (s *Store) setTimes(n *node, set *causeway.SetAttr) error {
 	n.seen = causeway.TimeOf(fi.ModTime())
 	return nil
 }
+
+// ACL implements backend.Tree.
+func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error) {
+	a, err := s.Stat(ctx, id)
+	return a.ACL, err
+}

@@ -91,17 +91,15 @@ func (s *Store) attrsFrom(n *node, st *unix.Stat_t, a *causeway.Attr) error {
 		s.cache.drop(n)
 		return causeway.ErrStale
 	}
-	s.fillAll(n, st, a)
-	return nil
+	return s.fillAll(n, st, a)
 }
 
-// fillAll sets the attributes, with the ACL.
-func (s *Store) fillAll(n *node, st *unix.Stat_t, a *causeway.Attr) {
+// fillAll sets the attributes, and whether there may be an ACL.
+func (s *Store) fillAll(n *node, st *unix.Stat_t, a *causeway.Attr) error {
 	fill(a, st, n)
 	if n == s.root && s.marked && a.Nlink > 2 {
 		a.Nlink-- // the marker's directory, which nobody sees
 	}
-	if a.Type != causeway.TypeSymlink && !s.noACL.Load() {
-		a.ACL = s.accessACL(n, st)
-	}
+	a.Extended = a.Type != causeway.TypeSymlink && !s.noACL.Load()
+	return nil
 }

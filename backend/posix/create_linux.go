@@ -43,7 +43,7 @@ func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, 
 
 // cachedIs reports whether a name still stands for n.
 func (s *Store) cachedIs(dir *node, c *cname, n *node) bool {
-	found := s.cached(dir, c)
+	found, _ := s.cached(dir, c)
 	if found != nil {
 		found.unpin()
 	}
@@ -70,14 +70,14 @@ func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec) (*node, erro
 	if err := s.as(spec.UID, spec.GID, func() unix.Errno { return makeSpecial(dir, c, spec) }); err != nil {
 		return nil, s.staleIn(dir, err)
 	}
-	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openEntry(dir.fd, c) })
+	var st unix.Stat_t
+	n, e, err := s.openNamed(dir, c, spec.Type, &st)
 	if e == unix.ENOENT {
 		return nil, causeway.ErrStale
 	}
 	if e != 0 {
 		return nil, fail("create", e)
 	}
-	n, err := s.adopt(fd, fdPath, nil)
 	if err == nil && n.typ != spec.Type {
 		n.unpin()
 		return nil, causeway.ErrStale // another program took it away and put something else there
@@ -157,9 +157,7 @@ func (s *Store) finish(n, dir *node, spec *backend.CreateSpec, attr *causeway.At
 }
 
 func hasDefaultACL(dir *node) bool {
-	var p procPath
-	p.set(dir.fd)
 	var buf [1]byte
-	_, e := getxattr(&p, xattrDefault, buf[:])
+	_, e := getxattr(dir, xattrDefault, buf[:])
 	return e == 0 || e == unix.ERANGE
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -44,12 +45,18 @@ func handleOf(fd int, h *fileHandle) unix.Errno {
 	}
 }
 
-// openHandle opens what a handle names, in the mount of fd, as O_PATH. While a directory is renamed the kernel may fail to
-// connect it to the tree, and calls that ENOMEM; the next try succeeds.
+// openHandle opens what a handle names, in the mount of fd, as O_PATH. While the inode number is being given to a new object
+// the kernel says ENOMEM (iget_locked knows no other way to fail), so that is waited for.
 func openHandle(fd int, h *fileHandle) (int, unix.Errno) {
 	for try := 0; ; try++ {
 		n, _, e := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(fd), uintptr(unsafe.Pointer(h)), unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW)
-		if e != unix.EINTR && (e != unix.ENOMEM || try > 8) {
+		switch {
+		case e == unix.EINTR:
+		case e == unix.ENOMEM && try < 50:
+			if try > 4 {
+				time.Sleep(time.Millisecond)
+			}
+		default:
 			return int(n), e
 		}
 	}
@@ -82,7 +89,7 @@ func handlesWork(root int) error {
 	return nil
 }
 
-func (hs *handles) idOf(fd int, _ *unix.Stat_t, _ causeway.Time) (id causeway.ObjectID, e unix.Errno) {
+func (hs *handles) idOf(fd int, _ uint64, _ causeway.Time) (id causeway.ObjectID, e unix.Errno) {
 	var h fileHandle
 	if e = handleOf(fd, &h); e != 0 {
 		return id, e
@@ -95,7 +102,7 @@ func (hs *handles) idOf(fd int, _ *unix.Stat_t, _ causeway.Time) (id causeway.Ob
 	return id, 0
 }
 
-func (hs *handles) open(_ context.Context, id *causeway.ObjectID) (int, error) {
+func (hs *handles) open(_ context.Context, id causeway.ObjectID) (int, error) {
 	if id[0] != kindHandle || id[2] > maxHandle {
 		return -1, causeway.ErrBadHandle
 	}
@@ -111,9 +118,10 @@ func (hs *handles) open(_ context.Context, id *causeway.ObjectID) (int, error) {
 	return -1, fail("open by handle", e)
 }
 
-func (hs *handles) learn(_, _ *node, _ string)                    {}
-func (hs *handles) moved(_, _ *node, _ string, _ *node, _ string) {}
-func (hs *handles) close() error                                  { return nil }
+func (hs *handles) learn(_, _ *node, _ string)                 {}
+func (hs *handles) moved(uint64, *node, string, *node, string) {}
+func (hs *handles) deleted(*node)                              {}
+func (hs *handles) close() error                               { return nil }
 
 // hash is FNV-1a of 64 bits.
 func hash(b []byte) uint64 {
@@ -125,10 +133,10 @@ func hash(b []byte) uint64 {
 }
 
 // openIdentity opens the volume's way of naming objects.
-func (s *Store) openIdentity(ctx context.Context) error {
+func (s *Store) openIdentity() error {
 	if s.marker.Identity == IdentityHandle {
 		s.identity = &handles{mount: &s.mount}
 		return nil
 	}
-	return s.openIndex(ctx)
+	return s.openIndex()
 }

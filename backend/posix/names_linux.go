@@ -9,14 +9,14 @@ import (
 	"causeway"
 )
 
-// cached returns the pinned node of a name if it is in the cache, else nil.
-func (s *Store) cached(dir *node, c *cname) *node {
+// cached returns the pinned node of a name if it is in the cache, else nil, and its inode number, 0 if there is none.
+func (s *Store) cached(dir *node, c *cname) (*node, uint64) {
 	var st unix.Stat_t
 	ticket := s.cache.ticket()
 	if fstatat(dir.fd, c, &st) != 0 || uint64(st.Dev) != s.dev && !s.mount.overlay {
-		return nil
+		return nil, 0
 	}
-	return s.cache.getIno(st.Ino, ticket)
+	return s.cache.getIno(st.Ino, ticket), st.Ino
 }
 
 // lost gives back a node that lost a name: if it was the last one its descriptor must not keep the storage.
@@ -26,6 +26,7 @@ func (s *Store) lost(n *node) {
 	}
 	var st unix.Stat_t
 	if fstat(n.fd, &st) == 0 && st.Nlink == 0 {
+		s.identity.deleted(n)
 		s.cache.drop(n)
 	}
 	n.unpin()
@@ -43,7 +44,7 @@ func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name strin
 	}
 	dn.names.RLock()
 	defer dn.names.RUnlock()
-	victim := s.cached(dn, &c)
+	victim, ino := s.cached(dn, &c)
 	flags := uintptr(0)
 	if dir {
 		flags = unix.AT_REMOVEDIR
@@ -51,9 +52,7 @@ func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name strin
 	e := at(unix.SYS_UNLINKAT, dn.fd, &c, flags, 0, 0)
 	if e == 0 {
 		dn.change.Add(1)
-		if victim != nil {
-			s.identity.moved(victim, dn, name, nil, "")
-		}
+		s.identity.moved(ino, dn, name, nil, "")
 	}
 	s.lost(victim)
 	switch {
@@ -104,12 +103,16 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 		return causeway.ErrAccess
 	}
 	defer lockNames(fn, tn)()
-	moving, victim := s.cached(fn, &c), s.cached(tn, &newC)
+	moving, ino := s.cached(fn, &c)
+	victim, victimIno := s.cached(tn, &newC)
 	e := renameat2(fn.fd, &c, tn.fd, &newC)
 	if e == 0 {
 		fn.change.Add(1)
 		tn.change.Add(1)
-		s.renamed(moving, victim, fn, name, tn, newName)
+		if ino != victimIno { // else both were links to one object, and nothing happened
+			s.identity.moved(victimIno, tn, newName, nil, "")
+			s.identity.moved(ino, fn, name, tn, newName)
+		}
 	}
 	s.lost(victim)
 	if moving != nil {
@@ -142,19 +145,6 @@ func lockNames(a, b *node) (unlock func()) {
 	return func() {
 		b.names.RUnlock()
 		a.names.RUnlock()
-	}
-}
-
-// renamed tells the identity what a rename did; nothing if both names were links to one object.
-func (s *Store) renamed(moving, victim, from *node, name string, to *node, newName string) {
-	if moving == victim && moving != nil {
-		return
-	}
-	if victim != nil {
-		s.identity.moved(victim, to, newName, nil, "")
-	}
-	if moving != nil {
-		s.identity.moved(moving, from, name, to, newName)
 	}
 }
 

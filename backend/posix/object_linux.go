@@ -94,8 +94,8 @@ func (o *object) Stat(context.Context) (attr causeway.Attr, err error) {
 	if e := fstat(o.node.fd, &st); e != 0 {
 		return attr, fail("stat", e)
 	}
-	o.store.fillAll(o.node, &st, &attr)
-	return attr, nil
+	err = o.store.fillAll(o.node, &st, &attr)
+	return attr, err
 }
 
 // below cuts p so that it does not reach beyond the largest offset; reads there find nothing.

@@ -31,6 +31,7 @@ type Store struct {
 	owner    ownership
 	dev      uint64
 	now      func() time.Time
+	fsync    func(fd int, full bool) unix.Errno
 
 	stop    chan struct{}
 	workers sync.WaitGroup
@@ -42,31 +43,33 @@ var _ backend.Store = (*Store)(nil)
 // identity is a way to name objects and to find them again.
 type identity interface {
 	// idOf names the object of an open descriptor.
-	idOf(fd int, st *unix.Stat_t, btime causeway.Time) (causeway.ObjectID, unix.Errno)
+	idOf(fd int, ino uint64, btime causeway.Time) (causeway.ObjectID, unix.Errno)
 	// open returns an O_PATH descriptor of the object; ErrStale if it is gone.
-	open(ctx context.Context, id *causeway.ObjectID) (int, error)
+	open(ctx context.Context, id causeway.ObjectID) (int, error)
 	// learn is told that an object was found or put under a name.
 	learn(child, parent *node, name string)
-	// moved is told that a name of an object is another one now, or (to == nil) none.
-	moved(child, from *node, name string, to *node, newName string)
+	// moved is told that a name of the object with an inode number is another one now, or (to == nil) none.
+	moved(ino uint64, from *node, name string, to *node, newName string)
+	// deleted is told that an object is gone.
+	deleted(n *node)
 	close() error
 }
 
 // Open opens the directory dir as a volume. A directory that is not one yet becomes one: it gets a subdirectory
 // ".causeway", which no client sees. The process's umask is set to 0, because modes are exact, and its limit of open files is
 // raised to the hard limit.
-func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
+func Open(_ context.Context, dir string, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, dir: dir, now: time.Now, stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
+	s := &Store{cfg: cfg, dir: dir, now: time.Now, fsync: fsync, stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
 	unix.Umask(0)
 	limit := raiseDescriptors()
 	if s.cfg.MaxDescriptors == 0 {
-		s.cfg.MaxDescriptors = max(MinDescriptors, min(maxAutoDescriptors, limit/2))
+		s.cfg.MaxDescriptors = max(MinDescriptors, min(maxAutoDescriptors, limit/4*3))
 	}
 	s.cache = newCache(s.cfg.MaxDescriptors)
-	if err := s.openRoot(ctx); err != nil {
+	if err := s.openRoot(); err != nil {
 		s.mount.close()
 		return nil, err
 	}
@@ -75,22 +78,22 @@ func Open(ctx context.Context, dir string, cfg Config) (*Store, error) {
 }
 
 // openRoot opens the tree, reads or makes the marker, and chooses the identity.
-func (s *Store) openRoot(ctx context.Context) error {
+func (s *Store) openRoot() error {
 	var err error
-	if s.mount, err = openMount(s.dir); err != nil {
+	if s.mount, err = openMount(s.dir, !s.cfg.noClone); err != nil {
 		return err
 	}
 	var st unix.Stat_t
 	if e := fstat(s.mount.fd, &st); e != 0 {
 		return fmt.Errorf("posix: %s: %w", s.dir, e)
 	}
-	s.dev = uint64(st.Dev)
+	s.dev, s.mount.ino = uint64(st.Dev), st.Ino
 	s.readOnly = s.cfg.ReadOnly
 	if err := s.openMarker(); err != nil {
 		return err
 	}
 	s.owner = probeOwnership()
-	if err := s.openIdentity(ctx); err != nil {
+	if err := s.openIdentity(); err != nil {
 		return err
 	}
 	fd, e := openat(s.mount.fd, &cname{'.'}, unix.O_PATH|unix.O_DIRECTORY, 0)

@@ -78,32 +78,13 @@ func (s *Store) lead(n *node, f *flush) error {
 	return f.err
 }
 
-// syncNow makes the system call.
+// syncNow makes the system call, and tells of a failure.
 func (s *Store) syncNow(n *node, full bool) error {
 	s.syncSlot <- struct{}{}
 	defer func() { <-s.syncSlot }()
 	s.syncs.done.Add(1)
-	var e unix.Errno
-	switch {
-	case n.typ != causeway.TypeRegular && n.typ != causeway.TypeDirectory:
-		e = retry(func() error { return unix.Syncfs(s.mount.fd) }) // it cannot be opened
-	case n.access.Load() == fdPath:
-		if _, e = s.roomy(func() (int, unix.Errno) { return 0, s.upgradeForSync(n) }); e != 0 {
-			break
-		}
-		fallthrough
-	default:
-		s.clean(n)
-		if full {
-			e = retry(func() error { return unix.Fsync(n.fd) })
-		} else {
-			e = retry(func() error { return unix.Fdatasync(n.fd) })
-		}
-	}
-	if e == unix.EROFS || e == unix.EINVAL && n.typ == causeway.TypeDirectory {
-		return nil // nothing to sync; directories that know no fsync
-	}
-	if e == 0 {
+	e := s.syncCall(n, full)
+	if e == 0 || e == unix.EROFS || e == unix.EINVAL && n.typ == causeway.TypeDirectory { // some know no fsync of directories
 		return nil
 	}
 	s.syncs.failed.Add(1)
@@ -114,8 +95,27 @@ func (s *Store) syncNow(n *node, full bool) error {
 	return err
 }
 
-// upgradeForSync gets a descriptor that can be synced: read access is not always given without privileges, write may be.
-func (s *Store) upgradeForSync(n *node) unix.Errno {
+// syncCall is fsync or fdatasync, or syncfs for what cannot be opened: devices and links, and what its mode closes to a
+// process without privileges.
+func (s *Store) syncCall(n *node, full bool) unix.Errno {
+	if _, e := s.roomy(func() (int, unix.Errno) { return 0, n.upgradeForSync() }); e == unix.EINVAL || e == unix.EACCES {
+		return retry(func() error { return unix.Syncfs(s.mount.fd) })
+	} else if e != 0 {
+		return e
+	}
+	s.clean(n)
+	return s.fsync(n.fd, full)
+}
+
+func fsync(fd int, full bool) unix.Errno {
+	if full {
+		return retry(func() error { return unix.Fsync(fd) })
+	}
+	return retry(func() error { return unix.Fdatasync(fd) })
+}
+
+// upgradeForSync gets a descriptor that can be synced: without privileges, write access may be given where read is not.
+func (n *node) upgradeForSync() unix.Errno {
 	e := n.upgrade(fdRead)
 	if e == unix.EACCES && n.typ == causeway.TypeRegular {
 		e = n.upgrade(fdWrite)

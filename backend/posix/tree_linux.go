@@ -17,7 +17,7 @@ func (s *Store) get(ctx context.Context, id *causeway.ObjectID) (*node, error) {
 	if s.closed.Load() {
 		return nil, causeway.ErrClosed
 	}
-	fd, err := s.identity.open(ctx, id)
+	fd, err := s.identity.open(ctx, *id)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (s *Store) adopt(fd int, access int32, st *unix.Stat_t) (*node, error) {
 		e = unix.EACCES // a subvolume: its inode numbers are not unique here
 	}
 	if e == 0 {
-		n.id, e = s.identity.idOf(fd, st, n.btime)
+		n.id, e = s.identity.idOf(fd, st.Ino, n.btime)
 	}
 	if e != 0 {
 		unix.Close(fd)
@@ -91,14 +91,13 @@ func (s *Store) find(dir *node, name string, st *unix.Stat_t) (*node, error) {
 
 func (s *Store) findSlow(dir *node, c *cname, name string, st *unix.Stat_t) (*node, error) {
 	s.cache.misses.Add(1)
-	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openEntry(dir.fd, c) })
+	n, e, err := s.openNamed(dir, c, typeOf(st.Mode), st)
 	if e == unix.EXDEV {
 		return nil, causeway.ErrAccess // a mount
 	}
 	if e != 0 {
 		return nil, s.failIn(dir, "lookup", e)
 	}
-	n, err := s.adopt(fd, fdPath, st)
 	if err != nil {
 		if err == causeway.ErrStale {
 			err = causeway.ErrNoEnt // removed after it was opened
@@ -107,6 +106,28 @@ func (s *Store) findSlow(dir *node, c *cname, name string, st *unix.Stat_t) (*no
 	}
 	s.identity.learn(n, dir, name)
 	return n, nil
+}
+
+// openNamed returns the pinned node of a name in a directory: an errno of opening it, or an error of what was opened.
+func (s *Store) openNamed(dir *node, c *cname, seen causeway.FileType, st *unix.Stat_t) (*node, unix.Errno, error) {
+	var access int32
+	fd, e := s.roomy(func() (fd int, e unix.Errno) {
+		fd, access, e = s.mount.openEntry(dir.fd, c, seen)
+		return fd, e
+	})
+	if e != 0 {
+		return nil, e, nil
+	}
+	if seen != causeway.TypeRegular || access == fdPath {
+		n, err := s.adopt(fd, access, st)
+		return n, 0, err
+	}
+	if e = fstat(fd, st); e == 0 && typeOf(st.Mode) != seen { // exchanged meanwhile: it must not stay open for real
+		unix.Close(fd)
+		return s.openNamed(dir, c, 0, st)
+	}
+	n, err := s.adopt(fd, access, st)
+	return n, 0, err
 }
 
 // findDots finds "." and "..", the root's being the root.
@@ -127,7 +148,7 @@ func (s *Store) findDots(dir *node, name string, st *unix.Stat_t) (*node, error)
 			}
 		}
 	}
-	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openParent(dir.fd, s.root) })
+	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openParent(dir.fd) })
 	if e != 0 {
 		return nil, fail("lookup", e)
 	}

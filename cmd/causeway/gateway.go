@@ -143,7 +143,7 @@ func (n *node) startEngines(context.Context) (err error) {
 	}
 	h := &holder{}
 	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
-	n.moves = transfer.New(transfer.Config{Grants: n.access, Logger: n.log})
+	n.moves = transfer.New(transfer.Config{Grants: n.access})
 	h.Holder = n.moves
 	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log}
 	if n.volumes.stateSub, err = n.state.Sub("volumes"); err != nil {

@@ -19,7 +19,7 @@ func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if c.NoWait && !v.Async {
 		return gateway.Entry{}, causeway.Change{}, causeway.ErrWouldBlock
 	}
-	ch, err := e.begin(ctx, v, dir)
+	ch, err := e.begin(ctx, c, v, dir)
 	if err != nil {
 		return gateway.Entry{}, causeway.Change{}, err
 	}
@@ -70,6 +70,9 @@ func takeExisting(ctx context.Context, c *gateway.Caller, ch *change, name strin
 	}
 	if !spec.Set.Has(causeway.SetSize) || spec.Set.Size == attr.Size {
 		return entry, nil
+	}
+	if err := backend.LoadACL(ctx, ch.v.store, id, &c.Cred, &attr); err != nil {
+		return entry, err
 	}
 	switch {
 	case c.ReadOnly || ch.v.ReadOnly:

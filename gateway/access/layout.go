@@ -20,6 +20,12 @@ func (e *Engine) Grant(ctx context.Context, h causeway.Handle, mode causeway.IOM
 	case mode == causeway.IOReadWrite && v.ReadOnly:
 		mode = causeway.IORead
 	}
+	if attr.Extended { // its holder decides the rights of any caller by it
+		if attr.ACL, err = v.store.ACL(ctx, h.Object); err != nil {
+			return causeway.Grant{}, err
+		}
+		attr.Extended = false
+	}
 	extents, locator, err := v.store.Extents(ctx, h.Object, mode, span)
 	if err != nil {
 		return causeway.Grant{}, err

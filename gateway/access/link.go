@@ -20,7 +20,7 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	if err := v.mayChange(c); err != nil {
 		return attr, causeway.Change{}, err
 	}
-	ch, err := e.begin(ctx, v, dir)
+	ch, err := e.begin(ctx, c, v, dir)
 	if err != nil {
 		return attr, causeway.Change{}, err
 	}

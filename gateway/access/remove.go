@@ -16,7 +16,7 @@ func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err := v.mayChange(c); err != nil {
 		return causeway.Change{}, err
 	}
-	ch, err := e.begin(ctx, v, dir)
+	ch, err := e.begin(ctx, c, v, dir)
 	if err != nil {
 		return causeway.Change{}, err
 	}

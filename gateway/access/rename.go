@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/gateway"
 )
 
@@ -20,13 +21,13 @@ func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Ha
 	if err := v.mayChange(c); err != nil {
 		return causeway.Change{}, causeway.Change{}, err
 	}
-	src, err := e.begin(ctx, v, from)
+	src, err := e.begin(ctx, c, v, from)
 	if err != nil {
 		return causeway.Change{}, causeway.Change{}, err
 	}
 	dst := src
 	if to != from {
-		if dst, err = e.begin(ctx, v, to); err != nil {
+		if dst, err = e.begin(ctx, c, v, to); err != nil {
 			return src.end(ctx), causeway.Change{}, err
 		}
 	}
@@ -72,6 +73,9 @@ func rename(ctx context.Context, c *gateway.Caller, src *change, name string, ds
 		return victim{}, nil // two names of one object: rename(2) does nothing
 	}
 	if attr.Type == causeway.TypeDirectory && src.id != dst.id {
+		if err := backend.LoadACL(ctx, src.v.store, id, &c.Cred, &attr); err != nil {
+			return victim{}, err
+		}
 		if err := require(c, &attr, causeway.MayWrite); err != nil { // its ".." changes
 			return victim{}, err
 		}

@@ -16,7 +16,7 @@ func (e *Engine) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Hand
 	if err := v.mayChange(c); err != nil {
 		return causeway.Change{}, err
 	}
-	ch, err := e.begin(ctx, v, h)
+	ch, err := e.begin(ctx, c, v, h)
 	if err != nil {
 		return causeway.Change{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -33,7 +32,7 @@ const volume causeway.VolumeID = 7
 func engines(s backend.Store) (*access.Engine, *transfer.Engine) {
 	h := &holder{}
 	a := access.New(access.Config{Holder: h})
-	t := transfer.New(transfer.Config{Grants: a, Logger: slog.New(slog.DiscardHandler)})
+	t := transfer.New(transfer.Config{Grants: a})
 	h.Holder = t
 	a.Attach(&causeway.Volume{ID: volume, Name: "v", Async: true}, s)
 	t.Attach(volume, s)

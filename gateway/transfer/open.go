@@ -26,9 +26,11 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle)
 	if err == nil && attr.Nlink == 0 {
 		err = causeway.ErrStale
 	}
+	if err == nil {
+		err = backend.LoadACL(ctx, o.vol.store, h.Object, &c.Cred, &attr)
+	}
 	if err != nil {
 		if causeway.CodeOf(err) == causeway.ErrStale {
-			o.gone.Store(true)
 			e.cache.dropIf(o)
 		}
 		o.Release()
@@ -57,12 +59,11 @@ func (e *Engine) acquire(ctx context.Context, h causeway.Handle) (*object, error
 }
 
 // Recall implements gateway.Holder. I/O that runs keeps its reference; what comes later needs a new grant.
-func (e *Engine) Recall(_ context.Context, h causeway.Handle, gone bool) error {
+func (e *Engine) Recall(_ context.Context, h causeway.Handle, _ bool) error {
 	o := e.cache.drop(h)
 	if o == nil {
 		return nil
 	}
-	o.gone.Store(gone)
 	o.Release()
 	return nil
 }

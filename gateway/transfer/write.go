@@ -48,27 +48,16 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 		return 0, nil
 	}
 	n, err := o.store.WriteAt(ctx, data, off)
-	o.markDirty()
 	if err != nil || how == causeway.Unstable {
 		return n, err
 	}
 	return n, o.sync(ctx, how == causeway.DataSync)
 }
 
-// markDirty comes after the write and before the writer gives his reference back, so that whoever closes the object sees it;
-// a sync that clears the mark meanwhile starts after the write.
-func (o *object) markDirty() {
-	if !o.dirty.Load() {
-		o.dirty.Store(true)
-	}
-}
-
 // sync makes earlier writes stable, and changes the volume's verifier when they may be lost instead: clients send again what
 // they hold, whoever's write it was.
 func (o *object) sync(ctx context.Context, dataOnly bool) error {
-	o.dirty.Store(false)
 	if err := o.store.Sync(ctx, dataOnly); err != nil {
-		o.dirty.Store(true)
 		o.vol.verifier.bump()
 		return err
 	}

@@ -1,0 +1,200 @@
+package posix
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+	"causeway/backend"
+)
+
+func benchStore(b *testing.B) (*Store, causeway.ObjectID) {
+	s := open(b, b.TempDir(), Config{Logger: slog.New(slog.DiscardHandler)})
+	f := mk(b, s, s.Root(), "f", causeway.TypeRegular)
+	o := must[backend.Object](b)(s.Open(context.Background(), f, causeway.IOReadWrite, nil))
+	must[int](b)(o.WriteAt(context.Background(), make([]byte, 1<<20), 0))
+	if err := o.Sync(context.Background(), false); err != nil {
+		b.Fatal(err)
+	}
+	o.Close()
+	time.Sleep(30 * time.Millisecond) // so that ctimes are old enough to be believed
+	b.ReportAllocs()
+	return s, f
+}
+
+func BenchmarkStat(b *testing.B) {
+	s, f := benchStore(b)
+	for b.Loop() {
+		if _, err := s.Stat(context.Background(), f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkKernel is what the system calls alone cost, to compare with.
+func BenchmarkKernel(b *testing.B) {
+	s, f := benchStore(b)
+	n, err := s.get(context.Background(), &f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer n.unpin()
+	var st unix.Stat_t
+	c, buf := cname{'f'}, make([]byte, 4096)
+	for name, call := range map[string]func() unix.Errno{
+		"fstat":   func() unix.Errno { return fstat(n.fd, &st) },
+		"fstatat": func() unix.Errno { return fstatat(s.root.fd, &c, &st) },
+		"pread4K": func() unix.Errno { _, e := pread(n.fd, buf, 8192); return e },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if e := call(); e != 0 {
+					b.Fatal(e)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	s, _ := benchStore(b)
+	root := s.Root()
+	for b.Loop() {
+		if _, _, err := s.Lookup(context.Background(), root, "f"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRead4K(b *testing.B) {
+	s, f := benchStore(b)
+	o := must[backend.Object](b)(s.Open(context.Background(), f, causeway.IORead, nil))
+	defer o.Close()
+	buf := make([]byte, 4096)
+	for b.Loop() {
+		if _, err := o.(backend.NoWaitReader).ReadAtNoWait(buf, 8192); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := o.Stat(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWrite4K(b *testing.B) {
+	s, f := benchStore(b)
+	o := must[backend.Object](b)(s.Open(context.Background(), f, causeway.IOReadWrite, nil))
+	defer o.Close()
+	buf := make([]byte, 4096)
+	for b.Loop() {
+		if _, err := o.WriteAt(context.Background(), buf, 8192); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := o.Stat(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkList is of a directory of 10,000 entries with attributes, 100 at a time, as a client reads it.
+func BenchmarkList(b *testing.B) {
+	s, _ := benchStore(b)
+	const entries = 10_000
+	d := mk(b, s, s.Root(), "d", causeway.TypeDirectory)
+	for i := range entries {
+		mk(b, s, d, fmt.Sprintf("file-%06d", i), causeway.TypeRegular)
+	}
+	time.Sleep(30 * time.Millisecond)
+	for _, cold := range []bool{false, true} {
+		name := "cached"
+		if cold {
+			name = "cold"
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if cold {
+					s.cache.shrink(1 << 30)
+				}
+				walk(b, s, d, entries+2)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/entries, "ns/entry")
+		})
+	}
+}
+
+func walk(b *testing.B, s *Store, dir causeway.ObjectID, want int) {
+	seen, cookie := 0, uint64(0)
+	for eof := false; !eof; {
+		n := 0
+		var err error
+		eof, err = s.List(context.Background(), dir, cookie, true, func(e *causeway.DirEntry) bool {
+			if n == 100 {
+				return false
+			}
+			if !e.Attr.Valid() {
+				b.Fatal("no attributes of", e.Name)
+			}
+			n++
+			cookie = e.Cookie
+			return true
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		seen += n
+	}
+	if seen != want {
+		b.Fatalf("%d entries, want %d", seen, want)
+	}
+}
+
+func BenchmarkCreateRemove(b *testing.B) {
+	s, _ := benchStore(b)
+	ctx := context.Background()
+	spec := &backend.CreateSpec{Type: causeway.TypeRegular, Mode: 0o644, UID: 1000, GID: 1000}
+	if !s.owner.any {
+		spec.UID, spec.GID = s.owner.uid, s.owner.gid
+	}
+	for b.Loop() {
+		if _, _, err := s.Create(ctx, s.Root(), "x", spec); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Remove(ctx, s.Root(), "x", false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDurableCreate creates and persists, as an NFS CREATE must.
+func BenchmarkDurableCreate(b *testing.B) {
+	for _, workers := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			s, _ := benchStore(b)
+			ctx := context.Background()
+			var next atomic.Int64
+			b.SetParallelism(workers)
+			before := s.Stats()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					id, _, err := s.Create(ctx, s.Root(), fmt.Sprint(next.Add(1)), &backend.CreateSpec{
+						Type: causeway.TypeRegular, Mode: 0o644, UID: s.owner.uid, GID: s.owner.gid})
+					if err == nil {
+						err = s.Persist(ctx, s.Root(), id)
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			after := s.Stats()
+			b.ReportMetric(float64(after.SyncRequests-before.SyncRequests)/float64(after.Syncs-before.Syncs), "requests/sync")
+		})
+	}
+}
