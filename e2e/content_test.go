@@ -13,13 +13,16 @@ import (
 	"causeway/e2e/harness"
 )
 
-// scale returns a number for the short and one for the long run of a test.
-func scale(short, long int) string {
+// choose returns a number for the short and one for the long run of a test.
+func choose(short, long int) int {
 	if harness.Long() {
-		return fmt.Sprint(long)
+		return long
 	}
-	return fmt.Sprint(short)
+	return short
 }
+
+// scale is choose for the flags of programs.
+func scale(short, long int) string { return fmt.Sprint(choose(short, long)) }
 
 // TestFileContent holds a file against a model, with the client's cache and without it.
 func TestFileContent(t *testing.T) {
@@ -48,7 +51,7 @@ func TestSameAsLocal(t *testing.T) {
 	s := setStage(t, quickly()...)
 	guest, dir := s.mounted("alpha", "")
 	program := harness.Build(t, "e2e/posix")
-	for seed := range map[bool]int{false: 2, true: 20}[harness.Long()] {
+	for seed := range choose(2, 20) {
 		name := fmt.Sprint("seed-", seed)
 		local := filepath.Join(t.TempDir(), name)
 		for _, made := range []string{local, filepath.Join(s.dir, name)} {
@@ -82,5 +85,38 @@ func compareLines(t *testing.T, what, got, want string) {
 	}
 	if len(gotLines) != len(wantLines) {
 		t.Errorf("%s: %d lines, want %d", what, len(gotLines), len(wantLines))
+	}
+}
+
+// TestLargeDirectory lists a directory through the mount while names come and go there and on the server's side.
+func TestLargeDirectory(t *testing.T) {
+	s := setStage(t, quickly()...)
+	program, names := harness.Build(t, "e2e/posix"), choose(10000, 100000)
+	count := fmt.Sprint(names)
+	for _, made := range []string{"there", "server"} {
+		if err := os.Mkdir(filepath.Join(s.dir, made), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(program, "dirs", "-fill", "-count", count, "-dir", filepath.Join(s.dir, made)).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	guest, dir := s.mounted("alpha", "")
+	posix(t, guest, dir, "dirs", "-count", count, "-rounds", scale(3, 10), "-dir", filepath.Join(dir, "there"))
+	local := exec.CommandContext(t.Context(), program, "dirs", "-count", count, "-rounds", "100000", "-dir", filepath.Join(s.dir, "server"))
+	if err := local.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { local.Process.Kill(); local.Wait() }()
+	for range choose(3, 20) {
+		seen := make(map[string]int)
+		for _, name := range lines(guest.MustRun("/", "ls", "-f", filepath.Join(dir, "server"))) {
+			seen[name]++
+		}
+		for i := range names {
+			if name := fmt.Sprint("keep-", i); seen[name] != 1 {
+				t.Fatalf("%s is listed %d times", name, seen[name])
+			}
+		}
 	}
 }

@@ -33,7 +33,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 		}
 		written <- result
 	}()
-	kills := map[bool]int{false: 6, true: 60}[harness.Long()]
+	kills := choose(6, 60)
 	for kill := range kills {
 		awaitProgress(t, s.dir)
 		s.server.Kill()

@@ -10,6 +10,7 @@ import (
 var programs = map[string]func(args []string) int{
 	"check":   runCheck,
 	"fsx":     runFsx,
+	"dirs":    runDirs,
 	"hold":    hold,
 	"records": runRecords,
 	"stress":  runStress,
