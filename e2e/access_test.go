@@ -18,6 +18,7 @@ func startWith(t *testing.T, rules ...string) *stage {
 	if harness.Peer() {
 		t.Skip("the rules are those of causeway")
 	}
+	t.Parallel()
 	s := &stage{network: harness.NewNetwork(t), dir: t.TempDir()}
 	s.host = s.network.Host()
 	s.server = harness.StartGateway(t, s.host, harness.GatewayConfig{Volumes: map[string]string{volume: s.dir}, Allow: rules})
