@@ -51,7 +51,7 @@ func TestPOSIXSuiteHoldsLocally(t *testing.T) {
 func TestPOSIXV3(t *testing.T) {
 	s := setStage(t, quickly()...)
 	guest, dir := s.mounted("alpha", "")
-	t.Log(posix(t, guest, dir, "check", "-proto", "nfs3"))
+	t.Log(posix(t, guest, dir, "check", "-v", "-proto", "nfs3"))
 }
 
 // TestAccessControlLists: NFSv3 carries no lists, but the server's are obeyed.
