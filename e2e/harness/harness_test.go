@@ -55,10 +55,10 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 		_, err := guest.Run(ctx, wire.Command{Argv: []string{"/bin/sh", "-c", "sleep 98765 & touch /run/started; wait"}})
 		ended <- err
 	}()
-	guest.Sh("/", "while [ ! -e /run/started ]; do sleep 0.05; done; pgrep -f 'sleep 98765'")
+	guest.Sh("/", "while [ ! -e /run/started ]; do sleep 0.05; done; busybox pgrep -f 'sleep 98765'")
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("a command that was cut off reports no error")
 	}
-	guest.Sh("/", "while pgrep -x sleep; do :; done")
+	guest.Sh("/", "while busybox pgrep -x sleep; do :; done")
 }
