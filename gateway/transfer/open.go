@@ -18,11 +18,8 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 		o = nil
 	}
 	if o == nil {
-		if c.NoWait {
-			return nil, causeway.Attr{}, causeway.ErrWouldBlock
-		}
 		var err error
-		if o, err = e.acquire(ctx, h, mode); err != nil {
+		if o, err = e.acquire(ctx, c.NoWait, h, mode); err != nil {
 			return nil, causeway.Attr{}, err
 		}
 	}
@@ -43,12 +40,12 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 	return o, attr, nil
 }
 
-func (e *Engine) acquire(ctx context.Context, h causeway.Handle, mode causeway.IOMode) (*object, error) {
+func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode) (*object, error) {
 	v := (*e.volumes.Load())[h.Volume]
 	if v == nil {
 		return nil, causeway.ErrStale
 	}
-	g, err := e.cfg.Grants.Grant(ctx, h, causeway.IOReadWrite, causeway.Span{Length: causeway.ToEOF})
+	g, err := e.cfg.Grants.Grant(ctx, noWait, h, causeway.IOReadWrite, causeway.Span{Length: causeway.ToEOF})
 	if err != nil {
 		return nil, err
 	}
