@@ -54,6 +54,7 @@ func (c *cache) shrink(part int) {
 		sh.mu.Unlock()
 		for _, v := range victims {
 			c.forgetIno(v)
+			c.leaves(v)
 			unix.Close(v.fd)
 		}
 		c.evictions.Add(uint64(len(victims)))

@@ -103,6 +103,10 @@ func (s *Store) syncCall(n *node, full bool) unix.Errno {
 	} else if e != 0 {
 		return e
 	}
+	if n.dirty.Load() { // what is written gets its final place, which may change how much storage it uses
+		s.memory.begin(n.ino)
+		defer s.memory.end(n.ino)
+	}
 	s.clean(n)
 	return s.fsync(n.fd, full)
 }

@@ -15,6 +15,7 @@ type input struct {
 	inCost  int64       // of in, taken by takeBytes
 	frame   framer
 	pending []byte // a record that could not be run yet; a view of in
+	bulk    bool   // the last call moved Bulk bytes or more
 	large   int    // length of the last record if it was large, so that the next one is read to its place at once
 }
 
@@ -61,7 +62,7 @@ func (c *conn) grow(size int) bool {
 	cost := int64(0)
 	if size > readSize {
 		cost = int64(buf.Size(size))
-		taken := c.takeBytes(cost)
+		taken := c.takeBytes(cost, c)
 		c.passOn()
 		if !taken {
 			return false
@@ -122,12 +123,12 @@ func (c *conn) releaseInput() {
 	c.in, c.inCost, c.frame, c.pending = nil, 0, framer{}, nil
 }
 
-// takeBytes takes the bytes of a large buffer, from the client's share and from the whole, or arranges for c to be woken.
-func (c *conn) takeBytes(cost int64) bool {
-	if !c.client.bytes.take(cost, c) {
+// takeBytes takes the bytes of a large buffer, from the client's share and from the whole, or lets w wait for them.
+func (c *conn) takeBytes(cost int64, w waker) bool {
+	if !c.client.bytes.take(cost, w) {
 		return false
 	}
-	if !c.srv.bytes.take(cost, c) {
+	if !c.srv.bytes.take(cost, w) {
 		c.client.bytes.give(cost)
 		return false
 	}
