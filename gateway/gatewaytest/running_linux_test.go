@@ -8,7 +8,6 @@ import (
 
 	"causeway"
 	"causeway/backend/posix"
-	"causeway/gateway"
 	"causeway/gateway/gatewaytest"
 )
 
@@ -60,13 +59,4 @@ func TestRunningProgram(t *testing.T) {
 	if err := write(); err != nil {
 		t.Errorf("written when it has ended: %v", err)
 	}
-}
-
-func root(t *testing.T, f gatewaytest.Fixture) causeway.Handle {
-	t.Helper()
-	e, err := f.Access.Root(t.Context(), &gateway.Caller{}, f.Volume)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.Handle
 }

@@ -41,7 +41,7 @@ type Config struct {
 	MaxConns          int // in total; default 20000
 	MaxConnsPerClient int // per client address; default five sixths of MaxConns: none can shut out all others
 
-	MaxBytes  int64 // of large buffers (calls and replies of more than 64 KiB), and half of all buffers' bytes; default 256 MiB
+	MaxBytes  int64 // of large buffers (calls and replies of more than 64 KiB), half of it per client address, and half of all buffers; default 256 MiB
 	MaxQueued int   // bytes of replies that wait for one client before it is not read any more; default 4 MiB
 
 	IdleTimeout   time.Duration // of a connection without a call; default none

@@ -124,7 +124,7 @@ func (c *conn) stopping() bool { return c.hungUp.Load() || c.srv.draining.Load()
 // endReading is called by the holder of the reading duty when nothing will be read any more: replies that are under way are still
 // sent.
 func (c *conn) endReading() {
-	c.input.release(c.srv)
+	c.releaseInput()
 	c.mu.Lock()
 	c.readerDone = true
 	c.mu.Unlock()

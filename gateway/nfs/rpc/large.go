@@ -30,7 +30,7 @@ func (w *worker) allowLarge(c *conn, now time.Duration) {
 	if !c.replies.take(cost, nil) {
 		return
 	}
-	if !w.srv.bytes.take(cost, nil) {
+	if !c.takeBytes(cost, nil) {
 		c.replies.give(cost)
 		return
 	}

@@ -14,7 +14,7 @@ var errFull = errors.New("socket full")
 type segment struct {
 	b     []byte
 	own   *buf.Buffer      // released when the segment was sent
-	cost  int64            // of own, taken from conn.replies and Server.bytes
+	cost  int64            // of own, taken by parked.reserve
 	hold  gateway.Releaser // of the file that is sent behind b; nil if there is none
 	fd    int
 	off   int64

@@ -147,7 +147,7 @@ func (w *worker) finishStolen(c *conn, record []byte, verdict Verdict) {
 	w.stolenIn, w.stolenCost = nil, 0
 	defer func() {
 		in.Release()
-		w.srv.giveBytes(cost)
+		c.giveBytes(cost)
 		w.settleLarge(c)
 	}()
 	switch verdict {
