@@ -37,6 +37,9 @@ type Store struct {
 	dev      uint64
 	now      func() time.Time
 	fsync    func(fd int, full bool) unix.Errno
+	syncfs   func(fd int) unix.Errno
+	syncAll  sync.Mutex    // held by syncDirty
+	flush    chan struct{} // asks the sweeper for syncDirty
 
 	stop    chan struct{}
 	workers sync.WaitGroup
@@ -70,7 +73,7 @@ func Open(_ context.Context, dir string, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, dir: dir, now: time.Now, fsync: fsync, stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
+	s := &Store{cfg: cfg, dir: dir, now: time.Now, fsync: fsync, syncfs: syncfs, flush: make(chan struct{}, 1), stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
 	unix.Umask(0)
 	limit := raiseDescriptors()
 	if s.cfg.MaxDescriptors == 0 {

@@ -144,7 +144,7 @@ func (s *Store) syncCall(n *node, full bool) unix.Errno {
 		return s.fsync(n.fd, true)
 	}
 	if _, e := s.roomy(func() (int, unix.Errno) { return 0, n.upgradeForSync() }); e == unix.EINVAL || e == unix.EACCES {
-		return retry(func() error { return unix.Syncfs(s.mount.fd) })
+		return s.syncfs(s.mount.fd)
 	} else if e != 0 {
 		return e
 	}
@@ -162,6 +162,8 @@ func fsync(fd int, full bool) unix.Errno {
 	}
 	return retry(func() error { return unix.Fdatasync(fd) })
 }
+
+func syncfs(fd int) unix.Errno { return retry(func() error { return unix.Syncfs(fd) }) }
 
 // upgradeForSync gets a descriptor that can be synced: without privileges, write access may be given where read is not.
 func (n *node) upgradeForSync() unix.Errno {
@@ -237,24 +239,36 @@ func (s *Store) toPersist(ctx context.Context, ids []causeway.ObjectID, nodes []
 	return nodes, firstErr
 }
 
-// syncDirty syncs every file with unsynced writes.
+// syncDirty syncs every file with unsynced writes, by one syncfs: a sync of each would be a journal commit of each. It costs
+// what other programs have written too, and cannot tell whose data was lost when it fails: then each file is synced by itself,
+// and its descriptor, open since before the write, tells.
 func (s *Store) syncDirty() error {
-	var mu sync.Mutex
-	var firstErr error
-	var running sync.WaitGroup
+	s.syncAll.Lock()
+	defer s.syncAll.Unlock()
+	var nodes []*node
 	s.cache.each(func(n *node) {
-		if !n.dirty.Load() || !n.pin() {
-			return
+		if n.dirty.Load() && n.pin() {
+			s.clean(n)
+			nodes = append(nodes, n)
 		}
-		running.Go(func() {
-			defer n.unpin()
-			if err := s.syncNode(n, false); err != nil {
-				mu.Lock()
-				firstErr = err
-				mu.Unlock()
-			}
-		})
 	})
-	running.Wait()
+	if len(nodes) == 0 {
+		return nil
+	}
+	defer func() {
+		for _, n := range nodes {
+			n.unpin()
+		}
+	}()
+	s.syncs.done.Add(1)
+	if len(nodes) > 1 && s.syncfs(s.mount.fd) == 0 {
+		return nil
+	}
+	var firstErr error
+	for _, n := range nodes {
+		if err := s.syncNode(n, false); err != nil && firstErr == nil {
+			firstErr = err
+		}
+	}
 	return firstErr
 }

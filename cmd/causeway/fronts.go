@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"causeway"
 	"causeway/gateway/nfs/drc"
@@ -40,7 +41,7 @@ func (n *node) startLocks() (err error) {
 
 // startFronts makes the RPC server and its programs.
 func (n *node) startFronts(context.Context) (err error) {
-	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}}); err != nil {
+	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxConns: connections()}); err != nil {
 		return err
 	}
 	n.teardown.add("rpc", n.rpc.Shutdown)
@@ -69,8 +70,23 @@ func (n *node) startFronts(context.Context) (err error) {
 	return nil
 }
 
+// streamOnly answers calls that come by TCP. Who may do what goes by the client's address, and the sender of a datagram is
+// whoever he says he is.
+type streamOnly struct{ rpc.Handler }
+
+// Handle refuses datagrams.
+func (s streamOnly) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	if c.Datagram {
+		return rpc.ProcUnavail
+	}
+	return s.Handler.Handle(ctx, c)
+}
+
 // offer registers a program, and remembers what portmap will say of it.
 func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
+	if !slices.Contains(networks, "udp") {
+		h = streamOnly{h}
+	}
 	for _, v := range versions {
 		n.rpc.Register(prog, v, h)
 		for _, network := range networks {

@@ -41,6 +41,7 @@ type node struct {
 	nlm      *nlm.Service
 	records  *nlm.StateDir // of the clients that hold locks
 	guard    *export.Guard
+	groups   *export.Groups // nil: as clients claim
 	access   *access.Engine
 	moves    *transfer.Engine
 	up       atomic.Bool       // all of the above is set
@@ -150,6 +151,12 @@ func (n *node) startEngines(context.Context) (err error) {
 		return err
 	}
 	n.guard = &export.Guard{Catalog: n.volumes.catalog}
+	if n.groups, err = newGroups(n.config); err != nil {
+		return err
+	}
+	if n.groups != nil {
+		n.guard.Groups = n.groups
+	}
 	n.teardown.addClose("volumes", func() error { return errors.Join(n.volumes.close(), n.moves.Close()) })
 	return nil
 }

@@ -44,6 +44,9 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if err := n.volumes.apply(ctx, c.Volumes); err != nil {
 		return "", err
 	}
+	if n.groups != nil {
+		n.groups.Forget()
+	}
 	text := fmt.Sprintf("%d volumes are served", len(c.Volumes))
 	if fixed(n.config) != fixed(c) {
 		text += "; a setting that is not about volumes changed and takes effect at the next start"
@@ -52,8 +55,8 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 }
 
 // fixed are the settings that only a start puts into force.
-func fixed(c *config.Config) [7]string {
-	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, c.LogFormat, c.LogLevel}
+func fixed(c *config.Config) [8]string {
+	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, fmt.Sprint(c.Groups), c.LogFormat, c.LogLevel}
 }
 
 // command is reload, logged.
