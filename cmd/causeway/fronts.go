@@ -65,7 +65,7 @@ func (n *node) startFronts(context.Context) (err error) {
 	}
 	n.offer(answered{nfs, n.metrics}, nfsProgram, []uint32{3}, "tcp")
 	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.offer(n.nlm, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
+	n.offer(n.nlm, nlm.Program, []uint32{1, 3, 4}, "tcp")
 	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
 	return nil
 }
