@@ -180,6 +180,62 @@ func TestOthersExchangeNames(t *testing.T) {
 	})
 }
 
+// TestListingOfWhatIsGone removes entries of a directory while it is listed, and makes others elsewhere that get their inode
+// numbers: no entry may be shown with another one's object.
+func TestListingOfWhatIsGone(t *testing.T) {
+	eachIdentity(t, func(t *testing.T, cfg Config) {
+		for _, cfg.Exclusive = range []bool{false, true} {
+			ctx := context.Background()
+			s := open(t, t.TempDir(), cfg)
+			here, there := mk(t, s, s.Root(), "here", causeway.TypeDirectory), mk(t, s, s.Root(), "there", causeway.TypeDirectory)
+			const files = 100
+			for i := range files {
+				mk(t, s, here, fmt.Sprint(i), causeway.TypeRegular)
+			}
+			list := func(emit func(*causeway.DirEntry)) {
+				must[bool](t)(s.List(ctx, here, 0, true, func(e *causeway.DirEntry) bool { emit(e); return true }))
+			}
+			list(func(*causeway.DirEntry) {})
+			moved := map[causeway.ObjectID]uint64{}
+			again := 0
+			list(func(e *causeway.DirEntry) {
+				if e.Name == "." || e.Name == ".." {
+					return
+				}
+				if len(moved) > 0 && e.Attr.Valid() {
+					if _, ok := moved[e.Object]; ok {
+						t.Errorf("%s is shown as an object of another directory", e.Name)
+					}
+				}
+				if len(moved) > 0 {
+					return
+				}
+				numbers := map[uint64]bool{}
+				for i := range files {
+					if fmt.Sprint(i) != e.Name {
+						_, attr, _ := s.Lookup(ctx, here, fmt.Sprint(i))
+						numbers[attr.FileID] = true
+						if err := s.Remove(ctx, here, fmt.Sprint(i), false); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				for i := range files {
+					id := mk(t, s, there, fmt.Sprint(i), causeway.TypeRegular)
+					attr := must[causeway.Attr](t)(s.Stat(ctx, id))
+					moved[id] = attr.FileID
+					if numbers[attr.FileID] {
+						again++
+					}
+				}
+			})
+			if again == 0 {
+				t.Log("the file system gave no inode number twice")
+			}
+		}
+	})
+}
+
 func TestKnownIsBounded(t *testing.T) {
 	k := newKnown(knownShards * 4)
 	id := func(ino uint64) causeway.ObjectID { return indexID(ino, 1) }

@@ -41,6 +41,8 @@ type node struct {
 	names sync.RWMutex // of a directory: held to make what is opened after it was made, else shared to change names, see lockNames
 	mu    sync.Mutex   // guards upgrades of fd and what follows
 	flush flushState
+
+	failure failure
 }
 
 // pin takes a reference unless the node is dead.

@@ -17,6 +17,7 @@ type object struct {
 	node   *node
 	write  bool
 	closed atomic.Bool
+	seen   uint64 // failures of syncs, guarded by the node
 }
 
 var (
@@ -42,7 +43,7 @@ func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IO
 		n.unpin()
 		return nil, err
 	}
-	return &object{store: s, node: n, write: want == fdWrite}, nil
+	return &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}, nil
 }
 
 // openNode makes the bytes of a node accessible.
@@ -178,7 +179,11 @@ func (o *object) WriteAt(_ context.Context, p []byte, off uint64) (int, error) {
 
 // Sync implements backend.Object.
 func (o *object) Sync(_ context.Context, dataOnly bool) error {
-	return o.store.syncNode(o.node, !dataOnly)
+	err := o.store.syncNode(o.node, !dataOnly)
+	if earlier := o.node.failedSince(&o.seen); err == nil {
+		err = earlier
+	}
+	return err
 }
 
 // Punch implements backend.Puncher.

@@ -230,6 +230,40 @@ func TestSyncErrorIsTold(t *testing.T) {
 	}
 }
 
+// TestSyncErrorIsSeenByAll makes a sync fail that nobody waits for: whoever has the file open learns of it once, and if nobody
+// has, the next one.
+func TestSyncErrorIsSeenByAll(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, t.TempDir(), Config{})
+	f := mk(t, s, s.Root(), "f", causeway.TypeRegular)
+	openFile := func() backend.Object {
+		o := must[backend.Object](t)(s.Open(ctx, f, causeway.IOReadWrite, nil))
+		t.Cleanup(func() { o.Close() })
+		return o
+	}
+	broken := func(sync func()) {
+		s.fsync = func(int, bool) unix.Errno { return unix.EIO }
+		sync()
+		s.fsync = fsync
+	}
+	a, b := openFile(), openFile()
+	must[int](t)(a.WriteAt(ctx, []byte("x"), 0))
+	broken(func() { _ = s.syncDirty() })
+	late := openFile() // before anybody was told
+	for range 2 {
+		for i, o := range []backend.Object{a, b, late} {
+			wantCode(t, o.Sync(ctx, false), causeway.ErrIO)
+			if err := o.Sync(ctx, false); err != nil {
+				t.Fatal(i, "was told twice: ", err)
+			}
+		}
+		if err := openFile().Sync(ctx, false); err != nil {
+			t.Fatal("who came after all were told: ", err)
+		}
+		broken(func() { wantCode(t, openFile().Sync(ctx, true), causeway.ErrIO) })
+	}
+}
+
 // TestSyncsAreShared lets many ask for a sync of one file while one runs: they share the next.
 func TestSyncsAreShared(t *testing.T) {
 	ctx := context.Background()

@@ -21,6 +21,7 @@ type Store struct {
 	identity identity
 	mount    mount
 	root     *node // pinned as long as the store is open
+	journal  *node // stands for the journal, nil if there is none that is known of
 	cache    *cache
 	known    *known
 	memory   *memory // of an exclusive volume, else nil
@@ -119,6 +120,7 @@ func (s *Store) openRoot() error {
 		s.identity.close()
 		return fmt.Errorf("posix: %s: %w", s.dir, err)
 	}
+	s.openJournal()
 	s.describe()
 	return nil
 }
@@ -127,7 +129,7 @@ func (s *Store) openRoot() error {
 func (s *Store) describe() {
 	log := s.cfg.Logger.With("volume", s.marker.ID.String())
 	log.Info("directory opened", "dir", s.dir, "identity", string(s.marker.Identity), "private_mount", s.mount.cloned,
-		"descriptors", s.cfg.MaxDescriptors, "read_only", s.readOnly)
+		"descriptors", s.cfg.MaxDescriptors, "read_only", s.readOnly, "journal", s.journal != nil)
 	if !s.owner.any {
 		log.Warn("without root, objects can be created for the server's own user only", "uid", s.owner.uid)
 	}
@@ -182,6 +184,9 @@ func (s *Store) Close() error {
 	s.workers.Wait()
 	err := s.syncDirty()
 	s.streams.close()
+	if s.journal != nil {
+		unix.Close(s.journal.fd)
+	}
 	s.root.unpin()
 	s.cache.close()
 	if e := s.identity.close(); err == nil {
