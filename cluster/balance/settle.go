@@ -1,0 +1,75 @@
+package balance
+
+import "slices"
+
+// farBands is how many dead bands beyond its ideal a node must be so that it may give to nodes that have no room themselves.
+const farBands = 5
+
+// settle moves single volumes between open nodes while the hysteresis allows it. Every move makes its two nodes more even (the sum of
+// the squares of the remaining capacities falls), so that it ends; what ends it is a condition on the owners alone, so that
+// settling the result again moves nothing.
+func (s *state) settle(settings Settings, budget int, open func(at int) bool) {
+	s.sortMovable()
+	for moved := true; moved; {
+		moved = false
+		s.resort()
+		givers := slices.Clone(s.order)
+		slices.Reverse(givers)
+		for _, from := range givers {
+			for s.settleOne(from, settings, budget, open) {
+				moved = true
+			}
+		}
+	}
+}
+
+// settleOne moves one volume away from a node, to the emptiest that gains enough.
+func (s *state) settleOne(from int, settings Settings, budget int, open func(at int) bool) bool {
+	for _, to := range s.order {
+		if s.nodes[to].remaining <= s.nodes[from].remaining || !open(to) || !s.outside(from, to, settings) {
+			continue
+		}
+		if vol := s.worthwhile(from, to, settings, budget); vol != none {
+			s.shift(vol, to)
+			return true
+		}
+	}
+	return false
+}
+
+// outside reports whether one of two nodes is outside the dead band.
+func (s *state) outside(from, to int, settings Settings) bool {
+	return s.nodes[from].remaining < -s.band(from, settings) || s.nodes[to].remaining > s.band(to, settings)
+}
+
+func (s *state) band(at int, settings Settings) int64 {
+	return s.nodes[at].ideal * int64(settings.Band) / 100
+}
+
+// worthwhile returns the volume of from whose move gains the most, if it gains enough: the imbalance falls by the given part of the
+// weight; or, where a node is empty beyond the band or far too full, the two are as even afterwards as before the other way
+// round; of equal gains, the volume moves that belongs to from least. The latter counts because among many nodes there need not be one that is full by what another lacks.
+func (s *state) worthwhile(from, to int, settings Settings, budget int) int {
+	a, b := s.nodes[from].remaining, s.nodes[to].remaining
+	extreme := b > s.band(to, settings) || a < -farBands*s.band(from, settings)
+	best, most, level := none, int64(0), 0
+	for _, vol := range s.nodes[from].movable {
+		size := s.volumes[vol].size
+		gain := abs(a) + abs(b) - abs(a+size) - abs(b-size)
+		enough := gain*100 >= size*int64(settings.Gain) || extreme && b-a >= 2*size
+		rank := gain + min(size, b-a-size)
+		if size == 0 || gain < 0 || !enough || !s.may(vol, to) {
+			continue
+		}
+		l := s.nodes[from].level(s.volumes[vol].group)
+		if best != none && (rank < most || rank == most && l <= level) {
+			continue
+		}
+		if cost := s.cost(vol, to); cost > 0 && s.spent+cost > budget {
+			s.skipped = true
+			continue
+		}
+		best, most, level = vol, rank, l
+	}
+	return best
+}
