@@ -6,12 +6,12 @@ import (
 	"causeway"
 )
 
-// Bounds of the records. They keep every sum and product of the scaled arithmetic below 2^61.
+// Bounds of the records. They keep every sum and product of the scaled arithmetic below 2^63.
 const (
 	MaxNodes        = 4096
 	MaxVolumes      = 1 << 17
 	MaxNodeWeight   = 1000
-	MaxVolumeWeight = 1_000_000
+	MaxVolumeWeight = 10_000
 )
 
 // Node is what placement needs of a node's record.

@@ -2,8 +2,13 @@ package balance
 
 import "slices"
 
-// farBands is how many dead bands beyond its ideal a node must be so that it may give to nodes that have no room themselves.
-const farBands = 5
+// Two nodes are far from one another if they differ by more than farBands dead bands. There is slack between them if one has too
+// much, and the other room, of at least a slackPart of the band: what is less is the grain of the volumes, and moving crumbs about
+// does not cure that.
+const (
+	farBands  = 4
+	slackPart = 5
+)
 
 // settle moves single volumes between open nodes while the hysteresis allows it. Every move makes its two nodes more even (the sum of
 // the squares of the remaining capacities falls), so that it ends; what ends it is a condition on the owners alone, so that
@@ -46,17 +51,22 @@ func (s *state) band(at int, settings Settings) int64 {
 	return s.nodes[at].ideal * int64(settings.Band) / 100
 }
 
-// worthwhile returns the volume of from whose move gains the most, if it gains enough: the imbalance falls by the given part of the
-// weight; or, where a node is empty beyond the band or far too full, the two are as even afterwards as before the other way
-// round; of equal gains, the volume moves that belongs to from least. The latter counts because among many nodes there need not be one that is full by what another lacks.
+// worthwhile returns the volume of from whose move gains the most, if it gains enough: there is slack, and the imbalance falls by the
+// given part of the weight; or the two are far from one another, and the move takes them no further apart the other way round. The
+// latter counts because among many nodes there need not be one that is full by what an empty one lacks. Of equal gains, the volume
+// moves that belongs to from least.
 func (s *state) worthwhile(from, to int, settings Settings, budget int) int {
 	a, b := s.nodes[from].remaining, s.nodes[to].remaining
-	extreme := b > s.band(to, settings) || a < -farBands*s.band(from, settings)
+	band := max(s.band(from, settings), s.band(to, settings))
+	slack, far := min(-a, b)*slackPart >= band, b-a > farBands*band
+	if !slack && !far {
+		return none
+	}
 	best, most, level := none, int64(0), 0
 	for _, vol := range s.nodes[from].movable {
 		size := s.volumes[vol].size
 		gain := abs(a) + abs(b) - abs(a+size) - abs(b-size)
-		enough := gain*100 >= size*int64(settings.Gain) || extreme && b-a >= 2*size
+		enough := slack && gain*100 >= size*int64(settings.Gain) || far && b-a >= 2*size
 		rank := gain + min(size, b-a-size)
 		if size == 0 || gain < 0 || !enough || !s.may(vol, to) {
 			continue

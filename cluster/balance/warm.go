@@ -1,6 +1,9 @@
 package balance
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Warm adapts the present owners to the records and moves little. If no volume has an owner that it may keep, it is a cold start. It
 // fails with causeway.ErrInval, naming the record or field at fault.
@@ -65,7 +68,7 @@ func (s *state) house(settings Settings) {
 }
 
 // hostOf returns the node for a homeless volume: of those where the imbalance is at most Gain percent of its weight above the least
-// that is possible, the one to which its group matters most, then the one with the most remaining capacity.
+// that is possible, the one to which its group matters most, then the one that has the most room afterwards for its weight.
 func (s *state) hostOf(vol int, settings Settings) int {
 	v := &s.volumes[vol]
 	load := func(at int) int64 { r := s.nodes[at].remaining; return abs(r-v.size) - abs(r) }
@@ -81,9 +84,18 @@ func (s *state) hostOf(vol int, settings Settings) int {
 			continue
 		}
 		l := s.nodes[at].level(v.group)
-		if best == none || l < level || l == level && s.nodes[at].remaining > s.nodes[best].remaining {
+		if best == none || l < level || l == level && s.roomier(at, best, v.size) {
 			best, level = at, l
 		}
 	}
 	return best
+}
+
+// roomier reports whether node a has more room than node b, each relative to its weight, with a volume of a size.
+func (s *state) roomier(a, b int, size int64) bool {
+	x, y := &s.nodes[a], &s.nodes[b]
+	if c := cmp.Compare((x.remaining-size)*int64(y.Weight), (y.remaining-size)*int64(x.Weight)); c != 0 {
+		return c > 0
+	}
+	return x.remaining > y.remaining
 }

@@ -18,6 +18,7 @@ type shape struct {
 	groups         int
 	preferred      int // percent of the volumes with a preferred node
 	stays          int // percent of the volumes that may not migrate
+	crowded        int // percent of the volumes that are in the first domain whatever chance says
 }
 
 var shapes = []shape{
@@ -29,6 +30,8 @@ var shapes = []shape{
 	{name: "heavy", nodeWeight: 3, volumeWeight: 60, heavy: 100, domains: 1, groups: 3},
 	{name: "stays", nodeWeight: 2, volumeWeight: 100, domains: 4, groups: 6, stays: 30},
 	{name: "preferred", nodeWeight: 3, volumeWeight: 100, domains: 3, groups: 4, preferred: 30, stays: 5},
+	{name: "crowded", nodeWeight: 3, volumeWeight: 100, domains: 5, groups: 4, crowded: 80},
+	{name: "all", nodeWeight: 3, volumeWeight: 100, heavy: 200, domains: 5, groups: 4, preferred: 10, stays: 10, crowded: 10},
 }
 
 // world makes records of a shape; the same seed gives the same records.
@@ -51,6 +54,9 @@ func (h shape) world(seed uint64) ([]Node, []Volume) {
 			v.Weight *= 10
 		}
 		v.Domain, v.Group = fmt.Sprint("d", rnd.IntN(h.domains)), fmt.Sprint("team", rnd.IntN(h.groups))
+		if rnd.IntN(100) < h.crowded {
+			v.Domain = "d0"
+		}
 		if rnd.IntN(100) < h.preferred {
 			v.Preferred = nodes[rnd.IntN(h.nodes)].Name
 		}
