@@ -31,8 +31,7 @@ func (s *state) cold(settings Settings) {
 	anyNode := func(int) bool { return true }
 	s.refine(coarse, unbounded, anyNode)
 	s.seat()
-	s.refine(fine, unbounded, anyNode)
-	s.settle(settings, unbounded, anyNode)
+	s.even(fine, settings, unbounded, anyNode)
 }
 
 // steps runs the document's steps up to 1164, and calls after at the end of each.

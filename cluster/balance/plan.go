@@ -12,7 +12,7 @@ type Plan struct {
 	Scale      int64  // capacities and imbalances are weights times this: the weight of all active nodes
 	Before     int64  // imbalance of what nodes may keep, and
 	After      int64  // imbalance of the plan: sums of absolute remaining capacities, scaled
-	Deferred   bool   // the budget was used up: another run may move more
+	Deferred   bool   // moves were left out for want of budget: another run goes on
 }
 
 // Placement is the owner of a volume.
@@ -86,7 +86,7 @@ func (s *state) remember() {
 
 // plan reports the state.
 func (s *state) plan() *Plan {
-	p := &Plan{Scale: s.scale, After: s.imbalance(), Notes: s.notes, Deferred: s.skipped}
+	p := &Plan{Scale: s.scale, After: s.imbalance(), Notes: s.notes, Deferred: s.skipped && s.spent > 0}
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		p.Before += abs(n.before)

@@ -12,10 +12,11 @@ const (
 
 // settle moves single volumes between open nodes while the hysteresis allows it. Every move makes its two nodes more even (the sum of
 // the squares of the remaining capacities falls), so that it ends; what ends it is a condition on the owners alone, so that
-// settling the result again moves nothing.
-func (s *state) settle(settings Settings, budget int, open func(at int) bool) {
+// settling the result again moves nothing. It reports whether it moved any.
+func (s *state) settle(settings Settings, budget int, open func(at int) bool) bool {
 	s.sortMovable()
-	for moved := true; moved; {
+	any := false
+	for moved := true; moved; any = any || moved {
 		moved = false
 		s.resort()
 		givers := slices.Clone(s.order)
@@ -24,6 +25,17 @@ func (s *state) settle(settings Settings, budget int, open func(at int) bool) {
 			for s.settleOne(from, settings, budget, open) {
 				moved = true
 			}
+		}
+	}
+	return any
+}
+
+// even refines and settles, until that changes nothing more or so many times.
+func (s *state) even(part int64, settings Settings, budget int, open func(at int) bool) {
+	for range 4 {
+		s.refine(part, budget, open)
+		if !s.settle(settings, budget, open) {
+			return
 		}
 	}
 }

@@ -26,9 +26,10 @@ func Warm(nodes []Node, volumes []Volume, settings Settings) (*Plan, error) {
 	s.failBack(budget)
 	s.house(settings)
 	if settings.Thorough {
-		s.refine(coarse, budget, settled)
+		s.even(coarse, settings, budget, settled)
+	} else {
+		s.settle(settings, budget, settled)
 	}
-	s.settle(settings, budget, settled)
 	return s.plan(), nil
 }
 
