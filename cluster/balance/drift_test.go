@@ -62,42 +62,57 @@ func (l *life) adapt(s Settings) *Plan {
 	return nil
 }
 
-// TestDrift lets a thousand things happen to each of several clusters. Under the warm start alone they stay within 5 % of the total
-// weight, and the weight of one volume, of what a cold start would reach, once hold-downs have ended; and when nothing happens, nothing moves.
+// TestDrift lets ten thousand things happen, to clusters of all shapes. Under the warm start alone they stay, on average, within
+// 2.5 % of the total weight of what a cold start would reach, and always within 10 % and the weight of one volume, once hold-downs have
+// ended. The bound is that wide because single moves do not go by way of a third node; the thorough warm start does, see
+// TestThorough. And when nothing happens, nothing moves.
 func TestDrift(t *testing.T) {
-	for _, h := range shapes {
-		t.Run(h.name, func(t *testing.T) {
-			t.Parallel()
-			h := h.size(24, 300)
-			l := &life{shape: h, t: t, rnd: rand.New(rand.NewPCG(7, 7))}
-			l.nodes, l.volumes = h.world(7)
-			worst, sum, looks := int64(0), int64(0), int64(0)
-			for event := range 1000 {
-				l.happen()
-				p := l.adapt(Settings{Budget: 60})
-				if again := must(t)(Warm(l.nodes, l.volumes, Settings{})); len(again.Moves) > 0 {
-					t.Fatalf("event %d: a second run moves %v", event, again.Moves)
-				}
-				if event%20 != 0 {
-					continue
-				}
-				l.endHoldDowns()
-				p = l.adapt(Settings{Budget: 60})
-				cold := must(t)(Cold(l.nodes, l.volumes, Settings{}))
-				total, heaviest := int64(0), 0
-				for _, c := range p.Capacities {
-					total += c.Ideal
-				}
-				for i := range l.volumes {
-					heaviest = max(heaviest, l.volumes[i].Weight)
-				}
-				if p.After-cold.After > total/20+int64(heaviest)*p.Scale {
-					t.Fatalf("event %d: imbalance %d, of a cold start %d, total %d, scale %d", event, p.After, cold.After, total, p.Scale)
-				}
-				off := (p.After - cold.After) * 1000 / max(total, 1)
-				worst, sum, looks = max(worst, off), sum+off, looks+1
-			}
-			t.Logf("above a cold start: on average %d/1000, at worst %d/1000 of the total weight; %d moves", sum/looks, worst, l.moves)
-		})
+	for i, h := range shapes {
+		for _, seed := range []uint64{4, 7} {
+			t.Run(fmt.Sprint(h.name, "/", seed), func(t *testing.T) {
+				t.Parallel()
+				h := h.size(24, 300)
+				l := &life{shape: h, t: t, rnd: rand.New(rand.NewPCG(seed, uint64(i)))}
+				l.nodes, l.volumes = h.world(seed)
+				l.drift(500)
+			})
+		}
 	}
+}
+
+func (l *life) drift(events int64) {
+	worst, sum, looks := int64(0), int64(0), int64(0)
+	for event := range events {
+		l.happen()
+		l.adapt(Settings{Budget: 60})
+		if again := must(l.t)(Warm(l.nodes, l.volumes, Settings{})); len(again.Moves) > 0 {
+			l.t.Fatalf("event %d: a second run moves %v", event, again.Moves)
+		}
+		if event%10 != 0 {
+			continue
+		}
+		l.endHoldDowns()
+		off := l.compare(l.adapt(Settings{Budget: 60}))
+		worst, sum, looks = max(worst, off), sum+off, looks+1
+	}
+	if sum/looks > 25 {
+		l.t.Errorf("on average %d/1000 of the total weight above a cold start", sum/looks)
+	}
+	l.t.Logf("above a cold start: on average %d/1000, at worst %d/1000 of the total weight; %d moves", sum/looks, worst, l.moves)
+}
+
+// compare returns by how many thousandths of the total weight a plan is worse than a cold start.
+func (l *life) compare(p *Plan) int64 {
+	cold := must(l.t)(Cold(l.nodes, l.volumes, Settings{}))
+	total, heaviest := int64(0), 0
+	for _, c := range p.Capacities {
+		total += c.Ideal
+	}
+	for i := range l.volumes {
+		heaviest = max(heaviest, l.volumes[i].Weight)
+	}
+	if p.After-cold.After > total/10+int64(heaviest)*p.Scale {
+		l.t.Fatalf("imbalance %d, of a cold start %d, total %d, scale %d", p.After, cold.After, total, p.Scale)
+	}
+	return (p.After - cold.After) * 1000 / max(total, 1)
 }

@@ -138,7 +138,6 @@ func TestOrderOfRecords(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(4, 4))
 		for name, compute := range map[string]func([]Node, []Volume, Settings) (*Plan, error){"cold": Cold, "warm": Warm, "pairwise": pairwiseOnce} {
 			want := must(t)(compute(nodes, volumes, Settings{}))
-			verify(t, want, nodes, volumes)
 			for range 3 {
 				rnd.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 				rnd.Shuffle(len(volumes), func(i, j int) { volumes[i], volumes[j] = volumes[j], volumes[i] })

@@ -58,6 +58,7 @@ const (
 	UnservedNoNode  Reason = "no node is active"
 	UnservedDomain  Reason = "no active node has its domain"
 	UnservedMigrate Reason = "it may not migrate, and no active node of its domain has its group"
+	UnservedLeft    Reason = "it has no owner, and balancing pairs gives it none"
 
 	NotePreferredDomain  Reason = "the preferred node does not have the volume's domain"
 	NotePreferredUnknown Reason = "the preferred node is not known"
@@ -96,7 +97,7 @@ func (s *state) plan() *Plan {
 		v := &s.volumes[i]
 		to := ""
 		if v.owner == none {
-			p.Unserved = append(p.Unserved, Unserved{v.Name, s.whyUnserved(v)})
+			p.Unserved = append(p.Unserved, Unserved{v.Name, s.whyUnserved(i)})
 		} else {
 			to = s.nodes[v.owner].Name
 			p.Placements = append(p.Placements, Placement{v.Name, to})
@@ -108,12 +109,14 @@ func (s *state) plan() *Plan {
 	return p
 }
 
-func (s *state) whyUnserved(v *volume) Reason {
+func (s *state) whyUnserved(vol int) Reason {
 	switch {
 	case len(s.nodes) == 0:
 		return UnservedNoNode
-	case !s.reached(v.domain):
+	case !s.reached(s.volumes[vol].domain):
 		return UnservedDomain
+	case slices.ContainsFunc(s.order, func(at int) bool { return s.may(vol, at) }):
+		return UnservedLeft
 	}
 	return UnservedMigrate
 }

@@ -6,7 +6,7 @@ import "slices"
 // much, and the other room, of at least a slackPart of the band: what is less is the grain of the volumes, and moving crumbs about
 // does not cure that.
 const (
-	farBands  = 4
+	farBands  = 3
 	slackPart = 5
 )
 
