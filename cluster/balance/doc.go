@@ -32,7 +32,8 @@
 //
 // [Warm] changes little. Owners that may own what they own keep it. Volumes fail back to their preferred nodes once these are
 // settled. The homeless are placed: their group's node is taken if that costs no more imbalance than a move would have to gain.
-// Then single volumes move, if one of the two nodes is outside the dead band and the move gains a quarter of the volume's weight
+// Then single volumes move from nodes that are too full to nodes with room, both outside the dead band, if the move gains a quarter of
+// the volume's weight; and between any two nodes that are three bands apart
 // ([Settings]). What a run moves, beside the homeless, is bounded by a budget; the rest is left for the next run. Every such move makes
 // two nodes more even, so that the process ends, and a second run on the result of the first moves nothing. Now and then, or when an
 // operator asks, a warm start with Settings.Thorough refines as the cold start does, under the same budget.

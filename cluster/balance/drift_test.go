@@ -62,10 +62,10 @@ func (l *life) adapt(s Settings) *Plan {
 	return nil
 }
 
-// TestDrift lets ten thousand things happen, to clusters of all shapes. Under the warm start alone they stay, on average, within
-// 2.5 % of the total weight of what a cold start would reach, and always within 10 % and the weight of one volume, once hold-downs have
-// ended. The bound is that wide because single moves do not go by way of a third node; the thorough warm start does, see
-// TestThorough. And when nothing happens, nothing moves.
+// TestDrift lets six thousand things happen, to clusters of all shapes. Once hold-downs have ended, the warm start alone stays, on average,
+// within the dead band (5 % of the total weight) of what a cold start would reach, and always within twice that and the weight of one
+// volume: single moves do not go by way of a third node. The thorough warm start does, see TestThorough. And when nothing happens,
+// nothing moves.
 func TestDrift(t *testing.T) {
 	for i, h := range shapes {
 		for _, seed := range []uint64{4, 7} {
@@ -74,7 +74,7 @@ func TestDrift(t *testing.T) {
 				h := h.size(24, 300)
 				l := &life{shape: h, t: t, rnd: rand.New(rand.NewPCG(seed, uint64(i)))}
 				l.nodes, l.volumes = h.world(seed)
-				l.drift(500)
+				l.drift(300)
 			})
 		}
 	}
@@ -95,7 +95,7 @@ func (l *life) drift(events int64) {
 		off := l.compare(l.adapt(Settings{Budget: 60}))
 		worst, sum, looks = max(worst, off), sum+off, looks+1
 	}
-	if sum/looks > 25 {
+	if sum/looks > 50 {
 		l.t.Errorf("on average %d/1000 of the total weight above a cold start", sum/looks)
 	}
 	l.t.Logf("above a cold start: on average %d/1000, at worst %d/1000 of the total weight; %d moves", sum/looks, worst, l.moves)

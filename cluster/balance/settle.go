@@ -2,13 +2,8 @@ package balance
 
 import "slices"
 
-// Two nodes are far from one another if they differ by more than farBands dead bands. There is slack between them if one has too
-// much, and the other room, of at least a slackPart of the band: what is less is the grain of the volumes, and moving crumbs about
-// does not cure that.
-const (
-	farBands  = 3
-	slackPart = 5
-)
+// farBands is by how many dead bands two nodes must differ so that a move between them counts that only makes them more even.
+const farBands = 3
 
 // settle moves single volumes between open nodes while the hysteresis allows it. Every move makes its two nodes more even (the sum of
 // the squares of the remaining capacities falls), so that it ends; what ends it is a condition on the owners alone, so that
@@ -43,7 +38,7 @@ func (s *state) even(part int64, settings Settings, budget int, open func(at int
 // settleOne moves one volume away from a node, to the emptiest that gains enough.
 func (s *state) settleOne(from int, settings Settings, budget int, open func(at int) bool) bool {
 	for _, to := range s.order {
-		if s.nodes[to].remaining <= s.nodes[from].remaining || !open(to) || !s.outside(from, to, settings) {
+		if s.nodes[to].remaining <= s.nodes[from].remaining || !open(to) {
 			continue
 		}
 		if vol := s.worthwhile(from, to, settings, budget); vol != none {
@@ -54,23 +49,19 @@ func (s *state) settleOne(from int, settings Settings, budget int, open func(at 
 	return false
 }
 
-// outside reports whether one of two nodes is outside the dead band.
-func (s *state) outside(from, to int, settings Settings) bool {
-	return s.nodes[from].remaining < -s.band(from, settings) || s.nodes[to].remaining > s.band(to, settings)
-}
-
+// band returns the dead band of a node, scaled.
 func (s *state) band(at int, settings Settings) int64 {
 	return s.nodes[at].ideal * int64(settings.Band) / 100
 }
 
-// worthwhile returns the volume of from whose move gains the most, if it gains enough: there is slack, and the imbalance falls by the
-// given part of the weight; or the two are far from one another, and the move takes them no further apart the other way round. The
-// latter counts because among many nodes there need not be one that is full by what an empty one lacks. Of equal gains, the volume
-// moves that belongs to from least.
+// worthwhile returns the volume of from whose move gains the most, if it gains enough: one node is too full and the other has room, both
+// by more than their bands, and the imbalance falls by the given part of the weight; or the two are far from one another, and the move
+// takes them no further apart the other way round. The latter counts because among many nodes there need not be one that is full by
+// what an empty one lacks. Of equal gains, the volume moves that belongs to from least.
 func (s *state) worthwhile(from, to int, settings Settings, budget int) int {
 	a, b := s.nodes[from].remaining, s.nodes[to].remaining
 	band := max(s.band(from, settings), s.band(to, settings))
-	slack, far := min(-a, b)*slackPart >= band, b-a > farBands*band
+	slack, far := min(-a, b) > band, b-a > farBands*band
 	if !slack && !far {
 		return none
 	}
