@@ -9,7 +9,7 @@ import (
 // nodes, the outer takes from the inner volumes that are not at their preferred node and that it may own, those that belong to the
 // inner least first, then lighter before heavier ones. A volume moves if the sum of the absolute remaining capacities of the two
 // falls, or stays and the two become more even. Rounds end when the sum over all nodes does not fall. [Cold] and [Warm] do not use
-// it (see docs/adr): it stands here as the measure of what took its place. Volumes without an owner that they may keep stay
+// it (docs/adr/0009-placement.md says why): it stands here as the measure of what took its place. Volumes without an owner that they may keep stay
 // without, and are reported as unserved.
 func Pairwise(nodes []Node, volumes []Volume, rounds int) (*Plan, error) {
 	s, err := newState(nodes, volumes)
