@@ -30,12 +30,12 @@ type Kind uint8
 const (
 	Taken     Kind = iota // held, listened on or found fixed: State says which
 	Dropped               // given up, because that was asked for
-	Lapsed                // the process was stopped for longer than the lifetime, or is not entitled any more: given up until held again
+	Lapsed                // given up until held again: the process was stopped or unreachable for longer than the lifetime, or is not entitled (Err)
 	Restored              // somebody removed it; it is back
 	Unrenewed             // a renewal failed (Err); the next one is tried in time
 	LinkDown              // its interface is down; it stays held
 	LinkUp                // and up again; it was announced again
-	Conflict              // another machine answers for it too: Holder is its hardware address; it stays held
+	Conflict              // the machine that it was taken over from answers for it still (Holder: its hardware address); it stays held
 	Seized                // the operator made it his own while it was held; it is fixed from now on
 )
 

@@ -20,10 +20,10 @@ type keeper struct {
 	m *Manager
 	h *holding
 
-	place   place
-	seen    time.Duration // when the keeper last ran: a gap means that the process was stopped
-	renewed time.Duration // when the address was last known to have its whole lifetime
-	down    bool          // the interface is down
+	place     place
+	seen      time.Duration // when the keeper last ran: a gap means that the process was stopped
+	reachable time.Duration // when the address was last known to be here, on a link that is up
+	down      bool          // the interface is down
 
 	troubled bool // the last renewal failed, and that was told
 
@@ -34,7 +34,7 @@ type keeper struct {
 
 // startKeeper starts the keeper of an address that was added at the time begun or later.
 func (m *Manager) startKeeper(h *holding, begun time.Duration, force bool) {
-	k := &keeper{m: m, h: h, place: h.where(), seen: begun, renewed: begun, announceFrom: m.cfg.Clock()}
+	k := &keeper{m: m, h: h, place: h.where(), seen: begun, reachable: begun, announceFrom: m.cfg.Clock()}
 	if force {
 		k.recheckAt = k.announceFrom + m.cfg.Lifetime + recheck
 	}
@@ -106,8 +106,8 @@ func (k *keeper) step(ctx context.Context, woken bool) bool {
 	return true
 }
 
-// renew gives the address its whole lifetime again, wherever it stands. A missing one is added again; if it was away for as
-// long as its lifetime, only when no other machine answers for it.
+// renew gives the address its whole lifetime again, wherever it stands, and adds a missing one. On a link that stays down it
+// expires, as others may take it over; when the link is back it is added again if no other machine answers for it by then.
 func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 	p, err := k.m.machine.survey(k.h.addr, k.place.name, k.m.cfg.Lifetime)
 	if err == nil && p.present && !p.ours {
@@ -115,10 +115,17 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 		k.tell(Event{Kind: Seized, State: Fixed})
 		return false
 	}
-	if err == nil && !p.present && now-k.renewed > k.m.cfg.Lifetime {
+	away := now-k.reachable > k.m.cfg.Lifetime
+	if err == nil && away && p.up {
 		err = k.m.vacant(ctx, p, k.h.addr, k.probing())
 	}
-	if err == nil {
+	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
+		k.lapse(err)
+		return false
+	}
+	if err == nil && away && !p.up {
+		err = errLinkDown
+	} else if err == nil {
 		err = k.m.machine.put(p, k.h.addr, k.m.cfg.Lifetime, false)
 	}
 	if ctx.Err() != nil {
@@ -134,6 +141,8 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 	return true
 }
 
+var errLinkDown = &causeway.Error{Op: "add", Code: causeway.ErrNoDev, Err: errors.New("the link of its interface is down")}
+
 // probing is short enough to renew in time beside it.
 func (k *keeper) probing() time.Duration { return min(k.m.cfg.Probe, k.m.cfg.Renew) }
 
@@ -143,7 +152,10 @@ func (k *keeper) settle(p place, err error, now time.Duration) {
 		k.trouble(err)
 		return
 	}
-	k.place, k.renewed, k.troubled = p, now, false
+	k.place, k.troubled = p, false
+	if p.up {
+		k.reachable = now
+	}
 	k.h.become(Held, p)
 	k.link(p.up)
 	if !p.present {
@@ -161,11 +173,7 @@ func (k *keeper) trouble(err error) {
 		return
 	}
 	k.troubled = true
-	e := Event{Kind: Unrenewed, Err: failure("renew", k.h.addr, causeway.CodeOf(err), err)}
-	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
-		e.Kind, e.Holder = Conflict, conflict.Holder
-	}
-	k.tell(e)
+	k.tell(Event{Kind: Unrenewed, Err: failure("renew", k.h.addr, causeway.CodeOf(err), err)})
 }
 
 // link notes whether the interface is up.

@@ -281,6 +281,30 @@ func testOtherAnswersStill(t *testing.T, addr netip.Addr) {
 	}
 }
 
+// TestCableComesBack: a gateway that runs on without its cable does not take back what another has taken over.
+func TestCableComesBack(t *testing.T) { both(t, testCableComesBack) }
+
+func testCableComesBack(t *testing.T, addr netip.Addr) {
+	hosts := newNetwork(t, 3)
+	g1, g2, client := hosts[0].gateway("g1"), hosts[1].gateway("g2"), hosts[2]
+	g1.must("hold", addr)
+	g1.unplug()
+	g1.awaits(LinkDown, addr)
+	g2.must("take over", addr)
+	eventually(t, "the address expires without a link", func() bool { present, _ := g1.has(addr); return !present })
+	if name := client.whoAnswers(addr); name != "g2" {
+		t.Fatalf("%q answers", name)
+	}
+	g1.plug()
+	g1.awaits(Lapsed, addr)
+	if present, _ := g1.has(addr); present {
+		t.Fatal("the address stays")
+	}
+	if name := client.whoAnswers(addr); name != "g2" || client.neighbour(addr) != g2.mac() {
+		t.Fatalf("%q answers after the cable is back", name)
+	}
+}
+
 // TestInterfaceComesBack: an address whose interface was deleted is held again on the next of that name.
 func TestInterfaceComesBack(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package address
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 )
 
@@ -15,7 +16,8 @@ type Table struct {
 	conns map[Conn]struct{}
 }
 
-// Seq counts the changes; it is 0 for a table that was never filled.
+// Seq counts the changes, from a random number, so that a delta never seems to follow on the table of a gateway's earlier life. It
+// is 0 for a table that was never filled.
 func (t *Table) Seq() uint64 { return t.seq }
 
 // Len is the number of connections.
@@ -42,7 +44,10 @@ func (t *Table) Update(conns []Conn) (d Delta, dropped int) {
 		}
 	}
 	d.Removed = normal(d.Removed)
-	if !d.Empty() || t.seq == 0 {
+	switch {
+	case t.seq == 0:
+		t.seq = 1 + rand.Uint64N(1<<62)
+	case !d.Empty():
 		t.seq++
 	}
 	t.conns, d.Seq = next, t.seq
