@@ -262,6 +262,7 @@ func (h *host) gateway(name string) *gateway {
 		}
 	}()
 	h.t.Cleanup(func() { g.signal(syscall.SIGKILL); _ = in.Close(); <-read; _ = cmd.Wait() })
+	g.ask(order{Do: "held"}) // it runs
 	return g
 }
 

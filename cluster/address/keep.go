@@ -109,39 +109,46 @@ func (k *keeper) step(ctx context.Context, woken bool) bool {
 // renew gives the address its whole lifetime again, wherever it stands, and adds a missing one. On a link that stays down it
 // expires, as others may take it over; when the link is back it is added again if no other machine answers for it by then.
 func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
-	p, err := k.m.machine.survey(k.h.addr, k.place.name, k.m.cfg.Lifetime)
+	p, err := k.look(ctx, now)
+	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
+		k.lapse(err)
+		return false
+	}
 	if err == nil && p.present && !p.ours {
 		k.h.become(Fixed, p)
 		k.tell(Event{Kind: Seized, State: Fixed})
 		return false
 	}
-	away := now-k.reachable > k.m.cfg.Lifetime
-	if err == nil && away && p.up {
-		err = k.m.vacant(ctx, p, k.h.addr, k.probing())
-	}
-	if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
-		k.lapse(err)
-		return false
-	}
-	if err == nil && away && !p.up {
-		err = errLinkDown
-	} else if err == nil {
+	before := k.m.cfg.Clock()
+	if err == nil && before-k.seen <= k.m.cfg.Lifetime {
 		err = k.m.machine.put(p, k.h.addr, k.m.cfg.Lifetime, false)
 	}
 	if ctx.Err() != nil {
 		return false
 	}
-	after := k.m.cfg.Clock()
-	if after-k.seen > k.m.cfg.Lifetime { // stopped between the first look at the clock and the renewal
+	if k.m.cfg.Clock()-k.seen > k.m.cfg.Lifetime { // stopped since the look at the clock before, or within the renewal
 		k.lapse(errAsleep)
 		return false
 	}
-	k.seen = after
+	k.seen = before
 	k.settle(p, err, now)
 	return true
 }
 
-var errLinkDown = &causeway.Error{Op: "add", Code: causeway.ErrNoDev, Err: errors.New("the link of its interface is down")}
+// look finds the address and its link, and fails if it must not be renewed.
+func (k *keeper) look(ctx context.Context, now time.Duration) (place, error) {
+	p, err := k.m.machine.survey(k.h.addr, k.place.name, k.m.cfg.Lifetime)
+	away := now-k.reachable > k.m.cfg.Lifetime
+	switch {
+	case err != nil || p.present && !p.ours || !away:
+		return p, err
+	case !p.up:
+		return p, &causeway.Error{Op: "add", Code: causeway.ErrNoDev, Err: errLinkDown}
+	}
+	return p, k.m.vacant(ctx, p, k.h.addr, k.probing())
+}
+
+var errLinkDown = errors.New("the link of its interface is down")
 
 // probing is short enough to renew in time beside it.
 func (k *keeper) probing() time.Duration { return min(k.m.cfg.Probe, k.m.cfg.Renew) }

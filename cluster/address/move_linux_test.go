@@ -2,6 +2,7 @@ package address
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -454,6 +455,50 @@ func testDropIsSilent(t *testing.T, addr netip.Addr) {
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
 		t.Fatal("not reset:", err)
 	}
+}
+
+// TestNeverRefused: while an address comes and goes, a client may wait, but is never refused.
+func TestNeverRefused(t *testing.T) { both(t, testNeverRefused) }
+
+func testNeverRefused(t *testing.T, addr netip.Addr) {
+	hosts := newNetwork(t, 2)
+	g, client := hosts[0].gateway("g1"), hosts[1]
+	stop, stopped := make(chan struct{}), make(chan map[error]int, 1)
+	go func() {
+		results := map[error]int{}
+		for {
+			select {
+			case <-stop:
+				stopped <- results
+				return
+			default:
+			}
+			var err error
+			client.do(func() {
+				var c net.Conn
+				if c, err = net.DialTimeout("tcp", netip.AddrPortFrom(addr, port).String(), 5*time.Millisecond); err == nil {
+					_ = c.Close()
+				}
+			})
+			errno := syscall.Errno(0)
+			errors.As(err, &errno)
+			if err != nil && errno == 0 {
+				errno = syscall.ETIMEDOUT
+			}
+			results[errno]++
+		}
+	}()
+	for range 30 {
+		g.must("take over", addr)
+		time.Sleep(10 * time.Millisecond)
+		g.must("drop", addr)
+	}
+	close(stop)
+	results := <-stopped
+	if results[syscall.Errno(0)] == 0 || results[syscall.ECONNREFUSED] != 0 || results[syscall.ECONNRESET] != 0 {
+		t.Fatal(results)
+	}
+	t.Log(results)
 }
 
 // replicate brings a gateway's table over as another gateway would get it.
