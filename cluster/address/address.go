@@ -32,8 +32,9 @@ import (
 type Listener interface {
 	// Listen starts to accept connections to addr, which is not yet an address of this machine: see Freebind.
 	Listen(addr netip.Addr) error
-	// Close stops to accept connections to addr and ends those that exist, without a word to the clients: see Silence. The
-	// address is no longer this machine's. Closing what does not listen is no error.
+	// Close stops to accept connections to addr and ends those that exist, without a word to the clients: see Silence, which
+	// also those need that wait to be accepted. The address is no longer this machine's. Closing what does not listen is no
+	// error.
 	Close(addr netip.Addr) error
 }
 

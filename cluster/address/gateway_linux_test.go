@@ -25,7 +25,10 @@ import (
 // port is where the gateways of the tests serve.
 const port = 2049
 
-const gatewayEnv = "CWADDR_GATEWAY"
+const (
+	gatewayEnv  = "CWADDR_GATEWAY"
+	lifetimeEnv = "CWADDR_LIFETIME"
+)
 
 // TestMain is also the gateway process of the tests: a Manager with a server that answers every line with the gateway's name.
 func TestMain(m *testing.M) {
@@ -66,10 +69,15 @@ func gatewayMain(name string, in io.Reader, out io.Writer) error {
 		_ = lines.Encode(r)
 	}
 	w := &world{}
+	lifetime, err := time.ParseDuration(os.Getenv(lifetimeEnv))
+	if err != nil {
+		return err
+	}
 	cfg := Config{
+		Lifetime: lifetime, Renew: lifetime * 4 / 10,
 		Clock:    w.now,
 		Entitled: func(netip.Addr) bool { return !w.denied.Load() },
-		Listener: &nameServer{name: name, listeners: map[netip.Addr]net.Listener{}, conns: map[net.Conn]bool{}},
+		Listener: &nameServer{name: name, listeners: map[netip.Addr]served{}, conns: map[net.Conn]bool{}},
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", name),
 		Notify: func(e Event) {
 			if e.Err != nil {
@@ -150,8 +158,13 @@ type nameServer struct {
 	name string
 
 	mu        sync.Mutex
-	listeners map[netip.Addr]net.Listener
+	listeners map[netip.Addr]served
 	conns     map[net.Conn]bool
+}
+
+type served struct {
+	*net.TCPListener
+	done chan struct{} // nothing is accepted any more
 }
 
 func (s *nameServer) Listen(addr netip.Addr) error {
@@ -162,26 +175,29 @@ func (s *nameServer) Listen(addr netip.Addr) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listeners[addr] != nil {
+	if _, ok := s.listeners[addr]; ok {
 		return errors.Join(fmt.Errorf("listens on %v already", addr), l.Close())
 	}
-	s.listeners[addr] = l
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(c)
-		}
-	}()
+	s.listeners[addr] = served{l.(*net.TCPListener), make(chan struct{})}
+	go s.accept(s.listeners[addr])
 	return nil
 }
 
+func (s *nameServer) accept(l served) {
+	defer close(l.done)
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.conns[c] = true
+		s.mu.Unlock()
+		go s.serve(c)
+	}
+}
+
 func (s *nameServer) serve(c net.Conn) {
-	s.mu.Lock()
-	s.conns[c] = true
-	s.mu.Unlock()
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		_, _ = c.Write([]byte(s.name + "\n"))
 	}
@@ -200,8 +216,15 @@ func (s *nameServer) end(c net.Conn) {
 
 func (s *nameServer) Close(addr netip.Addr) error {
 	s.mu.Lock()
-	l := s.listeners[addr]
+	l, ok := s.listeners[addr]
 	delete(s.listeners, addr)
+	s.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	_ = l.SetDeadline(time.Now().Add(5 * time.Millisecond)) // accepts what waits
+	<-l.done
+	s.mu.Lock()
 	var gone []net.Conn
 	for c := range s.conns {
 		if c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() == addr {
@@ -211,9 +234,6 @@ func (s *nameServer) Close(addr netip.Addr) error {
 	s.mu.Unlock()
 	for _, c := range gone {
 		s.end(c)
-	}
-	if l == nil {
-		return nil
 	}
 	return l.Close()
 }
@@ -228,11 +248,13 @@ type gateway struct {
 	events  chan Event
 }
 
-// gateway starts a gateway process on h.
-func (h *host) gateway(name string) *gateway {
+// gateway starts a gateway process on h, whose addresses live for 2 s without it.
+func (h *host) gateway(name string) *gateway { return h.gatewayWith(name, 2*time.Second) }
+
+func (h *host) gatewayWith(name string, lifetime time.Duration) *gateway {
 	h.t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), gatewayEnv+"="+name)
+	cmd.Env = append(os.Environ(), gatewayEnv+"="+name, lifetimeEnv+"="+lifetime.String())
 	cmd.Stderr = testLog{h.t, name}
 	in, err := cmd.StdinPipe()
 	if err != nil {

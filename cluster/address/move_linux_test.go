@@ -161,6 +161,21 @@ func testRemovedByHand(t *testing.T, addr netip.Addr) {
 	}
 }
 
+// TestHeardAtOnce: what somebody does to an address is put right long before the next renewal, which here takes 24 s.
+func TestHeardAtOnce(t *testing.T) { both(t, testHeardAtOnce) }
+
+func testHeardAtOnce(t *testing.T, addr netip.Addr) {
+	hosts := newNetwork(t, 1)
+	g := hosts[0].gatewayWith("g1", time.Minute)
+	held := time.Now()
+	g.must("hold", addr)
+	g.ip("addr del " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + ifname)
+	g.awaits(Restored, addr)
+	if took := time.Since(held); took > 20*time.Second {
+		t.Fatal("only the renewal brought it back, after", took)
+	}
+}
+
 func TestLinkDownAndUp(t *testing.T) { both(t, testLinkDownAndUp) }
 
 func testLinkDownAndUp(t *testing.T, addr netip.Addr) {
