@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"backend/*":           {"backend"},
 	"lockmgr":             {"lockmgr/table"},
 	"lockmgr/table":       {},
+	"cluster/address":     {},
 	"gateway":             {},
 	"gateway/access":      {"gateway", "backend", "lockmgr"},
 	"gateway/transfer":    {"gateway", "backend"},
