@@ -10,6 +10,7 @@ import (
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/v3"
+	"causeway/internal/gate"
 	"causeway/lockmgr"
 )
 
@@ -62,11 +63,24 @@ func (n *node) startFronts(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.offer(answered{nfs, n.metrics}, nfsProgram, []uint32{3}, "tcp")
-	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.offer(n.nlm, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
+	n.offer(passing{answered{nfs, n.metrics}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
+	n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
+	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
 	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
 	return nil
+}
+
+// passing lets calls through the gate, so that what they use is not closed under them.
+type passing struct {
+	rpc.Handler
+	gate *gate.Gate
+}
+
+// Handle passes the call on.
+func (p passing) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	inside := p.gate.Enter()
+	defer inside.Leave()
+	return p.Handler.Handle(ctx, c)
 }
 
 // offer registers a program, and remembers what portmap will say of it.

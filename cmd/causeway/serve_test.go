@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,7 +149,7 @@ func TestReload(t *testing.T) {
 	}
 
 	write("listen: 127.0.0.1:1\nvolumes:\n  - path: " + one + "\n")
-	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volumes are served") {
+	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served") {
 		t.Errorf("status %d: %s%s", code, out, stderr)
 	}
 	if _, err := r.mount("two", 1000); err == nil {
@@ -155,6 +157,50 @@ func TestReload(t *testing.T) {
 	}
 	if _, err := mounted.Create("/again", 0o644); err != nil {
 		t.Errorf("the volume can be written again: %v", err)
+	}
+}
+
+// TestReloadOfModes makes a volume read-only and writable again, while a file of it is open at the gateway.
+func TestReloadOfModes(t *testing.T) {
+	dir, file, state := share(t, "data"), filepath.Join(t.TempDir(), "c.yaml"), t.TempDir()
+	var r *running
+	reload := func(mode, want string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte("volumes:\n  - path: "+dir+"\n"+mode), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r == nil {
+			r = startServe(t, state, nil, append(anyPort, "--config", file)...)
+			return
+		}
+		if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || out != want {
+			t.Errorf("status %d: %q%s, want %q", code, out, stderr, want)
+		}
+	}
+	reload("", "")
+	target := r.mustMount("data", 1000)
+	name := filepath.Join(dir, "file")
+	if err := errors.Join(os.WriteFile(name, []byte("x"), 0o666), os.Chmod(name, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	reload("    read-only: true\n", "1 volume served\n")
+	if _, err := target.Create("/new", 0o644); err == nil {
+		t.Error("the volume is read-only, and takes a file")
+	}
+	if f, err := target.Open("/file"); err != nil {
+		t.Error(err)
+	} else if _, err := f.Read(make([]byte, 1)); err != nil && err != io.EOF { // under a grant for reading alone
+		t.Error(err)
+	}
+	reload("", "1 volume served\n")
+	if f, err := target.OpenFile("/file", 0o666); err != nil {
+		t.Error(err)
+	} else if _, err := f.Write([]byte("y")); err != nil {
+		t.Errorf("the volume can be written again: %v", err)
+	}
+	reload("    exclusive: true\n", "1 volume served; volume data: exclusive takes effect at the next start\n")
+	if table, _, _ := run(t, "status", "--state-dir", state); strings.Contains(table, "exclusive") {
+		t.Errorf("status shows what is not in force:\n%s", table)
 	}
 }
 

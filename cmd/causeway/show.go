@@ -20,6 +20,7 @@ func (n *node) showVolumes(ctx context.Context) []admin.Volume {
 	if !n.up.Load() {
 		return nil
 	}
+	defer n.gate.Enter().Leave()
 	served := n.volumes.list()
 	list := make([]admin.Volume, len(served))
 	for i, s := range served {
