@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"causeway"
 	"causeway/gateway/nfs/drc"
@@ -32,6 +33,7 @@ func (n *node) startLocks() (err error) {
 			config.Known = append(config.Known, lockmgr.Client{Kind: causeway.OwnerNLM, Name: r.Client()})
 		}
 	}
+	n.grace = time.Now().Add(n.config.GracePeriod)
 	if n.locks, err = lockmgr.New(config); err != nil {
 		return err
 	}
@@ -45,11 +47,10 @@ func (n *node) startFronts(context.Context) (err error) {
 		return err
 	}
 	n.teardown.add("rpc", n.rpc.Shutdown)
-	replies, err := drc.New(drc.Config{Secret: n.state.Boot().Instance})
-	if err != nil {
+	if n.replies, err = drc.New(drc.Config{Secret: n.state.Boot().Instance}); err != nil {
 		return err
 	}
-	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: replies, Log: n.log})
+	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: n.replies, Log: n.log})
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (n *node) startFronts(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.offer(passing{answered{nfs, n.metrics}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
+	n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
 	n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
 	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
 	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")

@@ -10,12 +10,14 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
+	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/mount"
 	"causeway/gateway/nfs/nlm"
@@ -37,6 +39,8 @@ type node struct {
 	http     net.Listener // nil: none
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
+	grace    time.Time // when the grace period of the start ends at the latest
+	replies  *drc.Cache
 	volumes  *volumes
 	mounts   *mount.Server
 	nlm      *nlm.Service

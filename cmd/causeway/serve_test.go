@@ -64,7 +64,8 @@ func checkStatus(t *testing.T, r *running) {
 	if err := json.Unmarshal([]byte(text), &st); err != nil || code != 0 {
 		t.Fatal(err, code, stderr)
 	}
-	if len(st.Volumes) != 1 || st.Volumes[0].Name != "data" || st.Volumes[0].Total == 0 || st.Volumes[0].Error != "" {
+	if len(st.Volumes) != 1 || st.Volumes[0].Name != "data" || st.Volumes[0].Total == 0 || st.Volumes[0].Error != "" ||
+		st.Volumes[0].Calls == 0 || st.Volumes[0].BytesIn == 0 || st.Volumes[0].Storage.Descriptors == 0 || st.Volumes[0].Storage.SyncRequests == 0 {
 		t.Errorf("volumes: %+v", st.Volumes)
 	}
 	if len(st.Clients) != 1 || st.Clients[0].Address != "127.0.0.1" || st.Clients[0].Calls == 0 || len(st.Clients[0].Mounts) != 1 {
@@ -73,8 +74,11 @@ func checkStatus(t *testing.T, r *running) {
 	if !st.Process.Ready || st.Process.PID != r.process.Process.Pid || st.Traffic.Connections != 1 {
 		t.Errorf("%+v %+v", st.Process, st.Traffic)
 	}
+	if st.Replies.Entries == 0 || st.Locking.Grace || len(st.Caches) != 2 {
+		t.Errorf("%+v %+v %+v", st.Replies, st.Locking, st.Caches)
+	}
 	table, _, _ := run(t, "status", "--state-dir", r.state)
-	for _, want := range []string{"ready for", "/data ", st.Volumes[0].ID, "127.0.0.1 "} {
+	for _, want := range []string{"ready for", "/data ", st.Volumes[0].ID, "127.0.0.1 ", "0 locks held", "remembered"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is missing in the table:\n%s", want, table)
 		}

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"causeway"
+	"causeway/admin"
 	"causeway/backend/posix"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/state"
@@ -27,6 +29,7 @@ type volumes struct {
 	access   *access.Engine
 	transfer *transfer.Engine
 	log      *slog.Logger
+	meters   atomic.Pointer[map[causeway.VolumeID]*admin.Meter]
 	gate     *gate.Gate // through which every request goes that may use a store
 
 	mu      sync.Mutex
@@ -42,6 +45,7 @@ type volumes struct {
 type served struct {
 	spec   config.Volume // as it is served
 	opened config.Modes  // as the store was opened
+	meter  *admin.Meter
 	store  *posix.Store
 	volume *causeway.Volume
 }
@@ -87,10 +91,10 @@ func (v *volumes) openedAs(path string) *served {
 
 // serve returns how a volume will be served: from the store that is open already, or from a new one.
 func (v *volumes) serve(ctx context.Context, spec config.Volume, of int) (s *served, note string, err error) {
-	s = &served{spec: spec, opened: spec.Modes}
+	s = &served{spec: spec, opened: spec.Modes, meter: &admin.Meter{}}
 	old := v.openedAs(spec.Path)
 	if old != nil {
-		s.store, s.opened = old.store, old.opened
+		s.store, s.opened, s.meter = old.store, old.opened, old.meter
 		note = s.keepOpened()
 	} else if s.store, err = v.open(ctx, spec, of); err != nil {
 		return nil, "", err
@@ -160,11 +164,13 @@ func (v *volumes) open(ctx context.Context, spec config.Volume, of int) (*posix.
 // publish attaches what is new, shows the whole to clients, and then takes leave of what is not served any more.
 func (v *volumes) publish(next []*served) error {
 	list := make([]*causeway.Volume, len(next))
+	meters := make(map[causeway.VolumeID]*admin.Meter, len(next))
 	for i, s := range next {
-		list[i] = s.volume
+		list[i], meters[s.volume.ID] = s.volume, s.meter
 		v.access.Attach(s.volume, s.store)
 		v.transfer.Attach(s.volume.ID, s.store)
 	}
+	v.meters.Store(&meters)
 	if err := v.catalog.Publish(list); err != nil {
 		return err // cannot be: names and ids were checked
 	}
@@ -237,6 +243,13 @@ func (v *volumes) close() error {
 	v.mu.Unlock()
 	v.closers.Wait()
 	return errors.Join(append(v.failed, err)...)
+}
+
+// observe counts a call for a volume.
+func (v *volumes) observe(id causeway.VolumeID, in, out int) {
+	if m := (*v.meters.Load())[id]; m != nil {
+		m.Observe(in, out)
+	}
 }
 
 // list returns the volumes that are served now.
