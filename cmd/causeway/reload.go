@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -41,17 +42,17 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if err := apart(n.state.Path(), c.Volumes); err != nil {
 		return "", err
 	}
-	if err := n.volumes.apply(ctx, c.Volumes); err != nil {
+	notes, err := n.volumes.apply(ctx, c.Volumes)
+	if err != nil {
 		return "", err
 	}
 	if n.groups != nil {
 		n.groups.Forget()
 	}
-	text := fmt.Sprintf("%d volumes are served", len(c.Volumes))
 	if fixed(n.config) != fixed(c) {
-		text += "; a setting that is not about volumes changed and takes effect at the next start"
+		notes = append(notes, "a setting that is not about volumes changed and takes effect at the next start")
 	}
-	return text, nil
+	return strings.Join(append([]string{counted(len(c.Volumes), "volume") + " served"}, notes...), "; "), nil
 }
 
 // fixed are the settings that only a start puts into force.
