@@ -57,7 +57,7 @@ func serveBoth(t *testing.T, cfg Config) (s *Server, ask func(overUnix bool, met
 		}
 	})
 	return s, func(overUnix bool, method, path string) (int, string) {
-		host := "tcp"
+		host := "localhost"
 		if overUnix {
 			host = "unix"
 		}
@@ -338,4 +338,62 @@ func TestShutdownClosesTheListeners(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// TestRebinding: a page in a browser of this machine that makes its own name mean 127.0.0.1 gets nothing.
+func TestRebinding(t *testing.T) {
+	s, err := New(Config{Metrics: testMetrics()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ServeHTTP(l)
+	defer s.Shutdown(context.Background())
+	for host, want := range map[string]int{
+		"127.0.0.1:9440": 200, "localhost:9440": 200, "LOCALHOST": 200, "[::1]:80": 200, "": 200, "evil.example:9440": 403, "127.0.0.1.evil.example": 403,
+	} {
+		r, err := http.NewRequest("GET", "http://"+l.Addr().String()+"/status", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Host = host; host == "" {
+			r.Host = l.Addr().String()
+		}
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		if a.StatusCode != want {
+			t.Errorf("host %q: %d, want %d", host, a.StatusCode, want)
+		}
+	}
+}
+
+// TestBodyThatDoesNotCome: who announces a body and sends none cannot hold a connection for ever.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	s, err := New(Config{Metrics: testMetrics()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.readTimeout = 50 * time.Millisecond
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ServeHTTP(l)
+	defer s.Shutdown(context.Background())
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Errorf("still connected: %v", err)
+	}
 }

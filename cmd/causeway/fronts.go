@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"causeway"
@@ -43,7 +44,7 @@ func (n *node) startLocks() (err error) {
 
 // startFronts makes the RPC server and its programs.
 func (n *node) startFronts(context.Context) (err error) {
-	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}}); err != nil {
+	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxConns: connections()}); err != nil {
 		return err
 	}
 	n.teardown.add("rpc", n.rpc.Shutdown)
@@ -66,9 +67,21 @@ func (n *node) startFronts(context.Context) (err error) {
 	}
 	n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
 	n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
+	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp")
 	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
 	return nil
+}
+
+// streamOnly answers calls that come by TCP. Who may do what goes by the client's address, and the sender of a datagram is
+// whoever he says he is.
+type streamOnly struct{ rpc.Handler }
+
+// Handle refuses datagrams.
+func (s streamOnly) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	if c.Datagram {
+		return rpc.ProcUnavail
+	}
+	return s.Handler.Handle(ctx, c)
 }
 
 // passing lets calls through the gate, so that what they use is not closed under them.
@@ -86,6 +99,9 @@ func (p passing) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 
 // offer registers a program, and remembers what portmap will say of it.
 func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
+	if !slices.Contains(networks, "udp") {
+		h = streamOnly{h}
+	}
 	for _, v := range versions {
 		n.rpc.Register(prog, v, h)
 		for _, network := range networks {

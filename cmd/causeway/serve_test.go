@@ -1,16 +1,24 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"causeway/admin"
+	"causeway/gateway/nfs/mount"
+	"causeway/gateway/nfs/nlm"
+	"causeway/gateway/nfs/rpc"
 )
 
 var anyPort = []string{"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
@@ -243,5 +251,54 @@ func TestLongStateDirectory(t *testing.T) {
 	info, err := os.Stat(filepath.Join(r.state, controlName))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
+	}
+}
+
+// TestNetworks: a sender's address is proven by TCP alone, and rules go by it, so NFS is not served by UDP; what says nothing
+// secret and changes no file is.
+func TestNetworks(t *testing.T) {
+	r := startServe(t, t.TempDir(), nil, append(anyPort, share(t, "data"))...)
+	for _, test := range []struct {
+		network    string
+		prog, vers uint32
+		want       error
+	}{
+		{"tcp", nfsProgram, 3, nil}, {"udp", nfsProgram, 3, rpc.ErrProcUnavail},
+		{"tcp", mount.Program, 3, nil}, {"udp", mount.Program, 3, nil}, {"udp", nlm.NSMProgram, 1, nil},
+	} {
+		err := rpc.CallOnce(t.Context(), test.network, netip.AddrPort{}, r.nfs, test.prog, test.vers, 0, nil, nil, nil)
+		if !errors.Is(err, test.want) {
+			t.Errorf("NULL of program %d by %s: %v", test.prog, test.network, err)
+		}
+	}
+}
+
+// TestManyConnections: a client that opens connections without end leaves room for other clients and for files.
+func TestManyConnections(t *testing.T) {
+	r := startServe(t, t.TempDir(), []string{fewDescriptors + "=400"}, append(anyPort, share(t, "data"))...)
+	for range 500 {
+		nc, err := net.Dial("tcp4", r.nfs.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: patience}
+	nc, err := other.Dial("tcp4", r.nfs.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	var null []byte
+	for _, word := range []uint32{1<<31 | 40, 1, 0, 2, nfsProgram, 3, 0, 0, 0, 0, 0} {
+		null = binary.BigEndian.AppendUint32(null, word)
+	}
+	nc.Write(null)
+	if _, err := io.ReadFull(nc, make([]byte, 28)); err != nil {
+		t.Error("another client is not served:", err)
+	}
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.process.Process.Pid)); err == nil && len(files) > 300 {
+		t.Errorf("%d of 400 descriptors are in use", len(files))
 	}
 }
