@@ -143,8 +143,9 @@ func warnUnprivileged(w io.Writer, uid int) {
 	if uid == 0 {
 		return
 	}
-	fmt.Fprintf(w, "causeway: not root (user %d): everything that clients make belongs to this user, files that it cannot read are\n"+
-		"  refused to all, owners cannot be changed, and ports below 1024 cannot be used\n", uid)
+	fmt.Fprintf(w, "causeway: not root: only user %d of the clients can make things, and files that he cannot read are refused to all;\n"+
+		"  owners cannot be changed, and ports below 1024 cannot be used. To let every client act as him, say:\n"+
+		"  --allow 127.0.0.0/8=rw,all_squash,anonuid=%d,anongid=%d\n", uid, uid, os.Getegid())
 }
 
 func euid() int { return os.Geteuid() }

@@ -55,6 +55,9 @@ func besideAnotherLockd(t *testing.T) {
 	if !strings.Contains(r.said, "-o vers=3,proto=tcp,nolock 127.0.0.1:/data") {
 		t.Errorf("clients are not told to do without locks:\n%s", r.said)
 	}
+	for end := time.Now().Add(patience); !strings.Contains(r.logged(), "rpcinfo -p") && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond) // the log has a pipe of its own
+	}
 	if !strings.Contains(r.logged(), "program=100021") || strings.Count(r.logged(), "rpcinfo -p") != 1 {
 		t.Errorf("the log does not say what is missing:\n%s", r.logged())
 	}
