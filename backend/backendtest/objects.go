@@ -1,9 +1,10 @@
 package backendtest
 
 import (
+	"os"
+
 	"causeway"
 	"causeway/backend"
-	"os"
 )
 
 var objectTests = []test{
