@@ -45,7 +45,7 @@ func (s *master) saw(c record.Change) {
 	switch c.Key.Kind {
 	case record.KindNode, record.KindMember, record.KindVolume, record.KindRefusal:
 		s.changed = true
-	case record.KindFence:
+	case record.KindFence, record.KindPlan:
 		s.changed = s.changed || c.Item == nil
 	}
 }

@@ -18,6 +18,7 @@ type simStore struct {
 	lease    int64
 	check    func(k record.Key, old, new *record.Item)
 	txns     int
+	publish  bool // the transaction at hand publishes a plan
 }
 
 type logged struct {
@@ -60,6 +61,7 @@ func (s *simStore) transact(txn record.Txn) (bool, int64) {
 
 func (s *simStore) write(ops []record.Op) {
 	entry := logged{revision: s.revision + 1}
+	s.publish = len(ops) > 1 && ops[0].Key.Kind == record.KindPlan && ops[0].Value == nil
 	for i, op := range ops {
 		if slices.ContainsFunc(ops[:i], func(o record.Op) bool { return o.Key == op.Key }) {
 			s.t.Fatalf("%v is written twice in a transaction", op.Key)

@@ -173,8 +173,21 @@ func (s *sim) checkWrite(k record.Key, old, new *record.Item) {
 		s.logf("store: %s owns %v at %d", owner.Node, k.Volume, new.Create)
 	case new == nil:
 		s.logf("store: %s does not own %v any more (%d)", old.Value.(*record.Owner).Node, k.Volume, old.Create)
-		if _, lives := s.store.leases[old.Lease]; lives && s.store.items[record.Sole(record.KindPlan)] == nil {
+		if s.store.publish {
 			s.moves++
+			s.allPaused(k.Volume)
+		}
+	}
+}
+
+// allPaused checks that no gateway lets requests of a volume through that is being moved.
+func (s *sim) allPaused(id causeway.VolumeID) {
+	for _, n := range s.nodes {
+		if n.machine == nil || s.now > n.deadline || !n.machine.joined() {
+			continue
+		}
+		if v := n.machine.volumes[id]; v != nil && !v.paused {
+			s.fatalf("%v moves, but is not paused at %s", id, n.name)
 		}
 	}
 }
