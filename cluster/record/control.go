@@ -138,6 +138,16 @@ func (a *Authority) Validate() error {
 	return nil
 }
 
+// Server asks a node to run a server of the database.
+type Server struct {
+	Header
+	Node string `json:"node"`
+	Peer string `json:"peer"` // host:port
+}
+
+// Validate names the field that is wrong.
+func (s *Server) Validate() error { return named("server", s.Node) }
+
 func named(kind, node string) error {
 	if !validName(node) {
 		return fmt.Errorf("%s: node %.80q", kind, node)

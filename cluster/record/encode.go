@@ -102,6 +102,8 @@ func blank(k Kind) Record {
 		return new(Token)
 	case KindAuthority:
 		return new(Authority)
+	case KindServer:
+		return new(Server)
 	}
 	return nil
 }

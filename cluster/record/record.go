@@ -16,28 +16,29 @@ type Kind uint8
 
 // The kinds. Those marked "lease" vanish with the lease of the node that wrote them.
 const (
-	KindCluster  Kind = iota + 1 // one record: id, incarnation, min_version
-	KindNode                     // what an operator sets for a node
-	KindMember                   // lease: a running gateway; its create revision fences the gateway's writes
-	KindLoad                     // lease: what a gateway measured
-	KindVolume                   // what an operator sets for a volume
-	KindName                     // a volume's name, which makes it unique
-	KindAssign                   // which node shall own a volume
-	KindOwner                    // lease: which node owns a volume; its create revision is the epoch
-	KindLock                     // lease: who is master
-	KindPlan                     // lease: the volumes that are about to move
-	KindConfirm                  // lease: a node has paused the volumes of a plan
-	KindFence                    // a node was dropped and may still believe that it is alive
-	KindRefusal                  // lease: a node cannot own a volume
-	KindToken                    // a join token
-	KindAuthority                // the cluster's certificate authorities, with their keys
+	KindCluster   Kind = iota + 1 // one record: id, incarnation, min_version
+	KindNode                      // what an operator sets for a node
+	KindMember                    // lease: a running gateway; its create revision fences the gateway's writes
+	KindLoad                      // lease: what a gateway measured
+	KindVolume                    // what an operator sets for a volume
+	KindName                      // a volume's name, which makes it unique
+	KindAssign                    // which node shall own a volume
+	KindOwner                     // lease: which node owns a volume; its create revision is the epoch
+	KindLock                      // lease: who is master
+	KindPlan                      // lease: the volumes that are about to move
+	KindConfirm                   // lease: a node has paused the volumes of a plan
+	KindFence                     // a node was dropped and may still believe that it is alive
+	KindRefusal                   // lease: a node cannot own a volume
+	KindToken                     // a join token
+	KindAuthority                 // the cluster's certificate authorities, with their keys
+	KindServer                    // a node is asked to run a server of the database
 	kinds
 )
 
 var kindNames = [kinds]string{
 	KindCluster: "cluster", KindNode: "node", KindMember: "member", KindLoad: "load", KindVolume: "volume", KindName: "name",
 	KindAssign: "assign", KindOwner: "owner", KindLock: "lock", KindPlan: "plan", KindConfirm: "confirm", KindFence: "fence",
-	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority",
+	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
 }
 
 // String returns the kind as it stands in a key.
