@@ -45,6 +45,7 @@ type Cluster struct {
 
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+	closed func() error // once
 }
 
 // Start joins the cluster, or makes it, and returns when the gateway is a member: hooks are called from before that on. The
@@ -56,7 +57,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, log: cfg.Log.With("node", cfg.Node), paused: make(map[causeway.VolumeID]time.Duration),
 		events: make(chan ownership.Event, 256), joined: make(chan joined), slots: make(chan struct{}, requests),
 		ready: make(chan struct{}), released: make(chan struct{}), cancel: func() {}}
-	c.lease.clock = cfg.Clock
+	c.lease.clock, c.closed = cfg.Clock, sync.OnceValue(c.shut)
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, err
@@ -143,7 +144,9 @@ func (c *Cluster) Stop(ctx context.Context) error {
 }
 
 // Close ends everything at once. The lease ends by itself, as after a crash.
-func (c *Cluster) Close() error {
+func (c *Cluster) Close() error { return c.closed() }
+
+func (c *Cluster) shut() error {
 	c.cancel()
 	c.lease.deadline.Store(0)
 	c.tasks.Wait()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,7 +20,7 @@ var Oldest = map[int]int{5: 29, 6: 10, 7: 0}
 // Connect returns a client of the servers, and refuses servers that are too old. It uses none that it cannot reach now.
 func Connect(ctx context.Context, endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Client, error) {
 	c, err := clientv3.New(clientv3.Config{
-		Endpoints: endpoints, TLS: tls, Logger: zapTo(log),
+		Endpoints: endpoints, TLS: tls, Logger: zapTo(log, new(atomic.Bool)),
 		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
 	})
 	if err != nil {

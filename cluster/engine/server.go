@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -75,8 +77,10 @@ func (c *Config) Validate() error {
 
 // Server is a running server.
 type Server struct {
-	etcd *embed.Etcd
-	cfg  Config
+	etcd    *embed.Etcd
+	cfg     Config
+	closing *atomic.Bool
+	once    sync.Once
 }
 
 // Started reports whether a server has run in dir before: then it starts again whatever Members and Join say.
@@ -93,11 +97,12 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	etcd, err := embed.StartEtcd(cfg.embedded())
+	closing := new(atomic.Bool)
+	etcd, err := embed.StartEtcd(cfg.embedded(closing))
 	if err != nil {
 		return nil, fmt.Errorf("configuration database: %w", err)
 	}
-	s := &Server{etcd, cfg}
+	s := &Server{etcd: etcd, cfg: cfg, closing: closing}
 	select {
 	case <-etcd.Server.ReadyNotify():
 		return s, nil
@@ -111,7 +116,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return nil, fmt.Errorf("configuration database: %w", err)
 }
 
-func (c *Config) embedded() *embed.Config {
+func (c *Config) embedded(closing *atomic.Bool) *embed.Config {
 	e := embed.NewConfig()
 	e.Name, e.Dir = c.Name, c.Dir
 	e.TickMs, e.ElectionMs = uint(c.Heartbeat/time.Millisecond), uint(c.Election/time.Millisecond)
@@ -133,7 +138,7 @@ func (c *Config) embedded() *embed.Config {
 	e.AutoCompactionMode, e.AutoCompactionRetention = embed.CompactorModePeriodic, "10m"
 	e.EnableGRPCGateway = false
 	e.PreVote = true
-	e.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(c.Log))
+	e.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(c.Log, closing))
 	return e
 }
 
@@ -152,4 +157,4 @@ func (s *Server) Leads() bool { return s.etcd.Server.Leader() == s.etcd.Server.M
 func (s *Server) Failed() <-chan error { return s.etcd.Err() }
 
 // Close stops the server. The others elect another leader, if it was theirs.
-func (s *Server) Close() { s.etcd.Close() }
+func (s *Server) Close() { s.once.Do(func() { s.closing.Store(true); s.etcd.Close() }) }
