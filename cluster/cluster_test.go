@@ -289,6 +289,54 @@ func TestGrowth(t *testing.T) {
 	c := w.join(a, "c")
 	t.Logf("three gateways serve after %v", eventually(t, "volumes spread", func() bool { return served(12, a, b, c) && c.owns() > 0 }))
 	t.Logf("three servers vote after %v", eventually(t, "three servers", func() bool { return voters(a) == 3 }))
+	status := b.Status(t.Context())
+	if len(status.Database.Servers) != 3 || status.Database.Advice != "3 of 3 servers answer: 1 may be lost" || status.Master != "a" ||
+		len(status.Nodes) != 3 || len(status.Volumes) != 12 || !status.Volumes[11].Serving {
+		t.Errorf("status %+v", status)
+	}
+	for _, m := range []*member{b, c} { // any two of three go on, the first one and its server included
+		eventually(t, m.cfg.Node+" knows three servers", func() bool { return len(m.client.Endpoints()) == 3 })
+	}
+	a.Close()
+	eventually(t, "two go on without the first", func() bool { return served(12, b, c) })
+	cfg := a.cfg
+	cfg.Bootstrap, cfg.Door = false, nil
+	a = w.start(cfg)
+	eventually(t, "the first is back", func() bool { return served(12, a, b, c) && a.owns() > 0 })
+}
+
+// TestAdmission lets nobody in without a good token of this cluster.
+func TestAdmission(t *testing.T) {
+	w := newWorld(t)
+	a := w.first("a")
+	other := newWorld(t).first("x")
+	foreign, err := other.CreateToken(t.Context(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expired, err := a.CreateToken(t.Context(), -time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := a.CreateToken(t.Context(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := []byte(good)
+	forged[20] ^= 1
+	for _, c := range []struct{ what, name, token string }{
+		{"no token", "b", ""}, {"a foreign token", "b", foreign}, {"an expired token", "b", expired}, {"a forged token", "b", string(forged)},
+		{"the name of a running gateway", "a", good},
+	} {
+		cfg := w.config(c.name)
+		cfg.Join, cfg.Token, cfg.Hooks = a.cfg.Peer, c.token, w.gateway("nobody")
+		if cl, err := Start(t.Context(), cfg); err == nil {
+			cl.Close()
+			t.Errorf("%s was good enough", c.what)
+		} else {
+			t.Log(c.what+":", err)
+		}
+	}
 }
 
 func voters(m *member) int {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -77,7 +78,7 @@ func (c *Cluster) serveDoor(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /join", c.admit)
 	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
-		ErrorLog: nil, BaseContext: func(net.Listener) context.Context { return ctx }}
+		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx }}
 	c.tasks.Go(func() {
 		if err := server.Serve(tls.NewListener(c.cfg.Door, c.identity.Door())); !errors.Is(err, http.ErrServerClosed) {
 			c.log.Error("nobody can join through this gateway any more", "err", err)

@@ -149,6 +149,7 @@ func three(t *testing.T) (*database3, []*member, [][]*proxy, *pauses) {
 
 // TestDrain moves volumes by a plan: only they are paused.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	_, m, _, p := three(t)
 	p.take()
 	mine := m[1].owns()
@@ -168,6 +169,7 @@ func TestDrain(t *testing.T) {
 
 // TestStop ends a gateway in order: others take its volumes at once.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	_, m, _, p := three(t)
 	p.take()
 	mine, start := m[1].owns(), time.Now()
@@ -202,6 +204,7 @@ func TestCrash(t *testing.T) {
 
 // TestLeaderLost ends the database's leader alone: nobody loses a volume. With a gateway at the same time: its volumes move.
 func TestLeaderLost(t *testing.T) {
+	t.Parallel()
 	d, m, _, p := three(t)
 	p.take()
 	d.leader().Close()
@@ -213,6 +216,7 @@ func TestLeaderLost(t *testing.T) {
 
 // TestLeaderAndGatewayLost ends both at the same time.
 func TestLeaderAndGatewayLost(t *testing.T) {
+	t.Parallel()
 	d, m, _, _ := three(t)
 	start := time.Now()
 	var tasks sync.WaitGroup
@@ -225,6 +229,7 @@ func TestLeaderAndGatewayLost(t *testing.T) {
 
 // TestPartition cuts a gateway off the database: it stops before others take over, and comes back.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	_, m, proxies, _ := three(t)
 	start := time.Now()
 	for _, p := range proxies[0] {
@@ -247,6 +252,7 @@ func TestPartition(t *testing.T) {
 
 // TestStuck has a gateway that does not pause a volume that moves: it is dropped, and what it owns moves when it has stopped.
 func TestStuck(t *testing.T) {
+	t.Parallel()
 	_, m, _, _ := three(t)
 	m[2].gateway.mu.Lock()
 	m[2].stuck = true
@@ -268,6 +274,7 @@ func TestStuck(t *testing.T) {
 
 // TestRefusal has a gateway that cannot take over: others do.
 func TestRefusal(t *testing.T) {
+	t.Parallel()
 	d, m, _, _ := three(t)
 	w := m[0].world
 	cfg := w.config("d")
@@ -290,6 +297,7 @@ func TestRefusal(t *testing.T) {
 
 // TestNameInUse refuses a second gateway under the name of one that lives.
 func TestNameInUse(t *testing.T) {
+	t.Parallel()
 	d, m, _, _ := three(t)
 	cfg := m[0].world.config("a")
 	cfg.External, cfg.ExternalTLS, cfg.Hooks = []string{d.servers[0].Endpoint()}, d.client, m[0].gateway

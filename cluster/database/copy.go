@@ -123,7 +123,21 @@ func (c *Copy) follow(ctx context.Context, deliver func(Notice)) error {
 		if err := r.Err(); err != nil {
 			return err
 		}
-		c.take(r.Events, deliver)
+		events := r.Events
+		for more := true; more && len(events) < 4096; { // a copy of the table for all that is there, not for each
+			select {
+			case r, more = <-watch:
+				if more = more && r.Err() == nil; more {
+					events = append(events, r.Events...)
+				}
+			default:
+				more = false
+			}
+		}
+		c.take(events, deliver)
+		if err := r.Err(); err != nil {
+			return err
+		}
 	}
 	return errors.New("the watch has ended")
 }
