@@ -16,11 +16,12 @@ import (
 	"causeway/cluster/record"
 )
 
-// servers runs a database of three servers, apart from the gateways, so that either can fail alone.
+// database3 is a database of three servers, apart from the gateways, so that either can fail alone.
 type database3 struct {
-	t       *testing.T
-	servers []*engine.Server
-	client  *tls.Config
+	t        *testing.T
+	servers  []*engine.Server
+	client   *tls.Config
+	identity string
 }
 
 func startDatabase(t *testing.T) *database3 {
@@ -35,16 +36,17 @@ func startDatabase(t *testing.T) *database3 {
 		t.Fatal(err)
 	}
 	trusted, _ := authority.PEM()
-	identity, err := pki.Store(t.TempDir(), certificate, request.KeyPEM(), []byte(trusted))
+	dir := t.TempDir()
+	identity, err := pki.Store(dir, certificate, request.KeyPEM(), []byte(trusted))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &database3{t: t, client: identity.Client(), servers: make([]*engine.Server, 3)}
+	d := &database3{t: t, client: identity.Client(), identity: dir, servers: make([]*engine.Server, 3)}
 	members := make(map[string]string)
 	for i := range d.servers {
 		members[fmt.Sprint("e", i)] = freePort(t)
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	var tasks sync.WaitGroup
 	for i := range d.servers {
 		client := freePort(t)
