@@ -61,6 +61,7 @@ type Attr struct {
 	Atime, Mtime, Ctime, Btime Time   // Btime is zero where the storage keeps none
 	Change                     uint64 // rises with every change of data or attributes, as well as the storage can tell
 	ACL                        *ACL   // access ACL beyond the mode bits, nil if there is none; shared, never modified
+	Extended                   bool   // there may be an ACL that was not read: ask the backend before Permit, see NeedsACL
 }
 
 // Valid reports whether the attributes are known.

@@ -11,6 +11,9 @@ type Cred struct {
 // Nobody is the user and group that squashed callers become by default.
 const Nobody = 65534
 
+// NoID is no user and no group: in chown(2) it means that the owner stays.
+const NoID = 1<<32 - 1
+
 // InGroup reports whether gid is the caller's primary or one of his supplementary groups.
 func (c *Cred) InGroup(gid uint32) bool { return c.GID == gid || slices.Contains(c.Groups, gid) }
 
@@ -22,10 +25,11 @@ type OwnerKind uint8
 
 // The kinds of lock owners.
 const (
-	OwnerNone OwnerKind = iota
-	OwnerNLM            // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
-	OwnerV4             // Client: clientid (8 bytes); Opaque: lock-owner
-	OwnerSMB            // Client: session id (8 bytes); Opaque: FileId (16 bytes)
+	OwnerNone  OwnerKind = iota
+	OwnerNLM             // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
+	OwnerV4              // Client: clientid (8 bytes); Opaque: lock-owner
+	OwnerSMB             // Client: session id (8 bytes); Opaque: FileId (16 bytes)
+	OwnerLocal           // a Go program in the gateway's process. Client: a random name; Opaque: a number per open file
 )
 
 // Owner is a lock owner of any protocol: a comparable tagged union. Two locks of equal owners never conflict.

@@ -32,8 +32,11 @@ type Tree interface {
 	// Lookup finds name in dir; ".." is understood, the root is its own parent. It never leads out of the tree, follows no
 	// symbolic link and crosses no mount. ErrNoEnt, ErrNotDir, ErrStale.
 	Lookup(ctx context.Context, dir causeway.ObjectID, name string) (causeway.ObjectID, causeway.Attr, error)
-	// Stat returns the attributes, with the ACL if there is one. ErrStale if the object is gone.
+	// Stat returns the attributes; either with the ACL if there is one, or marked as Extended where reading it costs.
+	// ErrStale if the object is gone.
 	Stat(ctx context.Context, id causeway.ObjectID) (causeway.Attr, error)
+	// ACL returns the access ACL beyond the mode bits, nil if there is none.
+	ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error)
 	// SetStat changes attributes; a change of size is done first, then owner, mode and ACL, times last. Changing the owner
 	// of a file clears set-user-id and set-group-id as the storage does, unless the mode is set too.
 	SetStat(ctx context.Context, id causeway.ObjectID, set *causeway.SetAttr) error
@@ -81,6 +84,8 @@ type Object interface {
 	// Calls that arrive together are done together. A failed sync means that unstable data may be lost, and that a later
 	// success does not bring it back.
 	Sync(ctx context.Context, dataOnly bool) error
+	// Close ends the use of the object. Writes that were not synced stay unstable: the store answers for them, and tells by the
+	// hook that it was made with if it learns later that they may be lost.
 	Close() error
 }
 

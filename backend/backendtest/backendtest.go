@@ -25,6 +25,7 @@ type Caps struct {
 	Owners       bool          // any owner can be set (the storage, and the test's privileges)
 	ACLs         bool          // access and default ACLs
 	Times        bool          // atime and mtime can be set
+	StableTimes  bool          // times that were set survive a restart
 	ChangeTimes  bool          // ctime and the change attribute tell every change
 	Granularity  time.Duration // of times; 1 ns if zero
 	DirLinks     bool          // a directory's link count is 2 plus its subdirectories
@@ -36,7 +37,7 @@ type Caps struct {
 }
 
 // Full is a Store that can do everything.
-var Full = Caps{HardLinks: true, Symlinks: true, Special: true, Devices: true, Modes: true, Owners: true, ACLs: true, Times: true,
+var Full = Caps{HardLinks: true, Symlinks: true, Special: true, Devices: true, Modes: true, Owners: true, ACLs: true, Times: true, StableTimes: true,
 	ChangeTimes: true, DirLinks: true, Holes: true, SetIDClear: true, UnlinkedOpen: true, Replace: true, StableIDs: true}
 
 // Options says what is tested.
@@ -235,13 +236,14 @@ func (v *volume) open(id causeway.ObjectID, mode causeway.IOMode) backend.Object
 	return o
 }
 
-// tick returns when a change has another ctime than one before had.
+// tick returns when a change has another ctime than any before had. It changes the root: what is watched is elsewhere.
 func (v *volume) tick() {
 	v.Helper()
 	if v.o.Tick != nil {
 		v.o.Tick()
 		return
 	}
+	v.set(v.root, causeway.SetAttr{Mask: causeway.SetMtimeNow})
 	before := v.stat(v.root).Ctime
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		v.set(v.root, causeway.SetAttr{Mask: causeway.SetMtimeNow})

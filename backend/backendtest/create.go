@@ -145,11 +145,12 @@ var createTests = []test{
 	}},
 	{"Create/changes its directory", func(v *volume) {
 		v.need(v.caps.ChangeTimes)
+		d := v.mkdir(v.root, "d")
 		for _, typ := range []causeway.FileType{causeway.TypeRegular, causeway.TypeDirectory} {
-			before := v.stat(v.root)
+			before := v.stat(d)
 			v.tick()
-			v.create(v.root, string(rune('a'+typ)), typ, 0o755)
-			v.changed(v.root, before, true)
+			v.create(d, string(rune('a'+typ)), typ, 0o755)
+			v.changed(d, before, true)
 		}
 	}},
 	{"Create/file ids differ", func(v *volume) {

@@ -46,13 +46,14 @@ var removeTests = []test{
 	}},
 	{"Remove/changes its directory", func(v *volume) {
 		v.need(v.caps.ChangeTimes)
-		v.file(v.root, "f")
-		v.mkdir(v.root, "d")
+		p := v.mkdir(v.root, "p")
+		v.file(p, "f")
+		v.mkdir(p, "d")
 		for _, name := range []string{"f", "d"} {
-			before := v.stat(v.root)
+			before := v.stat(p)
 			v.tick()
-			v.ok(v.s.Remove(v.ctx, v.root, name, name == "d"))
-			v.changed(v.root, before, true)
+			v.ok(v.s.Remove(v.ctx, p, name, name == "d"))
+			v.changed(p, before, true)
 		}
 	}},
 	{"Remove/directory link count", func(v *volume) {

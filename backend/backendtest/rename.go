@@ -34,6 +34,15 @@ var renameTests = []test{
 		v.check(v.read(f, 0, 99) == "content", "content is lost")
 		v.file(sub, "g")
 	}},
+	{"Rename/names that begin alike", func(v *volume) {
+		a, ab, abc := v.mkdir(v.root, "a"), v.file(v.root, "ab"), v.mkdir(v.root, "abc")
+		f := v.file(abc, "f")
+		v.ok(v.s.Rename(v.ctx, v.root, "a", v.root, "x"))
+		v.finds(v.root, "x", a)
+		v.finds(v.root, "ab", ab)
+		v.finds(v.root, "abc", abc)
+		v.finds(abc, "f", f)
+	}},
 	{"Rename/replaces", func(v *volume) {
 		v.need(v.caps.Replace)
 		d := v.mkdir(v.root, "d")

@@ -31,6 +31,15 @@ func (s *Store) Stat(ctx context.Context, id causeway.ObjectID) (a causeway.Attr
 	return a, err
 }
 
+// ACL implements backend.Tree; the rules of OpStat take it.
+func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (acl *causeway.ACL, err error) {
+	err = s.call(ctx, OpStat, id, func() error {
+		acl, err = s.inner.ACL(ctx, id)
+		return err
+	})
+	return acl, err
+}
+
 // SetStat changes attributes.
 func (s *Store) SetStat(ctx context.Context, id causeway.ObjectID, set *causeway.SetAttr) error {
 	return s.call(ctx, OpSetStat, id, func() error { return s.inner.SetStat(ctx, id, set) })

@@ -87,6 +87,13 @@ func (v *Volatile) Stat(ctx context.Context, id causeway.ObjectID) (causeway.Att
 	return v.live.Stat(ctx, id)
 }
 
+// ACL implements backend.Tree.
+func (v *Volatile) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error) {
+	v.rw.RLock()
+	defer v.rw.RUnlock()
+	return v.live.ACL(ctx, id)
+}
+
 // SetStat changes attributes, not stable.
 func (v *Volatile) SetStat(ctx context.Context, id causeway.ObjectID, set *causeway.SetAttr) error {
 	v.rw.RLock()

@@ -290,6 +290,8 @@ func TestFailedSyncLosesData(t *testing.T) {
 	d.must(err)
 	_, err = o.WriteAt(ctx, []byte("SECOND"), 0)
 	d.must(err)
+	_, err = o.WriteAt(ctx, []byte("far"), 20)
+	d.must(err)
 	s.SetRules(faulty.Rule{Op: faulty.OpSync, Times: 1, Code: causeway.ErrIO})
 	if err := o.Sync(ctx, false); err != error(causeway.ErrIO) {
 		t.Fatal(err)
@@ -297,9 +299,27 @@ func TestFailedSyncLosesData(t *testing.T) {
 	_, err = o.WriteAt(ctx, []byte("third"), 10)
 	d.must(err)
 	d.must(o.Sync(ctx, false)) // succeeds, and says nothing of what was lost
-	d.holds(f, "SECOND\x00\x00\x00\x00third")
+	d.holds(f, "SECOND\x00\x00\x00\x00third\x00\x00\x00\x00\x00far")
 	d.must(d.Crash(faulty.Keep{Probability: 1}))
 	d.holds(f, "first\x00\x00\x00\x00\x00third")
+}
+
+func TestLostBehindAnUnstableSize(t *testing.T) {
+	d := newDisk(t)
+	s := faulty.New(d.Volatile, faulty.Config{})
+	f := d.file(d.root, "f")
+	d.persist(d.root)
+	d.must(d.SetStat(ctx, f, &causeway.SetAttr{Mask: causeway.SetSize, Size: 3}))
+	d.write(f, 20, "lost")
+	s.SetRules(faulty.Rule{Op: faulty.OpSync, Times: 1, Code: causeway.ErrIO})
+	o, err := s.Open(ctx, f, causeway.IOReadWrite, nil)
+	d.must(err)
+	if err := o.Sync(ctx, false); err != error(causeway.ErrIO) {
+		t.Fatal(err)
+	}
+	d.must(o.Sync(ctx, false))
+	d.crash()
+	d.holds(f, "\x00\x00\x00")
 }
 
 func TestOpenObjectsAreStaleAfterACrash(t *testing.T) {

@@ -1,6 +1,10 @@
 package mem
 
-import "causeway"
+import (
+	"context"
+
+	"causeway"
+)
 
 // setStat changes size, owner, mode, ACLs and times, in this order; nothing if any of them is refused.
 func (s *Store) setStat(op *Op) error {
@@ -93,4 +97,10 @@ func (s *Store) resize(n *node, size uint64) {
 	}
 	n.attr.Size = size
 	s.used -= before - n.pages.Bytes()
+}
+
+// ACL implements backend.Tree.
+func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error) {
+	a, err := s.Stat(ctx, id)
+	return a.ACL, err
 }

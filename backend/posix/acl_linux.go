@@ -2,12 +2,12 @@ package posix
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -17,12 +17,10 @@ import (
 // The extended attributes of Linux's POSIX ACLs (linux/posix_acl_xattr.h): a version of 4 bytes, then entries of tag (2),
 // permissions (2) and id (4), little endian.
 const (
-	xattrAccess  = "system.posix_acl_access"
-	xattrDefault = "system.posix_acl_default"
-	aclVersion   = 2
-	aclHeader    = 4
-	aclEntry     = 8
-	aclMaxBytes  = aclHeader + 1024*aclEntry
+	aclVersion  = 2
+	aclHeader   = 4
+	aclEntry    = 8
+	aclMaxBytes = aclHeader + 1024*aclEntry
 )
 
 // settle is how old a ctime must be before what was read under it is believed: file times tick every 4 ms or so, and a second
@@ -41,37 +39,72 @@ type aclCache struct {
 	acl   atomic.Pointer[causeway.ACL]
 }
 
+// ACL implements backend.Tree.
+func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error) {
+	var attr causeway.Attr
+	if ino, ok := s.identity.inoOf(id); ok && s.memory.attr(ino, &id, &attr) && !attr.Extended {
+		return attr.ACL, nil
+	}
+	n, err := s.get(ctx, &id)
+	if err != nil {
+		return nil, err
+	}
+	defer n.unpin()
+	if n.typ == causeway.TypeSymlink || s.noACL.Load() {
+		return nil, nil
+	}
+	t := s.memory.now()
+	var st unix.Stat_t
+	if e := fstat(n.fd, &st); e != 0 {
+		return nil, fail("stat", e)
+	}
+	acl, e := s.accessACL(n, &st)
+	if e != 0 {
+		return nil, fail("read ACL", e)
+	}
+	if s.memory != nil {
+		s.fillAll(n, &st, &attr)
+		attr.ACL, attr.Extended = acl, false
+		s.memory.publish(t, &n.id, &attr)
+	}
+	return acl, nil
+}
+
 // accessACL returns the ACL beyond the mode bits of a node with these attributes, from memory if the ctime tells that it has
 // not changed.
-func (s *Store) accessACL(n *node, st *unix.Stat_t) *causeway.ACL {
+func (s *Store) accessACL(n *node, st *unix.Stat_t) (*causeway.ACL, unix.Errno) {
 	now := stamp(st)
 	if n.acl.stamp.Load() == now {
 		acl := n.acl.acl.Load()
 		if n.acl.stamp.Load() == now {
-			return acl
+			return acl, 0
 		}
 	}
 	settled := s.now().UnixNano()-int64(now) > settle
-	acl, e := readACL(n.fd, xattrAccess)
+	acl, e := readACL(n, xattrAccess)
 	if e == unix.EOPNOTSUPP {
-		s.noACL.Store(true)
+		if n.typ == causeway.TypeRegular || n.typ == causeway.TypeDirectory { // of others it tells nothing of the file system
+			s.noACL.Store(true)
+		}
+		return nil, 0
+	}
+	if e != 0 { // rights must not be decided without it
+		return nil, e
 	}
 	n.acl.mu.Lock()
 	n.acl.stamp.Store(0)
 	n.acl.acl.Store(acl)
-	if e == 0 && settled {
+	if settled {
 		n.acl.stamp.Store(now)
 	}
 	n.acl.mu.Unlock()
-	return acl
+	return acl, 0
 }
 
 // readACL reads an ACL; nil if there is none or it says no more than mode bits do.
-func readACL(fd int, name string) (*causeway.ACL, unix.Errno) {
-	var p procPath
-	p.set(fd)
+func readACL(n *node, name *xattrName) (*causeway.ACL, unix.Errno) {
 	var small [256]byte
-	size, e := getxattr(&p, name, small[:])
+	size, e := getxattr(n, name, small[:])
 	if e == 0 {
 		return parseACL(small[:size]), 0
 	}
@@ -82,25 +115,10 @@ func readACL(fd int, name string) (*causeway.ACL, unix.Errno) {
 		return nil, e
 	}
 	buf := make([]byte, aclMaxBytes)
-	if size, e = getxattr(&p, name, buf); e != 0 {
+	if size, e = getxattr(n, name, buf); e != 0 {
 		return nil, e
 	}
 	return parseACL(buf[:size]), 0
-}
-
-// xattrNames are the names as the kernel wants them.
-var xattrNames = map[string]*byte{
-	xattrAccess: &[]byte(xattrAccess + "\x00")[0], xattrDefault: &[]byte(xattrDefault + "\x00")[0],
-}
-
-func getxattr(p *procPath, name string, buf []byte) (int, unix.Errno) {
-	for {
-		n, _, e := unix.Syscall6(unix.SYS_GETXATTR, uintptr(unsafe.Pointer(p)), uintptr(unsafe.Pointer(xattrNames[name])),
-			uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0)
-		if e != unix.EINTR {
-			return int(n), e
-		}
-	}
 }
 
 // parseACL decodes the attribute; nil for what is malformed or minimal (user, group, other: the mode bits say it).
@@ -149,15 +167,15 @@ func formatACL(acl *causeway.ACL) []byte {
 }
 
 // setACL sets or, with nil, removes an ACL.
-func (s *Store) setACL(n *node, name string, acl *causeway.ACL) unix.Errno {
+func (s *Store) setACL(n *node, name *xattrName, acl *causeway.ACL) unix.Errno {
 	path := new(procPath).set(n.fd).String()
 	if acl == nil {
-		e := retry(func() error { return unix.Removexattr(path, name) })
+		e := retry(func() error { return unix.Removexattr(path, name.String()) })
 		if e == unix.ENODATA || e == unix.EOPNOTSUPP {
 			return 0
 		}
 		return e
 	}
 	value := formatACL(acl)
-	return retry(func() error { return unix.Setxattr(path, name, value, 0) })
+	return retry(func() error { return unix.Setxattr(path, name.String(), value, 0) })
 }

@@ -34,24 +34,27 @@ type Config struct {
 	// StateDir holds what cannot live in the directory itself because it is read-only. It must be kept as long as the
 	// volume. May be empty where the directory can be written.
 	StateDir string
-	// MaxDescriptors bounds the cache of open descriptors: at least MinDescriptors; 0: half of what the process may open,
+	// MaxDescriptors bounds the cache of open descriptors: at least MinDescriptors; 0: three quarters of what the process may open,
 	// at most 65,536. Objects that are open beyond it are not refused.
 	MaxDescriptors int
 	// Identity is the way for a volume that is born now; for an older one it must be auto or the way of its birth.
 	Identity Identity
-	// Exclusive promises that nothing else changes the directory.
+	// Exclusive promises that nothing else changes the directory, so that attributes and names are served from memory. What
+	// the kernel changes by itself, the time of access and the storage that is used, may lag then.
 	Exclusive bool
 	// ReadOnly refuses every change, and writes nothing to the directory, not even the marker (needs StateDir then).
 	ReadOnly bool
 	// NoPersist makes Persist return at once: names and attributes are stable when the file system gets to it.
 	NoPersist bool
-	// SyncWorkers bounds how many objects are synced at once: 0 is 16.
+	// SyncWorkers bounds how many objects are synced at once: 0 is 64. File systems with a journal commit what waits together.
 	SyncWorkers int
 	// OnSyncError is told of each sync that failed, whoever waits for it: unstable data of the object may be lost, so write
 	// verifiers must change. It must not call the store. May be nil.
 	OnSyncError func(id causeway.ObjectID, err error)
 	// Logger receives what an operator must know; nil: nothing is logged.
 	Logger *slog.Logger
+
+	noClone bool // for tests: no private mount
 }
 
 // Validate sets defaults and names the field at fault.
@@ -67,7 +70,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("posix: MaxDescriptors: %d is less than %d", c.MaxDescriptors, MinDescriptors)
 	}
 	if c.SyncWorkers == 0 {
-		c.SyncWorkers = 16
+		c.SyncWorkers = 64
 	}
 	if c.SyncWorkers < 0 {
 		return errors.New("posix: SyncWorkers: negative")
@@ -82,6 +85,8 @@ func (c *Config) Validate() error {
 type Stats struct {
 	Descriptors    int    // in the cache now
 	MaxDescriptors int    // the bound
+	Known          int    // objects that can be told by number and time of birth, open or not
+	Remembered     int    // objects of an exclusive volume whose attributes are in memory
 	Dirty          int    // files with unsynced writes now
 	Hits, Misses   uint64 // objects found in the cache, and not
 	Evictions      uint64

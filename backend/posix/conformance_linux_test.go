@@ -1,8 +1,12 @@
 package posix
 
 import (
+	"bytes"
 	"context"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
 	"testing"
 
 	"causeway"
@@ -59,7 +63,72 @@ func TestConformanceByHandle(t *testing.T) {
 	suite(t, "", Config{Identity: IdentityHandle}, asRoot())
 }
 
+func TestConformanceExclusive(t *testing.T) {
+	needRoot(t)
+	suite(t, "", Config{Identity: IdentityHandle, Exclusive: true}, asRoot())
+}
+
+func TestConformanceExclusiveByIndex(t *testing.T) {
+	caps := asRoot()
+	if os.Geteuid() != 0 {
+		caps = asUser()
+	}
+	suite(t, "/dev/shm", Config{Identity: IdentityIndex, Exclusive: true}, caps)
+}
+
 func TestConformanceInMemory(t *testing.T) {
 	needRoot(t)
 	suite(t, "/dev/shm", Config{Identity: IdentityHandle}, asRoot())
+}
+
+func TestConformanceByIndex(t *testing.T) {
+	caps := asRoot()
+	if os.Geteuid() != 0 {
+		caps = asUser()
+	}
+	suite(t, "", Config{Identity: IdentityIndex}, caps)
+}
+
+func TestConformanceByIndexInMemory(t *testing.T) {
+	caps := asRoot()
+	if os.Geteuid() != 0 {
+		caps = asUser()
+	}
+	suite(t, "/dev/shm", Config{Identity: IdentityIndex}, caps)
+}
+
+// asUser is what the suite may expect without privileges.
+func asUser() backendtest.Caps {
+	caps := backendtest.Full
+	caps.Devices, caps.Owners = false, false
+	return caps
+}
+
+// TestUnprivileged runs this binary's tests of the index as another user.
+func TestUnprivileged(t *testing.T) {
+	needRoot(t)
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join("/dev/shm", filepath.Base(t.TempDir())+"-posix.test") // where another user may execute it
+	raw, err := os.ReadFile(binary)
+	if err == nil {
+		err = os.WriteFile(copied, raw, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(copied) })
+	cmd := exec.Command(copied, "-test.run=^(TestConformanceByIndex|TestConformanceByIndexInMemory|TestLife)$", "-test.v")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: causeway.Nobody, Gid: causeway.Nobody}}
+	cmd.Dir = "/"
+	cmd.Env = []string{"TMPDIR=/dev/shm", "PATH=" + os.Getenv("PATH")}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !bytes.Contains(out, []byte("--- PASS: TestConformanceByIndex/")) {
+		t.Fatalf("nothing ran:\n%s", out)
+	}
 }

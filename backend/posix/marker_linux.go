@@ -25,12 +25,12 @@ const (
 
 // marker is what a volume was born with and keeps for its life.
 type marker struct {
-	Format   int               `json:"format"`
-	Volume   string            `json:"volume"` // ID in hexadecimal
-	Identity Identity          `json:"identity"`
-	Birth    bool              `json:"birth_times,omitempty"` // index: ids carry birth times
-	Born     time.Time         `json:"born"`
-	ID       causeway.VolumeID `json:"-"`
+	Format     int               `json:"format"`
+	Volume     string            `json:"volume"` // ID in hexadecimal
+	Identity   Identity          `json:"identity"`
+	Generation generation        `json:"generation,omitempty"` // of identity index
+	Born       time.Time         `json:"born"`
+	ID         causeway.VolumeID `json:"-"`
 }
 
 // openMarker reads the marker, or makes one and with it the volume.
@@ -125,7 +125,9 @@ func (s *Store) newMarker() error {
 	}
 	s.marker = marker{Format: markerFormat, Identity: way, Born: s.now().UTC(), ID: causeway.VolumeID(binary.BigEndian.Uint64(id[:]))}
 	s.marker.Volume = s.marker.ID.String()
-	s.marker.Birth = way == IdentityIndex && birth(s.mount.fd) != causeway.Time{}
+	if way == IdentityIndex {
+		s.marker.Generation = chooseGeneration(s.mount.fd)
+	}
 	if way == IdentityHandle {
 		if err := handlesWork(s.mount.fd); err != nil {
 			return fmt.Errorf("posix: %s: identity handle: %w", s.dir, err)
@@ -155,8 +157,8 @@ func (s *Store) parseMarker(raw []byte) error {
 			return fmt.Errorf("posix: %s: the volume's objects are named by file handles, which cannot be opened here: %w", s.dir, err)
 		}
 	case IdentityIndex:
-		if m.Birth && (birth(s.mount.fd) == causeway.Time{}) {
-			return fmt.Errorf("posix: %s: the volume's objects are named with birth times, which the file system does not tell", s.dir)
+		if err := checkGeneration(s.mount.fd, m.Generation); err != nil {
+			return fmt.Errorf("posix: %s: %w", s.dir, err)
 		}
 	default:
 		return fmt.Errorf("posix: %s: marker: identity %q is not known to this version", s.dir, m.Identity)
@@ -164,9 +166,6 @@ func (s *Store) parseMarker(raw []byte) error {
 	s.marker = m
 	return nil
 }
-
-// openMarkerDir opens the directory of the marker again, for what else lives there.
-func (s *Store) openMarkerDir() (*os.File, error) { return s.markerPlace() }
 
 // readIn reads a small file of a directory.
 func readIn(dir *os.File, name string) ([]byte, error) {

@@ -14,7 +14,9 @@ import (
 // be crossed, and ".." at its root, or in a directory that somebody moves out of it meanwhile, leads nowhere. Else each step
 // is an openat2 that refuses to cross.
 type mount struct {
-	fd              int // O_RDONLY of the root; 0: not open
+	fd              int    // O_RDONLY of the root; 0: not open
+	ino             uint64 // of the root
+	magic           int64  // what statfs(2) calls the file system
 	cloned          bool
 	overlay         bool // overlayfs: objects of one tree come from several devices
 	memory          bool // tmpfs: reading never waits
@@ -32,7 +34,7 @@ const (
 // resolve is how a single name is opened where there is no private mount.
 const resolve = unix.RESOLVE_NO_XDEV | unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 
-func openMount(dir string) (m mount, err error) {
+func openMount(dir string, private bool) (m mount, err error) {
 	if m.fd, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return mount{}, fmt.Errorf("posix: %s: %w", dir, err)
 	}
@@ -41,9 +43,13 @@ func openMount(dir string) (m mount, err error) {
 		m.close()
 		return m, fmt.Errorf("posix: %s: %w", dir, err)
 	}
+	m.magic = int64(fs.Type)
 	m.overlay, m.memory = fs.Type == magicOverlay, fs.Type == magicTmpfs
 	m.fileIno = fs.Type != magicOverlay && fs.Type != magicFUSE
 	m.dirIno = m.fileIno && fs.Type != magicBtrfs // a subvolume's is not an inode number
+	if !private {
+		return m, nil
+	}
 	if fd, ok := cloneMount(m.fd); ok {
 		unix.Close(m.fd)
 		m.fd, m.cloned = fd, true
@@ -83,20 +89,40 @@ func (m *mount) close() {
 	}
 }
 
-// openEntry opens a name in a directory as O_PATH, without leaving the tree. ".." is for openParent.
-func (m *mount) openEntry(dir int, name *cname) (int, unix.Errno) {
-	if m.cloned {
-		return openat(dir, name, unix.O_PATH, 0)
+// openEntry opens a name in a directory without leaving the tree. ".." is for openParent. If the type is told that was just
+// seen, the descriptor is a real one where opening has no side effects: of a directory and, where no device can be opened in
+// the tree by mistake, of a regular file.
+func (m *mount) openEntry(dir int, name *cname, seen causeway.FileType) (fd int, access int32, e unix.Errno) {
+	flags := unix.O_PATH
+	switch {
+	case seen == causeway.TypeDirectory:
+		flags = unix.O_RDONLY | unix.O_DIRECTORY
+	case seen == causeway.TypeRegular && m.cloned:
+		flags = unix.O_RDONLY | unix.O_NONBLOCK
 	}
-	return openat2(dir, name, unix.O_PATH, 0, resolve)
+	if flags != unix.O_PATH {
+		if fd, e = m.open(dir, name, flags); e == 0 {
+			return fd, fdRead, 0
+		}
+	}
+	fd, e = m.open(dir, name, unix.O_PATH)
+	return fd, fdPath, e
 }
+
+func (m *mount) open(dir int, name *cname, flags int) (int, unix.Errno) {
+	if m.cloned {
+		return openat(dir, name, flags, 0)
+	}
+	return openat2(dir, name, flags, 0, resolve)
+}
+
+var dotdot = cname{'.', '.'}
 
 // maxDepth bounds the walk from a directory to the root.
 const maxDepth = 4096
 
 // openParent opens ".." of a directory that is not the root; ESTALE if the directory is not in the tree any more.
-func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
-	dotdot := cname{'.', '.'}
+func (m *mount) openParent(dir int) (int, unix.Errno) {
 	fd, e := openat(dir, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if e == unix.ENOENT {
 		e = unix.ESTALE
@@ -104,7 +130,7 @@ func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
 	if e != 0 || m.cloned {
 		return fd, e
 	}
-	if e := m.inside(fd, root); e != 0 {
+	if e := m.inside(fd); e != 0 {
 		unix.Close(fd)
 		return -1, e
 	}
@@ -112,8 +138,7 @@ func (m *mount) openParent(dir int, root *node) (int, unix.Errno) {
 }
 
 // inside walks up from a directory until it meets the root; ESTALE if it does not.
-func (m *mount) inside(dir int, root *node) unix.Errno {
-	dotdot := cname{'.', '.'}
+func (m *mount) inside(dir int) unix.Errno {
 	var st unix.Stat_t
 	if e := fstat(m.fd, &st); e != 0 {
 		return e
@@ -133,7 +158,7 @@ func (m *mount) inside(dir int, root *node) unix.Errno {
 		if st.Dev != dev || at != dir && st.Ino == last {
 			return unix.ESTALE
 		}
-		if st.Ino == root.ino {
+		if st.Ino == m.ino {
 			return 0
 		}
 		up, e := openat(at, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)

@@ -59,7 +59,7 @@ func explainBind(flag string, addr netip.AddrPort, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s %v is in use: another causeway, another NFS server or rpcbind has that port (see: ss -tulpn 'sport = :%d'); "+
-			"stop it or take another port with %s", flag, addr, addr.Port(), otherPort(flag, addr))
+			"stop it or %s", flag, addr, addr.Port(), otherPort(flag, addr))
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s %v: only root may listen on ports below 1024; run as root, or grant it with: "+
 			"setcap cap_net_bind_service=+ep $(command -v causeway)", flag, addr)
@@ -69,9 +69,10 @@ func explainBind(flag string, addr netip.AddrPort, err error) error {
 	return fmt.Errorf("%s %v: %w", flag, addr, err)
 }
 
+// otherPort says how to do without the port.
 func otherPort(flag string, addr netip.AddrPort) string {
 	if flag == "--portmap" {
-		return "mount options port= and mountport=, without --portmap"
+		return "do without --portmap: clients then mount with port= and mountport="
 	}
-	return fmt.Sprintf("%s %v", flag, netip.AddrPortFrom(addr.Addr(), addr.Port()%50000+10000))
+	return fmt.Sprintf("take another port with %s %v", flag, netip.AddrPortFrom(addr.Addr(), addr.Port()%50000+10000))
 }

@@ -16,12 +16,13 @@ func (n *node) startPortmap(ctx context.Context) error {
 	if !n.config.Portmap {
 		return nil
 	}
-	e, err := bind(ctx, "--portmap", netip.AddrPortFrom(n.listen.addr.Addr(), portmap.Port))
+	at := netip.AddrPortFrom(n.listen.addr.Addr(), portmap.Port)
+	e, err := bindOnce(ctx, at)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return n.register(ctx, err)
+		return n.register(ctx, explainBind("--portmap", at, err))
 	}
 	if err != nil {
-		return err
+		return explainBind("--portmap", at, err)
 	}
 	// A server of its own: what listens on port 2049 is not to be had on port 111.
 	s, err := rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxRecord: 8 << 10, MaxConns: 1024, MaxCalls: 64})

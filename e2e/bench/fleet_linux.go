@@ -85,7 +85,7 @@ func assemble(ctx context.Context, names []string, p programs, base string, uid 
 			kind: kinds[i],
 			cfg:  peer.Config{Dir: filepath.Join(base, name, "export"), Work: filepath.Join(base, name, "work")},
 		}
-		m.tree = &workload.Tree{Dir: m.cfg.Dir, UID: uid, GID: uid}
+		m.tree = &workload.Tree{Dir: m.cfg.Dir, UID: uid, GID: uid, Sizes: workload.Standard}
 		if err := errors.Join(os.MkdirAll(m.cfg.Dir, 0o755), m.tree.Prepare()); err != nil {
 			return nil, err
 		}

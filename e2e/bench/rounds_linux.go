@@ -30,7 +30,7 @@ func measureAll(ctx context.Context, f *fleet, p plan) (samples []Sample) {
 			rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 			for _, m := range order {
 				if ctx.Err() != nil {
-					return samples
+					return inOrder(samples, f, p)
 				}
 				sample, err := measureOne(ctx, f, m, w, p, round)
 				if err != nil {
@@ -42,6 +42,20 @@ func measureAll(ctx context.Context, f *fleet, p plan) (samples []Sample) {
 		}
 		fmt.Fprintf(os.Stderr, "bench: round %d of %d is done\n", round+1, p.rounds)
 	}
+	return inOrder(samples, f, p)
+}
+
+// inOrder sorts samples as workloads and servers were named, not as they were shuffled.
+func inOrder(samples []Sample, f *fleet, p plan) []Sample {
+	place := make(map[[2]string]int)
+	for _, w := range p.workloads {
+		for _, m := range f.members {
+			place[[2]string{w.FullName(), m.name}] = len(place)
+		}
+	}
+	slices.SortStableFunc(samples, func(a, b Sample) int {
+		return place[[2]string{a.Workload, a.Server}] - place[[2]string{b.Workload, b.Server}]
+	})
 	return samples
 }
 

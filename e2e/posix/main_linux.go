@@ -8,9 +8,16 @@ import (
 
 // programs are the subcommands by name; each returns its exit status.
 var programs = map[string]func(args []string) int{
-	"check": runCheck,
-	"fsx":   runFsx,
-	"hold":  hold,
+	"check":   runCheck,
+	"fsx":     runFsx,
+	"dirs":    runDirs,
+	"hold":    hold,
+	"records": runRecords,
+	"stress":  runStress,
+	"replay":  runReplay,
+	"locks":   runLocks,
+	"actor":   runActor,
+	"tree":    runTree,
 }
 
 func main() {

@@ -29,6 +29,7 @@ type Engine struct {
 	*locker
 	holder  gateway.Holder
 	changes overlap.Table
+	sticky  stickies
 	seq     atomic.Uint64 // of grants
 
 	mu      sync.Mutex // serialises Attach and Detach
@@ -46,8 +47,8 @@ var _ gateway.Access = (*Engine)(nil)
 // New returns an Engine without volumes.
 func New(cfg Config) *Engine {
 	e := &Engine{holder: cfg.Holder}
-	e.locker = newLocker(cfg.Locks, func(ctx context.Context, h causeway.Handle) (causeway.Attr, error) {
-		_, attr, err := e.stat(ctx, h)
+	e.locker = newLocker(cfg.Locks, func(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
+		_, attr, err := e.statFor(ctx, c, h)
 		return attr, err
 	})
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
@@ -86,6 +87,15 @@ func (e *Engine) stat(ctx context.Context, h causeway.Handle) (*volume, causeway
 		return nil, causeway.Attr{}, err
 	}
 	attr, err := v.store.Stat(ctx, h.Object)
+	return v, attr, err
+}
+
+// statFor is stat with all that the caller's rights depend on.
+func (e *Engine) statFor(ctx context.Context, c *gateway.Caller, h causeway.Handle) (*volume, causeway.Attr, error) {
+	v, attr, err := e.stat(ctx, h)
+	if err == nil {
+		err = backend.LoadACL(ctx, v.store, h.Object, &c.Cred, &attr)
+	}
 	return v, attr, err
 }
 

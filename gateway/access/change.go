@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"causeway"
+	"causeway/backend"
+	"causeway/gateway"
 	"causeway/internal/overlap"
 )
 
@@ -13,17 +15,21 @@ type change struct {
 	id     causeway.ObjectID
 	before causeway.Attr
 	mark   overlap.Change
+	stripe int // in stickies
 }
 
 // begin starts a change of h. The attributes that rights are decided from are those that are reported as "before".
-func (e *Engine) begin(ctx context.Context, v *volume, h causeway.Handle) (change, error) {
+func (e *Engine) begin(ctx context.Context, c *gateway.Caller, v *volume, h causeway.Handle) (change, error) {
 	mark := e.changes.Begin(h.Hash())
 	before, err := v.store.Stat(ctx, h.Object)
+	if err == nil {
+		err = backend.LoadACL(ctx, v.store, h.Object, &c.Cred, &before)
+	}
 	if err != nil {
 		mark.End()
 		return change{}, err
 	}
-	return change{v, h.Object, before, mark}, nil
+	return change{v, h.Object, before, mark, e.sticky.stripe(h)}, nil
 }
 
 // end reads the attributes after the change, and drops those before it if another change came between.

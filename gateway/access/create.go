@@ -19,11 +19,14 @@ func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if c.NoWait && !v.Async {
 		return gateway.Entry{}, causeway.Change{}, causeway.ErrWouldBlock
 	}
-	ch, err := e.begin(ctx, v, dir)
+	ch, err := e.begin(ctx, c, v, dir)
 	if err != nil {
 		return gateway.Entry{}, causeway.Change{}, err
 	}
-	entry, err := create(ctx, c, &ch, name, spec)
+	entry, err := func() (gateway.Entry, error) {
+		defer e.sticky.hold(&ch)()
+		return create(ctx, c, &ch, name, spec)
+	}()
 	result := ch.end(ctx)
 	if err != nil {
 		return entry, result, err
@@ -70,6 +73,9 @@ func takeExisting(ctx context.Context, c *gateway.Caller, ch *change, name strin
 	}
 	if !spec.Set.Has(causeway.SetSize) || spec.Set.Size == attr.Size {
 		return entry, nil
+	}
+	if err := backend.LoadACL(ctx, ch.v.store, id, &c.Cred, &attr); err != nil {
+		return entry, err
 	}
 	switch {
 	case c.ReadOnly || ch.v.ReadOnly:
@@ -126,6 +132,9 @@ func birth(c *gateway.Caller, dir *causeway.Attr, spec *gateway.CreateSpec) (bac
 		return b, causeway.SetAttr{}, nil
 	}
 	set, root := &spec.Set, c.Cred.UID == 0
+	if namesNobody(set) {
+		return b, causeway.SetAttr{}, causeway.ErrInval
+	}
 	if set.Has(causeway.SetUID) && set.UID != b.UID {
 		if !root {
 			return b, causeway.SetAttr{}, causeway.ErrPerm

@@ -7,7 +7,7 @@ import (
 )
 
 // Grant implements gateway.Layouts. A grant to this very gateway has no lease: it lives as long as the process.
-func (e *Engine) Grant(ctx context.Context, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error) {
+func (e *Engine) Grant(ctx context.Context, _ bool, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error) {
 	v, attr, err := e.stat(ctx, h)
 	if err != nil {
 		return causeway.Grant{}, err
@@ -19,6 +19,12 @@ func (e *Engine) Grant(ctx context.Context, h causeway.Handle, mode causeway.IOM
 		return causeway.Grant{}, causeway.ErrInval
 	case mode == causeway.IOReadWrite && v.ReadOnly:
 		mode = causeway.IORead
+	}
+	if attr.Extended { // its holder decides the rights of any caller by it
+		if attr.ACL, err = v.store.ACL(ctx, h.Object); err != nil {
+			return causeway.Grant{}, err
+		}
+		attr.Extended = false
 	}
 	extents, locator, err := v.store.Extents(ctx, h.Object, mode, span)
 	if err != nil {

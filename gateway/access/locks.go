@@ -12,14 +12,14 @@ import (
 // locked.
 type locker struct {
 	locks *lockmgr.Manager
-	attr  func(context.Context, causeway.Handle) (causeway.Attr, error)
+	attr  func(context.Context, *gateway.Caller, causeway.Handle) (causeway.Attr, error)
 }
 
 var _ gateway.Locker = (*locker)(nil)
 
 // newLocker returns a locker on m, or on a manager of its own if m is nil; attr reads the attributes of an object for the
 // question who may lock it.
-func newLocker(m *lockmgr.Manager, attr func(context.Context, causeway.Handle) (causeway.Attr, error)) *locker {
+func newLocker(m *lockmgr.Manager, attr func(context.Context, *gateway.Caller, causeway.Handle) (causeway.Attr, error)) *locker {
 	if m == nil {
 		m, _ = lockmgr.New(lockmgr.Config{}) // defaults are valid
 	}
@@ -29,7 +29,7 @@ func newLocker(m *lockmgr.Manager, attr func(context.Context, causeway.Handle) (
 // mayLock refuses what is not a regular file (ErrInval), and callers who could not have opened the file. NLM does not say how
 // it was opened, so any right to its data is enough.
 func (l *locker) mayLock(ctx context.Context, c *gateway.Caller, h causeway.Handle) error {
-	a, err := l.attr(ctx, h)
+	a, err := l.attr(ctx, c, h)
 	switch {
 	case err != nil:
 		return err

@@ -27,7 +27,7 @@ func TestLocker(t *testing.T) {
 		1: {Type: causeway.TypeRegular, Mode: 0o640, UID: 10, GID: 20},
 		2: {Type: causeway.TypeDirectory, Mode: 0o777, UID: 10},
 	}
-	l := newLocker(m, func(_ context.Context, h causeway.Handle) (causeway.Attr, error) {
+	l := newLocker(m, func(_ context.Context, _ *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
 		if a, ok := attrs[h.Object[0]]; ok {
 			return a, nil
 		}

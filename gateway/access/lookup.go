@@ -20,7 +20,7 @@ func (e *Engine) Root(ctx context.Context, _ *gateway.Caller, id causeway.Volume
 
 // Lookup implements gateway.Namespace.
 func (e *Engine) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string) (gateway.Entry, causeway.Attr, error) {
-	v, attr, err := e.stat(ctx, dir)
+	v, attr, err := e.statFor(ctx, c, dir)
 	if err != nil {
 		return gateway.Entry{}, attr, err
 	}
@@ -48,7 +48,7 @@ func (e *Engine) GetAttr(ctx context.Context, _ *gateway.Caller, h causeway.Hand
 
 // Access implements gateway.Namespace.
 func (e *Engine) Access(ctx context.Context, c *gateway.Caller, h causeway.Handle, want causeway.Rights) (causeway.Rights, causeway.Attr, error) {
-	v, attr, err := e.stat(ctx, h)
+	v, attr, err := e.statFor(ctx, c, h)
 	if err != nil {
 		return 0, attr, err
 	}
@@ -73,7 +73,7 @@ func (e *Engine) ReadLink(ctx context.Context, _ *gateway.Caller, h causeway.Han
 
 // ReadDir implements gateway.Namespace. Who may read but not search a directory gets the names alone.
 func (e *Engine) ReadDir(ctx context.Context, c *gateway.Caller, dir causeway.Handle, cookie uint64, want gateway.ReadDirWant, emit func(*causeway.DirEntry) bool) (causeway.Attr, bool, error) {
-	v, attr, err := e.stat(ctx, dir)
+	v, attr, err := e.statFor(ctx, c, dir)
 	if err != nil {
 		return attr, false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/gateway"
 )
 
@@ -20,17 +21,20 @@ func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Ha
 	if err := v.mayChange(c); err != nil {
 		return causeway.Change{}, causeway.Change{}, err
 	}
-	src, err := e.begin(ctx, v, from)
+	src, err := e.begin(ctx, c, v, from)
 	if err != nil {
 		return causeway.Change{}, causeway.Change{}, err
 	}
 	dst := src
 	if to != from {
-		if dst, err = e.begin(ctx, v, to); err != nil {
+		if dst, err = e.begin(ctx, c, v, to); err != nil {
 			return src.end(ctx), causeway.Change{}, err
 		}
 	}
-	gone, err := rename(ctx, c, &src, name, &dst, newName)
+	gone, err := func() (victim, error) {
+		defer e.sticky.hold(&src, &dst)()
+		return rename(ctx, c, &src, name, &dst, newName)
+	}()
 	srcChange := src.end(ctx)
 	dstChange := srcChange
 	if to != from {
@@ -72,6 +76,9 @@ func rename(ctx context.Context, c *gateway.Caller, src *change, name string, ds
 		return victim{}, nil // two names of one object: rename(2) does nothing
 	}
 	if attr.Type == causeway.TypeDirectory && src.id != dst.id {
+		if err := backend.LoadACL(ctx, src.v.store, id, &c.Cred, &attr); err != nil {
+			return victim{}, err
+		}
 		if err := require(c, &attr, causeway.MayWrite); err != nil { // its ".." changes
 			return victim{}, err
 		}

@@ -1,7 +1,6 @@
 package gatewaytest_test
 
 import (
-	"log/slog"
 	"testing"
 
 	"causeway"
@@ -35,7 +34,7 @@ func engines(t testing.TB, s backend.Store, async bool) gatewaytest.Fixture {
 func local(s backend.Store, async bool) gatewaytest.Fixture {
 	h := &holder{}
 	a := access.New(access.Config{Holder: h})
-	tr := transfer.New(transfer.Config{Grants: a, Logger: slog.New(slog.DiscardHandler)})
+	tr := transfer.New(transfer.Config{Grants: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 42, Name: "v", Async: async}
 	a.Attach(v, s)
@@ -51,4 +50,13 @@ func TestEnginesOnMem(t *testing.T) {
 			})
 		})
 	}
+}
+
+func root(t *testing.T, f gatewaytest.Fixture) causeway.Handle {
+	t.Helper()
+	e, err := f.Access.Root(t.Context(), &gateway.Caller{}, f.Volume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Handle
 }

@@ -12,14 +12,14 @@ import (
 const shards = 64
 
 // cache holds the open objects by handle: the grant cache. Lookups take one shard's read lock and touch one counter. Over its
-// bound the cache gives up objects that were not used since the last look (CLOCK), those without unstable writes first.
+// bound the cache gives up objects that were not used since the last look (CLOCK). Unstable writes are no reason to keep one:
+// the storage answers for them after its object is closed.
 type cache struct {
 	shards [shards]shard
 	limit  int // per shard
-	settle func(*object)
 
 	stop    chan struct{}
-	running sync.WaitGroup // the sweeper and closers of evicted objects
+	running sync.WaitGroup // the sweeper
 	hits    atomic.Uint64
 	misses  atomic.Uint64
 }
@@ -34,20 +34,17 @@ type shard struct {
 type object struct {
 	handle causeway.Handle
 	vol    *volume
-	cache  *cache
 	grant  causeway.Grant
 	store  backend.Object
 	noWait backend.NoWaitReader // nil if the object has not that power
 	fd     backend.Descriptor   // likewise
 
-	refs  atomic.Int32
-	used  atomic.Bool
-	dirty atomic.Bool // has unstable writes that no sync has covered
-	gone  atomic.Bool // removed: its unstable writes concern nobody
+	refs atomic.Int32
+	used atomic.Bool
 }
 
-func (c *cache) init(limit int, settle func(*object)) {
-	c.limit, c.settle, c.stop = max(1, limit/shards), settle, make(chan struct{})
+func (c *cache) init(limit int) {
+	c.limit, c.stop = max(1, limit/shards), make(chan struct{})
 	for i := range c.shards {
 		c.shards[i].objects = make(map[causeway.Handle]*object)
 	}
@@ -77,7 +74,6 @@ func (c *cache) get(h causeway.Handle) *object {
 // put adds an object that the caller opened and returns it with a reference for him; if another one was quicker, that one,
 // and the caller's is closed.
 func (c *cache) put(o *object) *object {
-	o.cache = c
 	o.refs.Store(2)
 	o.used.Store(true)
 	s := c.shard(o.handle)
@@ -89,7 +85,7 @@ func (c *cache) put(o *object) *object {
 		o.Release()
 		return first
 	} else if first != nil {
-		defer c.release(first)
+		defer first.Release()
 	}
 	var out []*object
 	if len(s.objects) >= c.limit {
@@ -97,19 +93,21 @@ func (c *cache) put(o *object) *object {
 	}
 	s.objects[o.handle] = o
 	s.mu.Unlock()
-	c.releaseAll(out)
+	for _, old := range out {
+		old.Release()
+	}
 	return o
 }
 
-// evictLocked takes about an eighth of the objects out: unused ones without unstable writes, then unused ones, then any.
+// evictLocked takes about an eighth of the objects out: unused ones, then any.
 func (s *shard) evictLocked() (out []*object) {
 	want := len(s.objects)/8 + 1
-	for pass := range 3 {
+	for pass := range 2 {
 		for h, o := range s.objects {
 			if len(out) >= want {
 				return out
 			}
-			if pass == 0 && o.used.Swap(false) || pass <= 1 && (o.used.Load() || o.dirty.Load()) {
+			if pass == 0 && o.used.Swap(false) {
 				continue
 			}
 			delete(s.objects, h)
@@ -165,30 +163,12 @@ func (c *cache) dropWhere(match func(*object) bool) {
 	}
 }
 
-// release gives a reference of the cache back in the background when closing may have to sync.
-func (c *cache) release(o *object) {
-	if !o.dirty.Load() {
-		o.Release()
-		return
-	}
-	c.running.Go(o.Release)
-}
-
-func (c *cache) releaseAll(out []*object) {
-	for _, o := range out {
-		c.release(o)
-	}
-}
-
 // Release gives a reference back.
 func (o *object) Release() {
 	if o.refs.Add(-1) != 0 {
 		return
 	}
-	if o.dirty.Load() && !o.gone.Load() {
-		o.cache.settle(o)
-	}
-	_ = o.store.Close() // everything was synced; there is nobody to tell
+	_ = o.store.Close() // there is nobody to tell
 }
 
 // sweep closes objects that were not used for between one and two periods: a descriptor keeps the space of a file that was

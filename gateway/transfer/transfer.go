@@ -5,10 +5,8 @@
 package transfer
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"log/slog"
 	"maps"
 	"math"
 	"sync"
@@ -26,7 +24,6 @@ type Config struct {
 	Grants  gateway.Layouts // where grants come from
 	MaxOpen int             // objects kept open at most, beyond those in use; default 8192
 	Idle    time.Duration   // an object unused for so long is closed; default 60 s
-	Logger  *slog.Logger    // default: slog.Default
 }
 
 // Engine implements gateway.Transfer and gateway.Holder.
@@ -59,12 +56,9 @@ func New(cfg Config) *Engine {
 	if cfg.Idle <= 0 {
 		cfg.Idle = time.Minute
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
 	e := &Engine{cfg: cfg}
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
-	e.cache.init(cfg.MaxOpen, e.settle)
+	e.cache.init(cfg.MaxOpen)
 	e.cache.sweep(cfg.Idle)
 	return e
 }
@@ -91,7 +85,11 @@ func (e *Engine) Detach(id causeway.VolumeID) {
 	e.cache.dropVolume(id)
 }
 
-// Close gives all grants back; objects with unstable data are synced first. No request may run any more.
+// Regrant ends the grants of a volume whose settings have changed: the next use of an object asks for a new one. It ends those
+// that were made before; who asked for one earlier and gets it later keeps what he got.
+func (e *Engine) Regrant(id causeway.VolumeID) { e.cache.dropVolume(id) }
+
+// Close gives all grants back. No request may run any more.
 func (e *Engine) Close() error {
 	for id := range *e.volumes.Load() {
 		e.Detach(id)
@@ -100,19 +98,11 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// SyncFailed tells the Engine that unstable data of a volume may have been lost outside of its own syncs.
+// SyncFailed tells the Engine that unstable data of a volume may have been lost outside of its own syncs: the storage found
+// out after the object was closed.
 func (e *Engine) SyncFailed(id causeway.VolumeID) {
 	if v := (*e.volumes.Load())[id]; v != nil {
 		v.verifier.bump()
-	}
-}
-
-// settle makes the unstable writes of an object stable before its descriptor is given up: the storage reports a failed
-// write-back only to descriptors that were open when it happened.
-func (e *Engine) settle(o *object) {
-	if err := o.store.Sync(context.Background(), true); err != nil {
-		o.vol.verifier.bump()
-		e.cfg.Logger.Error("unstable writes may be lost", "volume", o.vol.id.String(), "object", o.handle.Object.String(), "err", err)
 	}
 }
 

@@ -16,7 +16,7 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 		return gateway.WriteResult{}, causeway.ErrWouldBlock
 	}
 	mark := e.changes.Begin(h.Hash())
-	o, before, err := e.open(ctx, c, h)
+	o, before, err := e.open(ctx, c, h, causeway.IOReadWrite)
 	if err != nil {
 		mark.End()
 		return gateway.WriteResult{}, err
@@ -48,27 +48,16 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 		return 0, nil
 	}
 	n, err := o.store.WriteAt(ctx, data, off)
-	o.markDirty()
 	if err != nil || how == causeway.Unstable {
 		return n, err
 	}
 	return n, o.sync(ctx, how == causeway.DataSync)
 }
 
-// markDirty comes after the write and before the writer gives his reference back, so that whoever closes the object sees it;
-// a sync that clears the mark meanwhile starts after the write.
-func (o *object) markDirty() {
-	if !o.dirty.Load() {
-		o.dirty.Store(true)
-	}
-}
-
 // sync makes earlier writes stable, and changes the volume's verifier when they may be lost instead: clients send again what
 // they hold, whoever's write it was.
 func (o *object) sync(ctx context.Context, dataOnly bool) error {
-	o.dirty.Store(false)
 	if err := o.store.Sync(ctx, dataOnly); err != nil {
-		o.dirty.Store(true)
 		o.vol.verifier.bump()
 		return err
 	}
@@ -93,7 +82,7 @@ func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 		return gateway.SyncResult{}, causeway.ErrWouldBlock
 	}
 	mark := e.changes.Begin(h.Hash())
-	o, before, err := e.open(ctx, c, h)
+	o, before, err := e.open(ctx, c, h, causeway.IORead)
 	if err != nil {
 		mark.End()
 		return gateway.SyncResult{}, err
@@ -101,7 +90,7 @@ func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 	defer o.Release()
 	if causeway.PermitOwner(&c.Cred, &before, causeway.MayWrite) == 0 {
 		err = causeway.ErrAccess
-	} else if o.grant.Mode == causeway.IOReadWrite {
+	} else { // also under a grant to read: what was written may have been so under an earlier one
 		err = o.sync(ctx, true)
 	}
 	r := gateway.SyncResult{Change: o.end(ctx, mark.End, before)}

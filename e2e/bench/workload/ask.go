@@ -44,7 +44,7 @@ func getAttr(s *Scene, _ Shape) (Plan, error) {
 		return Plan{}, err
 	}
 	var records []nfs3.Record
-	for i := range nameCount {
+	for i := range s.Tree.Sizes.Names {
 		handle, err := s.Client.Lookup(dir, fileName(0, i))
 		if err != nil {
 			return Plan{}, err
@@ -69,7 +69,7 @@ func lookUp(s *Scene, _ Shape) (Plan, error) {
 		return Plan{}, err
 	}
 	var records []nfs3.Record
-	for i := range nameCount {
+	for i := range s.Tree.Sizes.Names {
 		r := s.call(nfs3.Lookup)
 		r.Opaque(dir)
 		r.Opaque([]byte(fileName(0, i)))

@@ -151,10 +151,7 @@ func createFileSync(s *Scene, shape Shape) (Plan, error) {
 	return s.makes(shape, shape.Count, maker{size: small, writes: 1, stable: nfs3.FileSync, perFile: true})
 }
 
-// newFileSize is how much a sequential writer puts into a file before COMMIT.
-const newFileSize = 64 << 20
-
 func writeNew(s *Scene, shape Shape) (Plan, error) {
 	files := shape.Connections * shape.Outstanding
-	return s.makes(shape, files, maker{size: bulk, writes: newFileSize / bulk, stable: nfs3.Unstable, commit: true})
+	return s.makes(shape, files, maker{size: bulk, writes: int(s.Tree.Sizes.New / bulk), stable: nfs3.Unstable, commit: true})
 }

@@ -54,7 +54,7 @@ func (l *lister) Done(slot int, r *nfs3.Reply) (int64, error) {
 	return int64(n), nil
 }
 
-func list(s *Scene, shape Shape) (Plan, error) { return s.lists(shape, "many", manyCount) }
+func list(s *Scene, shape Shape) (Plan, error) { return s.lists(shape, "many", s.Tree.Sizes.Many) }
 
 func (s *Scene) lists(shape Shape, name string, entries int) (Plan, error) {
 	dir, err := s.lookup(name)

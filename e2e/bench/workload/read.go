@@ -47,7 +47,7 @@ func (s *Scene) reads(shape Shape, size int, unit int64, offsets func(connection
 }
 
 func readRandom(s *Scene, shape Shape) (Plan, error) {
-	return s.reads(shape, small, 1, func(connection int) func() int64 { return s.blocks(connection, dataSize) })
+	return s.reads(shape, small, 1, func(connection int) func() int64 { return s.blocks(connection, s.Tree.Sizes.Data) })
 }
 
 // blocks returns random offsets of small blocks in a file.
@@ -59,8 +59,8 @@ func (s *Scene) blocks(connection int, size int64) func() int64 {
 // readSequence reads the file from end to end, each connection from another place on.
 func readSequence(s *Scene, shape Shape) (Plan, error) {
 	return s.reads(shape, bulk, bulk, func(connection int) func() int64 {
-		const blocks = dataSize / bulk
-		block := int64(connection * blocks / shape.Connections)
+		blocks := s.Tree.Sizes.Data / bulk
+		block := int64(connection) * blocks / int64(shape.Connections)
 		return func() int64 {
 			block = (block + 1) % blocks
 			return block * bulk

@@ -7,20 +7,27 @@ import (
 	"sync/atomic"
 )
 
-// Sizes of what a directory holds before anything is measured.
-const (
-	dataSize  = 256 << 20 // data: read at random and in sequence
-	writeSize = 128 << 20 // write: overwritten at random
-	overSize  = 32 << 20  // over-N: overwritten in sequence, one per call outstanding
-	overFiles = 64
-	nameCount = 1000  // names/: looked up, asked for attributes
-	manyCount = 10000 // many/: listed
-)
+// Sizes is how much a directory holds before anything is measured, and how much is put into new files.
+type Sizes struct {
+	Data  int64 // the file that is read at random and in sequence
+	Write int64 // the file that is overwritten at random
+	Over  int64 // each of the files that are overwritten in sequence, one per call outstanding
+	New   int64 // each file that is made and written in sequence
+	Names int   // files that are looked up and asked for attributes
+	Many  int   // files of the directory that is listed
+}
+
+// Standard is what the table of targets is about.
+var Standard = Sizes{Data: 256 << 20, Write: 128 << 20, Over: 32 << 20, New: 64 << 20, Names: 1000, Many: 10000}
+
+// overFiles bounds how many files of Sizes.Over there can be.
+const overFiles = 64
 
 // Tree is the directory that a server exports.
 type Tree struct {
 	Dir      string
 	UID, GID int // who owns everything and makes all calls
+	Sizes    Sizes
 	runs     atomic.Int64
 }
 
@@ -29,12 +36,12 @@ func (t *Tree) Prepare() error {
 	if err := spread(t.Dir); err != nil {
 		return err
 	}
-	for name, size := range map[string]int64{"data": dataSize, "write": writeSize} {
+	for name, size := range map[string]int64{"data": t.Sizes.Data, "write": t.Sizes.Write} {
 		if err := t.file(name, size); err != nil {
 			return err
 		}
 	}
-	for name, count := range map[string]int{"names": nameCount, "many": manyCount} {
+	for name, count := range map[string]int{"names": t.Sizes.Names, "many": t.Sizes.Many} {
 		if err := t.files(name, count); err != nil {
 			return err
 		}

@@ -48,27 +48,27 @@ func writeRandom(s *Scene, shape Shape) (Plan, error) {
 	return Plan{
 		ReplySize: 512,
 		Driver: func(connection int) load.Driver {
-			blocks := s.blocks(connection, writeSize)
+			blocks := s.blocks(connection, s.Tree.Sizes.Write)
 			w := &writer{size: small, unit: 1, next: func(int) int64 { return blocks() }}
 			for range shape.Outstanding {
 				w.records = append(w.records, s.writeCall(handle, small, nfs3.Unstable))
 			}
 			return w
 		},
-		After: func() error { return checkFile(s.Tree.path("write"), writeSize) },
+		After: func() error { return checkFile(s.Tree.path("write"), s.Tree.Sizes.Write) },
 	}, nil
 }
 
-// overwrite writes files of overSize from end to end, again and again, one file per call outstanding.
+// overwrite writes files from end to end, again and again, one file per call outstanding.
 func overwrite(s *Scene, shape Shape) (Plan, error) {
-	files := shape.Connections * shape.Outstanding
+	files, size := shape.Connections*shape.Outstanding, s.Tree.Sizes.Over
 	if files > overFiles {
 		return Plan{}, fmt.Errorf("at most %d calls of this kind can be outstanding", overFiles)
 	}
 	var handles [][]byte
 	for i := range files {
 		name := fmt.Sprintf("over-%d", i)
-		if err := s.Tree.file(name, overSize); err != nil {
+		if err := s.Tree.file(name, size); err != nil {
 			return Plan{}, err
 		}
 		handle, err := s.lookup(name)
@@ -80,7 +80,7 @@ func overwrite(s *Scene, shape Shape) (Plan, error) {
 	driver := func(connection int) load.Driver {
 		offsets := make([]int64, shape.Outstanding)
 		w := &writer{size: bulk, unit: bulk, next: func(slot int) int64 {
-			offsets[slot] = (offsets[slot] + bulk) % overSize
+			offsets[slot] = (offsets[slot] + bulk) % size
 			return offsets[slot]
 		}}
 		for slot := range shape.Outstanding {
@@ -90,7 +90,7 @@ func overwrite(s *Scene, shape Shape) (Plan, error) {
 	}
 	return Plan{ReplySize: 512, Driver: driver, After: func() error {
 		for i := range files {
-			if err := checkFile(s.Tree.path(fmt.Sprintf("over-%d", i)), overSize); err != nil {
+			if err := checkFile(s.Tree.path(fmt.Sprintf("over-%d", i)), size); err != nil {
 				return err
 			}
 		}

@@ -109,7 +109,7 @@ func (c *C) listWhile(dir string, act func(step int)) []string {
 }
 
 func listWhileRemoving(c *C) {
-	const count = 2000
+	const count = 1000
 	dir := c.fill("dir", count)
 	removed := 0
 	names := c.listWhile(dir, func(step int) {
@@ -123,7 +123,7 @@ func listWhileRemoving(c *C) {
 }
 
 func listWhileAdding(c *C) {
-	const count = 2000
+	const count = 1000
 	dir := c.fill("dir", count)
 	names := c.listWhile(dir, func(step int) {
 		if step < 50 {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,7 @@ type Options struct {
 	Pattern  *regexp.Regexp // of the names of tests; nil runs all
 	Protocol string         // selects the known differences: nfs3, or empty for none
 	Out      io.Writer
-	Verbose  bool // name each test
+	Verbose  bool // name each test, with its time
 }
 
 // Summary counts what happened.
@@ -54,11 +55,12 @@ func Run(o Options) (Summary, error) {
 		if o.Pattern != nil && !o.Pattern.MatchString(test.Name) {
 			continue
 		}
-		if o.Verbose {
-			fmt.Fprintln(o.Out, "run", test.Name)
-		}
 		c := &C{Dir: filepath.Join(base, fmt.Sprint("t", i)), name: test.Name}
+		start := time.Now()
 		runTest(c, test)
+		if o.Verbose {
+			fmt.Fprintf(o.Out, "%6.2f s, %4d checks  %s\n", time.Since(start).Seconds(), c.checks, c.name)
+		}
 		o.report(c, &sum)
 		os.RemoveAll(c.Dir)
 	}

@@ -50,6 +50,7 @@ func (s *Server) dispatch(ctx context.Context, c *Call, start int) Verdict {
 	case Park:
 		if c.NoWait {
 			c.Reply.Truncate(start)
+			c.releaseFile()
 			return Park
 		}
 		verdict = SystemErr // a program that would wait though it may

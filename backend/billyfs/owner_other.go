@@ -1,0 +1,11 @@
+//go:build !unix
+
+package billyfs
+
+import (
+	"os"
+
+	"causeway"
+)
+
+func (s *Store) owner(os.FileInfo, *causeway.Attr) {}

@@ -1,0 +1,156 @@
+package posix
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+)
+
+// scanRest is the least time between scans, and scanShare how much longer than the last scan it is at least: who asks for
+// objects that are gone must not keep the store scanning.
+const (
+	scanRest  = time.Second
+	scanShare = 10
+)
+
+// scanFor returns a channel that is closed when a scan is done that began after the object was asked for; nil if it is done
+// and the object is missing still.
+func (ix *index) scanFor(id causeway.ObjectID) <-chan struct{} {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if done, ok := ix.missing[id]; ok {
+		select {
+		case <-done:
+			delete(ix.missing, id)
+			return nil
+		default:
+			return done
+		}
+	}
+	if ix.queued == nil {
+		ix.queued = make(chan struct{})
+		wake(ix.scanner)
+	}
+	if len(ix.missing) < maxMissing {
+		ix.missing[id] = ix.queued
+	}
+	return ix.queued
+}
+
+// scanOnDemand scans when somebody waits for it, until the store is closed.
+func (ix *index) scanOnDemand() {
+	for {
+		select {
+		case <-ix.store.stop:
+			return
+		case <-ix.scanner:
+		}
+		ix.mu.Lock()
+		done := ix.queued
+		ix.queued = nil
+		ix.mu.Unlock()
+		began := ix.store.now()
+		found := ix.scan()
+		took := ix.store.now().Sub(began)
+		ix.store.cfg.Logger.Info("tree scanned for objects that the index did not find", "volume", ix.store.marker.Volume,
+			"names", found, "took", took)
+		close(done)
+		ix.forgetMissing()
+		if !ix.sleep(max(scanRest, scanShare*took)) {
+			return
+		}
+	}
+}
+
+// forgetMissing forgets answers that nobody came back for, when there are many.
+func (ix *index) forgetMissing() {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if len(ix.missing) >= maxMissing/2 {
+		clear(ix.missing)
+	}
+}
+
+// sleep waits, and reports false if the store is closed meanwhile.
+func (ix *index) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ix.store.stop:
+		return false
+	}
+}
+
+// scan walks the tree and puts every name into the index. It returns how many there were.
+func (ix *index) scan() (found uint64) {
+	ix.scans.Add(1)
+	buf := make([]byte, streamBytes)
+	todo := []uint64{ix.store.mount.ino} // directories, by number: descriptors would be too many
+	seen := map[uint64]struct{}{ix.store.mount.ino: {}}
+	for len(todo) > 0 {
+		select {
+		case <-ix.store.stop:
+			return found
+		default:
+		}
+		ino := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		dir := ix.directory(ino, 0)
+		if dir == nil {
+			continue
+		}
+		ix.scanDir(dir, buf, func(name string, child uint64, isDir bool) {
+			found++
+			if ix.db.add(child, place{dir.ino, name}) {
+				_ = ix.db.flush()
+			}
+			if _, ok := seen[child]; isDir && !ok {
+				seen[child] = struct{}{}
+				todo = append(todo, child)
+			}
+		})
+		dir.unpin()
+	}
+	return found
+}
+
+// scanDir calls f for every entry of a directory that is not a mount.
+func (ix *index) scanDir(dir *node, buf []byte, f func(name string, ino uint64, isDir bool)) {
+	s := ix.store
+	fd, e := s.roomy(func() (int, unix.Errno) { return openat(dir.fd, &cname{'.'}, unix.O_RDONLY|unix.O_DIRECTORY, 0) })
+	if e != 0 {
+		return
+	}
+	defer unix.Close(fd)
+	for {
+		n, e := getdents(fd, buf)
+		if e != 0 || n == 0 {
+			return
+		}
+		for rest := buf[:n]; len(rest) > direntName; {
+			size := int(binary.NativeEndian.Uint16(rest[direntReclen:]))
+			raw := rest[direntName:size]
+			name := string(raw[:max(0, bytes.IndexByte(raw, 0))])
+			ino, typ := binary.NativeEndian.Uint64(rest), direntType[rest[direntType8]&15]
+			rest = rest[size:]
+			if name == "." || name == ".." || s.hides(dir, name) {
+				continue
+			}
+			if !s.mount.trusts(typ) || !s.mount.cloned && typ == causeway.TypeDirectory {
+				var c cname
+				var st unix.Stat_t
+				if c.set(name) != causeway.OK || fstatat(dir.fd, &c, &st) != 0 || uint64(st.Dev) != s.dev && !s.mount.overlay {
+					continue
+				}
+				ino, typ = st.Ino, typeOf(st.Mode)
+			}
+			f(name, ino, typ == causeway.TypeDirectory)
+		}
+	}
+}

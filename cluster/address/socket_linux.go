@@ -1,0 +1,35 @@
+package address
+
+import (
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Freebind is a net.ListenConfig.Control that lets a listener bind an address which the machine does not have yet.
+func Freebind(network, _ string, c syscall.RawConn) error {
+	return control(c, "setsockopt(FREEBIND)", func(fd int) error {
+		if strings.HasSuffix(network, "6") {
+			return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+		}
+		return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
+	})
+}
+
+// Silence makes the kernel forget a TCP connection when it is closed, without a FIN or RST to the client, who belongs to the next
+// holder of the address now. It needs CAP_NET_ADMIN; call it right before Close, and close anyway if it fails.
+func Silence(c syscall.RawConn) error {
+	return control(c, "setsockopt(TCP_REPAIR)", func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_REPAIR, 1)
+	})
+}
+
+func control(c syscall.RawConn, name string, set func(fd int) error) error {
+	var err error
+	if controlErr := c.Control(func(fd uintptr) { err = set(int(fd)) }); controlErr != nil {
+		return controlErr
+	}
+	return os.NewSyscallError(name, err)
+}
