@@ -111,7 +111,24 @@ func choose(addr netip.Addr, ifname string, lifetime time.Duration, links []link
 }
 
 func (k *kernel) put(p place, addr netip.Addr, lifetime time.Duration, create bool) error {
-	return coded("add to "+p.name, k.routes.putAddress(p.index, addr, lifetime, create))
+	err := k.routes.putAddress(p.index, addr, lifetime, create)
+	if err == nil && addr.Is6() && !p.present && p.up {
+		err = k.delivered(addr)
+	}
+	return coded("add to "+p.name, err)
+}
+
+// settling bounds the wait for the kernel to deliver what it gets for a new IPv6 address: it answers before its own worker has
+// made the route, and a client who is told too early is lost for a second.
+const settling = 200 * time.Millisecond
+
+func (k *kernel) delivered(addr netip.Addr) error {
+	for end := time.Now().Add(settling); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if local, err := k.routes.isLocal(addr); local || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *kernel) remove(p place, addr netip.Addr) error {
