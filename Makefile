@@ -26,7 +26,7 @@ race: ## all tests of the rooms with the race detector
 	go test -race $$(go list ./... | grep -v /e2e)
 
 lint: ## formatting, vet, staticcheck, the arrows between rooms
-	scripts/lint
+	scripts/lint && go test .
 
 fuzz: ## every fuzz target for 30 s; FUZZTIME=10m for longer
 	FUZZTIME=$${FUZZTIME:-30s} scripts/fuzz

@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"gateway/gatewaytest": {"gateway"},
 	"gateway/nfs/*":       {"gateway", "gateway/nfs/*"},
 	"admin":               {},
+	"cluster/balance":     {},
 	"cmd/causeway":        {"*"},
 	"cmd/causeway/*":      {"*"},
 	"e2e":                 {"e2e/*"},

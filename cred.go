@@ -11,6 +11,9 @@ type Cred struct {
 // Nobody is the user and group that squashed callers become by default.
 const Nobody = 65534
 
+// NoID is no user and no group: in chown(2) it means that the owner stays.
+const NoID = 1<<32 - 1
+
 // InGroup reports whether gid is the caller's primary or one of his supplementary groups.
 func (c *Cred) InGroup(gid uint32) bool { return c.GID == gid || slices.Contains(c.Groups, gid) }
 

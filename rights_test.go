@@ -91,6 +91,7 @@ func TestApply(t *testing.T) {
 		{RootSquash, Cred{7, 0, []uint32{8}}, "{7 65533 [8]}"},
 		{NoRootSquash, Cred{0, 0, []uint32{0}}, "{0 0 [0]}"},
 		{AllSquash, Cred{7, 8, []uint32{9}}, "{65534 65533 []}"},
+		{NoRootSquash, Cred{NoID, NoID, []uint32{NoID, 5}}, "{65534 65533 [65533 5]}"},
 	} {
 		r := ExportRule{Squash: c.squash, AnonUID: 65534, AnonGID: 65533}
 		r.Apply(&c.in)

@@ -52,22 +52,27 @@ func (v *Volume) Rule(client netip.Addr) *ExportRule {
 	return best
 }
 
-// Apply replaces in cred what the rule squashes: UID 0 (and GID 0 with it, everywhere) or everything.
+// Apply replaces in cred what the rule squashes: UID 0 (and GID 0 with it, everywhere) or everything; and always what is no id.
 func (r *ExportRule) Apply(cred *Cred) {
-	switch {
-	case r.Squash == AllSquash:
-		cred.UID, cred.GID, cred.Groups = r.AnonUID, r.AnonGID, nil
-	case r.Squash == RootSquash:
-		if cred.UID == 0 {
-			cred.UID = r.AnonUID
-		}
-		if cred.GID == 0 {
-			cred.GID = r.AnonGID
-		}
-		for i, g := range cred.Groups {
-			if g == 0 {
-				cred.Groups[i] = r.AnonGID
-			}
+	if r.Squash == AllSquash {
+		r.Anonymous(cred)
+		return
+	}
+	squashes := func(id uint32) bool { return id == NoID || id == 0 && r.Squash == RootSquash }
+	if squashes(cred.UID) {
+		cred.UID = r.AnonUID
+	}
+	if squashes(cred.GID) {
+		cred.GID = r.AnonGID
+	}
+	for i, g := range cred.Groups {
+		if squashes(g) {
+			cred.Groups[i] = r.AnonGID
 		}
 	}
+}
+
+// Anonymous replaces everything in cred.
+func (r *ExportRule) Anonymous(cred *Cred) {
+	cred.UID, cred.GID, cred.Groups = r.AnonUID, r.AnonGID, nil
 }

@@ -61,6 +61,8 @@ type Server struct {
 	state   atomic.Int32
 	rates   rates
 
+	readTimeout time.Duration // for a request over TCP
+
 	mu      sync.Mutex
 	servers []*http.Server
 	running sync.WaitGroup
@@ -71,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, started: cfg.Now()}
+	s := &Server{cfg: cfg, started: cfg.Now(), readTimeout: 30 * time.Second}
 	s.rates.add(s.started, total{})
 	if err := cfg.Metrics.registry.Register(sourceCollector{&s.cfg.Source}); err != nil {
 		return nil, err
@@ -86,14 +88,15 @@ func (s *Server) Enter(state State) { s.state.Store(int32(state)) }
 func (s *Server) State() State { return State(s.state.Load()) }
 
 // ServeHTTP serves the read-only part on a listener, in the background, until Shutdown.
-func (s *Server) ServeHTTP(l net.Listener) { s.serve(l, s.readOnly()) }
+func (s *Server) ServeHTTP(l net.Listener) { s.serve(l, ownNames(s.readOnly()), s.readTimeout) }
 
 // ServeUnix serves everything on a listener, in the background, until Shutdown. Who may connect to it may do everything.
-func (s *Server) ServeUnix(l net.Listener) { s.serve(l, s.everything()) }
+func (s *Server) ServeUnix(l net.Listener) { s.serve(l, s.everything(), 0) } // a limit would cut profiles short
 
-func (s *Server) serve(l net.Listener, h http.Handler) {
+func (s *Server) serve(l net.Listener, h http.Handler, readTimeout time.Duration) {
 	srv := &http.Server{
 		Handler:           h,
+		ReadTimeout:       readTimeout,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute, // longer than the longest profile that one should take

@@ -57,7 +57,7 @@ func serveBoth(t *testing.T, cfg Config) (s *Server, ask func(overUnix bool, met
 		}
 	})
 	return s, func(overUnix bool, method, path string) (int, string) {
-		host := "tcp"
+		host := "localhost"
 		if overUnix {
 			host = "unix"
 		}
@@ -191,10 +191,13 @@ func TestMetrics(t *testing.T) {
 	m := testMetrics()
 	s, err := New(Config{Metrics: m, Source: Source{
 		Volumes: func(context.Context) []Volume {
-			return []Volume{{Name: "data", Total: 10, Used: 4, Avail: 6, Files: 3}}
+			return []Volume{{Name: "data", Total: 10, Used: 4, Avail: 6, Files: 3, Calls: 11, Storage: Storage{Syncs: 2, SyncRequests: 9}}}
 		},
 		Clients: func(context.Context) []Client { return make([]Client, 2) },
-		Locks:   func(context.Context) ([]Lock, error) { return make([]Lock, 3), nil },
+		Locking: func(context.Context) Locking {
+			return Locking{Held: 3, Waiting: 1, GraceLeft: 2.5, Callbacks: 5, CallbackFailures: 2}
+		},
+		Replies: func(context.Context) Replies { return Replies{Entries: 7, Bytes: 800, Clients: 1} },
 		Caches:  func(context.Context) []Cache { return []Cache{{"objects", 9, 1, 5}} },
 		Traffic: func(context.Context) Traffic { return Traffic{Connections: 3, InFlight: 2, Panics: 1} },
 	}})
@@ -234,15 +237,32 @@ causeway_rpc_replies_total{procedure="getattr",program="nfs",status="noent",vers
 causeway_rpc_replies_total{procedure="getattr",program="nfs",status="ok",version="3"} 1
 causeway_rpc_replies_total{procedure="getattr",program="nfs",status="other",version="3"} 2
 causeway_rpc_replies_total{procedure="mnt",program="mount",status="ok",version="1"} 1
-# HELP causeway_rpc_trouble_total Calls rejected before any program saw them, connections refused or timed out, and panics.
+# HELP causeway_rpc_trouble_total Calls rejected before any program saw them or stuck, connections refused or timed out, and panics.
 # TYPE causeway_rpc_trouble_total counter
 causeway_rpc_trouble_total{kind="panic"} 1
 causeway_rpc_trouble_total{kind="refused"} 0
 causeway_rpc_trouble_total{kind="rejected"} 0
+causeway_rpc_trouble_total{kind="stuck"} 0
 causeway_rpc_trouble_total{kind="timed_out"} 0
 # HELP causeway_lockmgr_locks_count Byte ranges that are locked.
 # TYPE causeway_lockmgr_locks_count gauge
 causeway_lockmgr_locks_count 3
+# HELP causeway_lockmgr_grace_seconds How long the grace period lasts yet at most; 0 when there is none.
+# TYPE causeway_lockmgr_grace_seconds gauge
+causeway_lockmgr_grace_seconds 2.5
+# HELP causeway_nlm_callbacks_total Calls to clients, about locks that they wait for, by result.
+# TYPE causeway_nlm_callbacks_total counter
+causeway_nlm_callbacks_total{result="failed"} 2
+causeway_nlm_callbacks_total{result="ok"} 3
+# HELP causeway_drc_entries_count Replies remembered for retransmissions.
+# TYPE causeway_drc_entries_count gauge
+causeway_drc_entries_count 7
+# HELP causeway_volume_calls_total NFS calls that named an object of a volume.
+# TYPE causeway_volume_calls_total counter
+causeway_volume_calls_total{volume="data"} 11
+# HELP causeway_storage_sync_requests_total Requests that these calls satisfied.
+# TYPE causeway_storage_sync_requests_total counter
+causeway_storage_sync_requests_total{volume="data"} 9
 # HELP causeway_volume_storage_bytes Storage of a volume.
 # TYPE causeway_volume_storage_bytes gauge
 causeway_volume_storage_bytes{state="available",volume="data"} 6
@@ -250,7 +270,8 @@ causeway_volume_storage_bytes{state="total",volume="data"} 10
 causeway_volume_storage_bytes{state="used",volume="data"} 4
 `
 	err = testutil.GatherAndCompare(m.Registry(), strings.NewReader(want), "causeway_rpc_calls_total", "causeway_rpc_replies_total",
-		"causeway_rpc_trouble_total", "causeway_lockmgr_locks_count", "causeway_volume_storage_bytes")
+		"causeway_rpc_trouble_total", "causeway_lockmgr_locks_count", "causeway_volume_storage_bytes", "causeway_lockmgr_grace_seconds",
+		"causeway_nlm_callbacks_total", "causeway_drc_entries_count", "causeway_volume_calls_total", "causeway_storage_sync_requests_total")
 	if err != nil {
 		t.Error(err)
 	}
@@ -317,4 +338,62 @@ func TestShutdownClosesTheListeners(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// TestRebinding: a page in a browser of this machine that makes its own name mean 127.0.0.1 gets nothing.
+func TestRebinding(t *testing.T) {
+	s, err := New(Config{Metrics: testMetrics()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ServeHTTP(l)
+	defer s.Shutdown(context.Background())
+	for host, want := range map[string]int{
+		"127.0.0.1:9440": 200, "localhost:9440": 200, "LOCALHOST": 200, "[::1]:80": 200, "": 200, "evil.example:9440": 403, "127.0.0.1.evil.example": 403,
+	} {
+		r, err := http.NewRequest("GET", "http://"+l.Addr().String()+"/status", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Host = host; host == "" {
+			r.Host = l.Addr().String()
+		}
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		if a.StatusCode != want {
+			t.Errorf("host %q: %d, want %d", host, a.StatusCode, want)
+		}
+	}
+}
+
+// TestBodyThatDoesNotCome: who announces a body and sends none cannot hold a connection for ever.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	s, err := New(Config{Metrics: testMetrics()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.readTimeout = 50 * time.Millisecond
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ServeHTTP(l)
+	defer s.Shutdown(context.Background())
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Errorf("still connected: %v", err)
+	}
 }

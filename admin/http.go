@@ -6,6 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -25,6 +28,20 @@ func (s *Server) readOnly() *http.ServeMux {
 		fmt.Fprint(w, "causeway\n/healthz\n/readyz\n/metrics\n/status\n")
 	})
 	return mux
+}
+
+// ownNames refuses requests that came to a loopback address under a name that is not this machine's for itself: a page in a
+// browser here could make its own name mean that address, and read what only users of this machine may.
+func ownNames(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if _, err := netip.ParseAddr(host); ok && at.IP.IsLoopback() && err != nil && !strings.EqualFold(host, "localhost") {
+			http.Error(w, "say localhost or an address", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // everything adds commands and profiles.

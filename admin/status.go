@@ -11,6 +11,8 @@ type Source struct {
 	Volumes func(ctx context.Context) []Volume
 	Clients func(ctx context.Context) []Client
 	Locks   func(ctx context.Context) ([]Lock, error)
+	Locking func(ctx context.Context) Locking
+	Replies func(ctx context.Context) Replies
 	Caches  func(ctx context.Context) []Cache
 	Traffic func(ctx context.Context) Traffic
 }
@@ -27,6 +29,24 @@ type Volume struct {
 	Avail uint64   `json:"available_bytes"`
 	Files uint64   `json:"used_files"`
 	Error string   `json:"error,omitempty"`
+
+	Calls    uint64  `json:"calls"` // NFS calls that named an object of it, and their bytes without headers
+	BytesIn  uint64  `json:"bytes_in"`
+	BytesOut uint64  `json:"bytes_out"`
+	Storage  Storage `json:"storage"`
+}
+
+// Storage is what a volume's store holds open, and has synced since it was opened.
+type Storage struct {
+	Identity       string `json:"identity"` // how objects are found: "handle" or "index"
+	Descriptors    int    `json:"descriptors"`
+	MaxDescriptors int    `json:"max_descriptors"`
+	Dirty          int    `json:"dirty_files"` // with writes that are not synced
+	Evictions      uint64 `json:"evictions"`
+	Syncs          uint64 `json:"syncs"`
+	SyncRequests   uint64 `json:"sync_requests"` // that these syncs satisfied: divided by them, the mean batch
+	SyncErrors     uint64 `json:"sync_errors"`
+	Scans          uint64 `json:"scans"` // of the tree, to repair the index
 }
 
 // Client is a host that uses the gateway, or did a short while ago.
@@ -36,7 +56,7 @@ type Client struct {
 	Calls       uint64    `json:"calls"`
 	BytesIn     uint64    `json:"bytes_in"`
 	BytesOut    uint64    `json:"bytes_out"`
-	Since       time.Time `json:"since"`
+	Since       time.Time `json:"since,omitzero"` // of the oldest connection; left out where there is none
 	Locks       int       `json:"locks"`
 	Mounts      []string  `json:"mounts,omitempty"`
 }
@@ -50,6 +70,28 @@ type Lock struct {
 	Start     uint64 `json:"start"`
 	End       uint64 `json:"end"`
 	Exclusive bool   `json:"exclusive"`
+}
+
+// Locking is the state of locks and of the clients that may hold them.
+type Locking struct {
+	Held             int     `json:"held"`
+	Waiting          int     `json:"waiting"` // requests for locks that others hold
+	Clients          int     `json:"clients"` // NLM clients that are watched, because they hold or held locks
+	Unacknowledged   int     `json:"unacknowledged"`
+	Callbacks        uint64  `json:"callbacks"`
+	CallbackFailures uint64  `json:"callback_failures"`
+	Notified         uint64  `json:"notified"` // clients that were told of a restart of the gateway
+	NotifyFailures   uint64  `json:"notify_failures"`
+	Released         uint64  `json:"released"`           // times that all locks of a client were released: it restarted, or said so
+	Grace            bool    `json:"grace"`              // only locks of before the restart are given out
+	GraceLeft        float64 `json:"grace_left_seconds"` // at most
+}
+
+// Replies is the duplicate-request cache.
+type Replies struct {
+	Entries int `json:"entries"`
+	Bytes   int `json:"bytes"`
+	Clients int `json:"clients"`
 }
 
 // Cache is how well a cache does.
@@ -68,7 +110,9 @@ type Traffic struct {
 	Rejected    uint64 `json:"rejected_calls"`      // no program saw them: bad headers, unknown programs
 	Refused     uint64 `json:"refused_connections"` // one too many
 	TimedOut    uint64 `json:"timed_out_connections"`
+	Stuck       uint64 `json:"stuck_calls"` // that kept a goroutine from reading sockets, and were moved
 	Panics      uint64 `json:"panics"`
+	Datagrams   uint64 `json:"datagrams"` // calls by UDP; they have no connection and count for no client
 }
 
 // Rates are means over the last seconds, per second.
@@ -103,6 +147,8 @@ type Status struct {
 	Volumes []Volume `json:"volumes"`
 	Clients []Client `json:"clients"`
 	Locks   []Lock   `json:"locks"`
+	Locking Locking  `json:"locking"`
+	Replies Replies  `json:"replies"`
 	Caches  []Cache  `json:"caches"`
 	Errors  []string `json:"errors,omitempty"` // what could not be found out
 }
@@ -126,6 +172,12 @@ func (s *Server) Status(ctx context.Context) Status {
 			st.Errors = append(st.Errors, "locks: "+err.Error())
 		}
 		st.Locks = head(locks)
+	}
+	if src.Locking != nil {
+		st.Locking = src.Locking(ctx)
+	}
+	if src.Replies != nil {
+		st.Replies = src.Replies(ctx)
 	}
 	if src.Caches != nil {
 		st.Caches = src.Caches(ctx)

@@ -4,103 +4,136 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"causeway/e2e/harness"
-	"causeway/e2e/harness/wire"
+	"causeway/e2e/posix/locks"
 )
 
-// hold locks a file from a process in the guest, which keeps the lock until release is called.
-func hold(g *harness.Guest, dir, file string) (release func()) {
-	g.Sh(dir, `rm -f /tmp/go /tmp/held
-setsid flock `+file+` sh -c 'touch /tmp/held; while [ ! -e /tmp/go ]; do sleep 0.05; done' >/dev/null 2>&1 &
-while [ ! -e /tmp/held ]; do sleep 0.05; done`)
-	return func() { g.Sh(dir, "touch /tmp/go") }
+const actorPort = 7200
+
+// serveActors lets a guest run lock actors, which are dialled with the function that it returns.
+func serveActors(t *testing.T, s *stage, guest *harness.Guest, dir string) func() (*locks.Remote, error) {
+	t.Helper()
+	command := posixCommand(t, dir, "locks", "-listen", fmt.Sprint(":", actorPort))
+	go guest.Run(t.Context(), command)
+	address := fmt.Sprintf("%v:%d", guest.Address, actorPort)
+	dial := func() (*locks.Remote, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		conn, err := s.network.Test().Dial(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		return locks.NewRemote("", conn), nil
+	}
+	if err := harness.Poll(time.Minute, func() error {
+		actor, err := dial()
+		if err == nil {
+			actor.End()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return dial
 }
 
-// canLock tries to lock a file without waiting for other holders. It does wait for the end of a grace period: the client does.
-func canLock(t *testing.T, g *harness.Guest, dir, file string) bool {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	result, err := g.Run(ctx, wire.Command{Dir: dir, Argv: []string{"flock", "-n", file, "true"}})
+// TestLocksBetweenGuests plays the scenarios of fcntl locks with processes in two guests.
+func TestLocksBetweenGuests(t *testing.T) {
+	s := setStage(t)
+	var dials [2]func() (*locks.Remote, error)
+	var dir string
+	for i, name := range []string{"alpha", "beta"} {
+		var guest *harness.Guest
+		guest, dir = s.mountedWithLocks(name)
+		dials[i] = serveActors(t, s, guest, dir)
+	}
+	for i, scenario := range locks.Scenarios() {
+		t.Run(scenario.Name, func(t *testing.T) {
+			for _, failure := range locks.Play(scenario, dir, i, func(machine int) (*locks.Remote, error) { return dials[machine]() }) {
+				t.Error(failure)
+			}
+		})
+	}
+}
+
+// TestRebootDropsLocks: a client that dies keeps its locks until it comes back and says so; then others get them.
+func TestRebootDropsLocks(t *testing.T) {
+	s := setStage(t)
+	alpha, dir := s.mountedWithLocks("alpha")
+	beta, _ := s.mountedWithLocks("beta")
+	holder, err := serveActors(t, s, alpha, dir)()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return result.Status == 0
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it never came true: ", what)
+	waiter, err := serveActors(t, s, beta, dir)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, actor := range []*locks.Remote{holder, waiter} {
+		if err := actor.Open(dir + "/file"); err != nil {
+			t.Fatal(err)
 		}
 	}
-}
-
-// TestLockIsHandedOver: a process that waits in another guest gets the lock by a callback, not because its kernel asks again,
-// as it does every 30 seconds.
-func TestLockIsHandedOver(t *testing.T) {
-	s := setStage(t)
-	alpha, dirA := s.mountedWithLocks("alpha")
-	beta, dirB := s.mountedWithLocks("beta")
-	alpha.Sh(dirA, "touch f")
-	for range 3 {
-		release := hold(alpha, dirA, "f")
-		if canLock(t, beta, dirB, "f") {
-			t.Fatal("both have it")
-		}
-		got := make(chan struct{})
-		go func() {
-			defer close(got)
-			beta.Sh(dirB, "flock f true")
-		}()
-		time.Sleep(time.Second) // so that it waits, as a rule
-		release()
-		select {
-		case <-got:
-		case <-time.After(20 * time.Second):
-			t.Fatal("no callback")
-		}
+	if err := holder.Lock(locks.Exclusive, 0, 10); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// TestGuestDies: its locks stay, for it may only be slow, until it is back and says that it was gone.
-func TestGuestDies(t *testing.T) {
-	s := setStage(t)
-	alpha, dirA := s.mountedWithLocks("alpha")
-	beta, dirB := s.mountedWithLocks("beta")
-	alpha.Sh(dirA, "touch f")
-	hold(alpha, dirA, "f")
+	if err := waiter.Lock(locks.Exclusive, 0, 1); err == nil {
+		t.Fatal("two guests have the same lock")
+	}
+	call := waiter.Wait(locks.Exclusive, 0, 1)
 	alpha.Kill()
-	if canLock(t, beta, dirB, "f") {
-		t.Fatal("the lock is gone with its holder")
+	if time.Sleep(time.Second); !call.Pending() {
+		t.Fatalf("the lock of a client that died was given away before it came back: %v", call.Result())
 	}
 	alpha.Boot()
-	eventually(t, "the lock is free", func() bool { return canLock(t, beta, dirB, "f") })
+	if err := call.Result(); err != nil {
+		t.Errorf("after the reboot of the holder: %v", err)
+	}
 }
 
-// TestLockSurvivesGateway: a client is told that the gateway was gone, and reclaims before anybody else gets anything.
-func TestLockSurvivesGateway(t *testing.T) {
+// TestRestartKeepsLocks: clients reclaim their locks from a server that was restarted, before others can take them.
+func TestRestartKeepsLocks(t *testing.T) {
 	s := setStage(t)
-	gateway, ok := s.server.(*harness.Gateway)
-	if !ok {
-		t.Skip("about this server only")
+	alpha, dir := s.mountedWithLocks("alpha")
+	beta, _ := s.mountedWithLocks("beta")
+	holder, err := serveActors(t, s, alpha, dir)()
+	if err != nil {
+		t.Fatal(err)
 	}
-	alpha, dirA := s.mountedWithLocks("alpha")
-	beta, dirB := s.mountedWithLocks("beta")
-	alpha.Sh(dirA, "touch f g")
-	release := hold(alpha, dirA, "f")
-	gateway.Kill()
-	gateway.Start()
-	if canLock(t, beta, dirB, "f") {
-		t.Error("both have it")
+	other, err := serveActors(t, s, beta, dir)()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !canLock(t, beta, dirB, "g") {
-		t.Error("nothing can be locked")
+	for _, actor := range []*locks.Remote{holder, other} {
+		if err := actor.Open(dir + "/file"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	release()
-	eventually(t, "the lock is free", func() bool { return canLock(t, beta, dirB, "f") })
+	if err := holder.Lock(locks.Exclusive, 0, 10); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Kill()
+	s.server.Start()
+	call := other.Wait(locks.Exclusive, 5, 10)
+	if time.Sleep(3 * time.Second); !call.Pending() {
+		t.Fatalf("another took a lock that was held before the restart: %v", call.Result())
+	}
+	if err := holder.Lock(locks.Unlocked, 0, 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := harness.Poll(2*time.Minute, func() error {
+		if call.Pending() {
+			return fmt.Errorf("the lock is not granted")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := call.Result(); err != nil {
+		t.Error(err)
+	}
 }

@@ -21,9 +21,10 @@ type stage struct {
 	dir     string // of the volume, on the host
 }
 
-// setStage starts a server with a portmapper, or skips the test.
+// setStage starts a server with a portmapper, or skips the test. Stages share nothing, so that tests on them run in parallel.
 func setStage(t *testing.T, flags ...string) *stage {
 	t.Helper()
+	t.Parallel()
 	s := &stage{network: harness.NewNetwork(t), dir: t.TempDir()}
 	s.host = s.network.Host()
 	s.server = harness.StartServer(t, s.host, harness.GatewayConfig{

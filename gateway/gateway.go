@@ -160,8 +160,9 @@ type Access interface {
 // Layouts gives out grants (RFC 8881 §12): to gateways, not to clients.
 type Layouts interface {
 	// Grant returns the right to move bytes of the object. It checks no user's rights: those are a pure function of his
-	// credentials and the object's attributes. ErrIsDir, ErrInval for what is not a regular file.
-	Grant(ctx context.Context, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error)
+	// credentials and the object's attributes. ErrIsDir, ErrInval for what is not a regular file. With noWait, ErrWouldBlock
+	// where another gateway has to be asked.
+	Grant(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error)
 	// Return gives a grant back.
 	Return(ctx context.Context, g *causeway.Grant) error
 }

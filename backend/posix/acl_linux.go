@@ -41,6 +41,10 @@ type aclCache struct {
 
 // ACL implements backend.Tree.
 func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, error) {
+	var attr causeway.Attr
+	if ino, ok := s.identity.inoOf(id); ok && s.memory.attr(ino, &id, &attr) && !attr.Extended {
+		return attr.ACL, nil
+	}
 	n, err := s.get(ctx, &id)
 	if err != nil {
 		return nil, err
@@ -49,6 +53,7 @@ func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, e
 	if n.typ == causeway.TypeSymlink || s.noACL.Load() {
 		return nil, nil
 	}
+	t := s.memory.now()
 	var st unix.Stat_t
 	if e := fstat(n.fd, &st); e != 0 {
 		return nil, fail("stat", e)
@@ -56,6 +61,11 @@ func (s *Store) ACL(ctx context.Context, id causeway.ObjectID) (*causeway.ACL, e
 	acl, e := s.accessACL(n, &st)
 	if e != 0 {
 		return nil, fail("read ACL", e)
+	}
+	if s.memory != nil {
+		s.fillAll(n, &st, &attr)
+		attr.ACL, attr.Extended = acl, false
+		s.memory.publish(t, &n.id, &attr)
 	}
 	return acl, nil
 }

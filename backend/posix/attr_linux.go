@@ -70,19 +70,57 @@ func stamp(st *unix.Stat_t) uint64 { return uint64(int64(st.Ctim.Sec)*1e9 + int6
 // birth asks for the time of birth; zero where the file system keeps none.
 func birth(fd int) causeway.Time {
 	var sx unix.Statx_t
-	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &sx) != nil || sx.Mask&unix.STATX_BTIME == 0 {
+	if statxFD(fd, &sx) != 0 {
 		return causeway.Time{}
 	}
-	return causeway.Time{Sec: sx.Btime.Sec, Nsec: sx.Btime.Nsec}
+	return btimeOf(&sx)
+}
+
+func btimeOf(sx *unix.Statx_t) causeway.Time {
+	if sx.Mask&unix.STATX_BTIME == 0 {
+		return causeway.Time{}
+	}
+	return timeOf(sx.Btime)
+}
+
+func timeOf(t unix.StatxTimestamp) causeway.Time { return causeway.Time{Sec: t.Sec, Nsec: t.Nsec} }
+
+// fillStatx sets what statx tells, as fillAll does.
+func (s *Store) fillStatx(sx *unix.Statx_t, a *causeway.Attr) {
+	*a = causeway.Attr{
+		Type: typeOf(uint32(sx.Mode)), Mode: uint32(sx.Mode) & causeway.ModeAll, Nlink: sx.Nlink, UID: sx.Uid, GID: sx.Gid,
+		Size: sx.Size, Used: sx.Blocks * 512, FileID: sx.Ino, Atime: timeOf(sx.Atime), Mtime: timeOf(sx.Mtime), Ctime: timeOf(sx.Ctime),
+		Btime: btimeOf(sx), Change: uint64(sx.Ctime.Sec*1e9 + int64(sx.Ctime.Nsec)),
+	}
+	if a.Type == causeway.TypeBlock || a.Type == causeway.TypeChar {
+		a.Major, a.Minor = sx.Rdev_major, sx.Rdev_minor
+	}
+	s.correct(a)
+}
+
+// correct says what the file system does not know: that nobody sees the marker's directory, and whether there may be an ACL.
+func (s *Store) correct(a *causeway.Attr) {
+	if a.FileID == s.mount.ino && s.marked && a.Nlink > 2 {
+		a.Nlink--
+	}
+	a.Extended = a.Type != causeway.TypeSymlink && !s.noACL.Load()
 }
 
 // attrs reads the attributes of a pinned node. An object without names is gone: ErrStale.
 func (s *Store) attrs(n *node, a *causeway.Attr) error {
+	if s.memory.attr(n.ino, &n.id, a) {
+		return nil
+	}
+	t := s.memory.now()
 	var st unix.Stat_t
 	if e := fstat(n.fd, &st); e != 0 {
 		return fail("stat", e)
 	}
-	return s.attrsFrom(n, &st, a)
+	if err := s.attrsFrom(n, &st, a); err != nil {
+		return err
+	}
+	s.memory.publish(t, &n.id, a)
+	return nil
 }
 
 // attrsFrom is attrs with what fstat told.
@@ -91,15 +129,12 @@ func (s *Store) attrsFrom(n *node, st *unix.Stat_t, a *causeway.Attr) error {
 		s.cache.drop(n)
 		return causeway.ErrStale
 	}
-	return s.fillAll(n, st, a)
+	s.fillAll(n, st, a)
+	return nil
 }
 
-// fillAll sets the attributes, and whether there may be an ACL.
-func (s *Store) fillAll(n *node, st *unix.Stat_t, a *causeway.Attr) error {
+// fillAll sets the attributes from what fstat told.
+func (s *Store) fillAll(n *node, st *unix.Stat_t, a *causeway.Attr) {
 	fill(a, st, n)
-	if n == s.root && s.marked && a.Nlink > 2 {
-		a.Nlink-- // the marker's directory, which nobody sees
-	}
-	a.Extended = a.Type != causeway.TypeSymlink && !s.noACL.Load()
-	return nil
+	s.correct(a)
 }

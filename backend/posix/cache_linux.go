@@ -23,6 +23,7 @@ type cache struct {
 	limit  int // nodes per shard
 	max    int
 	seq    atomic.Uint64
+	leaves func(*node) // is told of a node that is evicted, before its descriptor is closed
 
 	hits, misses, evictions atomic.Uint64
 	count, dirty            atomic.Int64
@@ -126,6 +127,7 @@ func (c *cache) put(n *node) *node {
 	is.mu.Unlock()
 	for _, v := range victims {
 		c.forgetIno(v)
+		c.leaves(v)
 		unix.Close(v.fd)
 	}
 	c.evictions.Add(uint64(len(victims)))

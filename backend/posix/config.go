@@ -39,7 +39,8 @@ type Config struct {
 	MaxDescriptors int
 	// Identity is the way for a volume that is born now; for an older one it must be auto or the way of its birth.
 	Identity Identity
-	// Exclusive promises that nothing else changes the directory.
+	// Exclusive promises that nothing else changes the directory, so that attributes and names are served from memory. What
+	// the kernel changes by itself, the time of access and the storage that is used, may lag then.
 	Exclusive bool
 	// ReadOnly refuses every change, and writes nothing to the directory, not even the marker (needs StateDir then).
 	ReadOnly bool
@@ -84,6 +85,8 @@ func (c *Config) Validate() error {
 type Stats struct {
 	Descriptors    int    // in the cache now
 	MaxDescriptors int    // the bound
+	Known          int    // objects that can be told by number and time of birth, open or not
+	Remembered     int    // objects of an exclusive volume whose attributes are in memory
 	Dirty          int    // files with unsynced writes now
 	Hits, Misses   uint64 // objects found in the cache, and not
 	Evictions      uint64

@@ -63,6 +63,19 @@ func TestConformanceByHandle(t *testing.T) {
 	suite(t, "", Config{Identity: IdentityHandle}, asRoot())
 }
 
+func TestConformanceExclusive(t *testing.T) {
+	needRoot(t)
+	suite(t, "", Config{Identity: IdentityHandle, Exclusive: true}, asRoot())
+}
+
+func TestConformanceExclusiveByIndex(t *testing.T) {
+	caps := asRoot()
+	if os.Geteuid() != 0 {
+		caps = asUser()
+	}
+	suite(t, "/dev/shm", Config{Identity: IdentityIndex, Exclusive: true}, caps)
+}
+
 func TestConformanceInMemory(t *testing.T) {
 	needRoot(t)
 	suite(t, "/dev/shm", Config{Identity: IdentityHandle}, asRoot())

@@ -20,58 +20,67 @@ func (s *Store) Create(ctx context.Context, dir causeway.ObjectID, name string, 
 	if s.hides(dn, name) {
 		return id, attr, causeway.ErrExist
 	}
-	n, err := s.make(dn, &c, spec)
+	s.memory.begin(dn.ino)
+	defer s.memory.end(dn.ino)
+	s.memory.drop(dn, name)
+	t := s.memory.now()
+	var sx unix.Statx_t
+	n, err := s.make(dn, &c, spec, &sx)
 	if err != nil {
 		return id, attr, err
 	}
 	defer n.unpin()
 	dn.change.Add(1)
-	s.identity.learn(n, dn, name)
-	if err := s.finish(n, dn, spec, &attr); err != nil {
-		if s.cachedIs(dn, &c, n) {
-			flags := uintptr(0)
-			if spec.Type == causeway.TypeDirectory {
-				flags = unix.AT_REMOVEDIR
-			}
-			at(unix.SYS_UNLINKAT, dn.fd, &c, flags, 0, 0)
-			s.cache.drop(n)
-		}
-		return id, causeway.Attr{}, err
+	s.identity.learn(n.ino, dn, name)
+	if err := s.finish(n, dn, spec, &sx, &t); err != nil {
+		s.unmake(n, dn, &c)
+		return id, attr, err
 	}
+	s.fillStatx(&sx, &attr)
+	s.memory.publish(t, &n.id, &attr)
 	return n.id, attr, nil
 }
 
-// cachedIs reports whether a name still stands for n.
-func (s *Store) cachedIs(dir *node, c *cname, n *node) bool {
-	found, _ := s.cached(dir, c)
+// unmake takes a new object away that could not be finished, if it has its name still.
+func (s *Store) unmake(n, dir *node, c *cname) {
+	defer s.lockNames(dir, dir)()
+	found, ino, _ := s.cached(dir, c)
 	if found != nil {
 		found.unpin()
 	}
-	return found == n
+	if found != n {
+		return
+	}
+	s.memory.begin(ino)
+	s.unlink(dir, c, n.typ == causeway.TypeDirectory)
+	s.memory.endGone(ino)
+	s.known.forget(ino, nil)
+	s.cache.drop(n)
 }
 
-// make makes the object under its owner and returns its pinned node.
-func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec) (*node, error) {
+// make makes the object under its owner and returns its pinned node, and how the kernel made it.
+func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec, sx *unix.Statx_t) (*node, error) {
 	if spec.Type == causeway.TypeRegular {
 		fd := -1
+		dir.names.RLock()
 		err := s.as(spec.UID, spec.GID, func() (e unix.Errno) {
 			fd, e = s.roomy(func() (int, unix.Errno) {
 				return openat(dir.fd, c, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, spec.Mode&causeway.ModeAll)
 			})
 			return e
 		})
+		dir.names.RUnlock()
 		if err != nil {
 			return nil, s.staleIn(dir, err)
 		}
-		return s.adopt(fd, fdWrite, nil)
+		return s.adopt(fd, fdWrite, sx)
 	}
 	dir.names.Lock()
 	defer dir.names.Unlock()
 	if err := s.as(spec.UID, spec.GID, func() unix.Errno { return makeSpecial(dir, c, spec) }); err != nil {
 		return nil, s.staleIn(dir, err)
 	}
-	var st unix.Stat_t
-	n, e, err := s.openNamed(dir, c, spec.Type, &st)
+	n, e, err := s.openNamed(dir, c, spec.Type, sx)
 	if e == unix.ENOENT {
 		return nil, causeway.ErrStale
 	}
@@ -126,17 +135,13 @@ func symlinkat(target string, dir int, c *cname) unix.Errno {
 	}
 }
 
-// finish corrects what the kernel made differently, sets the times and reads the attributes.
-func (s *Store) finish(n, dir *node, spec *backend.CreateSpec, attr *causeway.Attr) error {
-	var st unix.Stat_t
-	if e := fstat(n.fd, &st); e != 0 {
-		return fail("create", e)
-	}
+// finish corrects what the kernel made differently and sets the times. If it did anything it reads the attributes anew, at t.
+func (s *Store) finish(n, dir *node, spec *backend.CreateSpec, sx *unix.Statx_t, t *uint64) error {
 	set := causeway.SetAttr{Mode: spec.Mode & causeway.ModeAll, UID: spec.UID, GID: spec.GID}
-	if st.Uid != spec.UID || st.Gid != spec.GID { // a setgid directory, a mount with grpid, or no setfsuid
+	if sx.Uid != spec.UID || sx.Gid != spec.GID { // a setgid directory, a mount with grpid, or no setfsuid
 		set.Mask |= causeway.SetUID | causeway.SetGID
 	}
-	if spec.Type != causeway.TypeSymlink && st.Mode&causeway.ModeAll != set.Mode && !hasDefaultACL(dir) {
+	if spec.Type != causeway.TypeSymlink && uint32(sx.Mode)&causeway.ModeAll != set.Mode && !hasDefaultACL(dir) {
 		set.Mask |= causeway.SetMode // the kernel takes set-id bits of directories from the parent
 	}
 	if spec.Atime != nil {
@@ -145,15 +150,17 @@ func (s *Store) finish(n, dir *node, spec *backend.CreateSpec, attr *causeway.At
 	if spec.Mtime != nil {
 		set.Mask, set.Mtime = set.Mask|causeway.SetMtime, *spec.Mtime
 	}
-	if set.Mask != 0 {
-		if err := s.setNode(n, &set); err != nil {
-			return err
-		}
-		if e := fstat(n.fd, &st); e != 0 {
-			return fail("create", e)
-		}
+	if set.Mask == 0 {
+		return nil
 	}
-	return s.attrsFrom(n, &st, attr)
+	s.memory.begin(n.ino)
+	err := s.setNode(n, &set)
+	s.memory.end(n.ino)
+	if err != nil {
+		return err
+	}
+	*t = s.memory.now()
+	return fail("create", statxFD(n.fd, sx))
 }
 
 func hasDefaultACL(dir *node) bool {

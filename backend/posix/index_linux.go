@@ -116,14 +116,17 @@ func (ix *index) flushBehind() {
 	}
 }
 
-func (ix *index) idOf(fd int, ino uint64, btime causeway.Time) (id causeway.ObjectID, e unix.Errno) {
+func (ix *index) byHandle() bool { return ix.generation == generationHandle }
+
+func (ix *index) inoOf(id causeway.ObjectID) (uint64, bool) {
+	ino, _ := parseIndexID(id)
+	return ino, id[0] == kindIndex
+}
+
+func (ix *index) compose(ino uint64, btime causeway.Time, h fileHandle) (id causeway.ObjectID, e unix.Errno) {
 	var gen uint64
 	switch ix.generation {
 	case generationHandle:
-		var h fileHandle
-		if e = handleOf(fd, &h); e != 0 {
-			return id, e
-		}
 		gen = hash(h.data[:h.size])
 	case generationBirth:
 		gen = uint64(btime.Sec*1e9 + int64(btime.Nsec))
@@ -197,7 +200,7 @@ func (ix *index) find(id causeway.ObjectID) (int, error) {
 		}
 		var st unix.Stat_t
 		if fstat(fd, &st) == 0 && st.Ino == ino {
-			got, e := ix.idOf(fd, ino, birth(fd))
+			got, e := idOf(ix, fd, ino, birth(fd))
 			if e == 0 && got == id {
 				return fd, nil
 			}
@@ -253,8 +256,8 @@ func (ix *index) directory(ino uint64, depth int) *node {
 	return nil
 }
 
-func (ix *index) learn(child, parent *node, name string) {
-	if child.ino != ix.store.mount.ino && ix.db.add(child.ino, place{parent.ino, name}) {
+func (ix *index) learn(ino uint64, parent *node, name string) {
+	if ino != ix.store.mount.ino && ix.db.add(ino, place{parent.ino, name}) {
 		ix.wakeFlusher()
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"causeway"
 )
 
@@ -72,7 +70,7 @@ func (s *Store) emitBuffered(ctx context.Context, dir *node, at *stream, attrs b
 				entry.FileID = s.root.ino // not that of what lies above
 			}
 			if attrs {
-				s.describeEntry(dir, at, entry)
+				s.describeEntry(dir, at, &record[direntName], entry)
 			}
 			if !emit(entry) {
 				return false
@@ -86,11 +84,13 @@ func (s *Store) emitBuffered(ctx context.Context, dir *node, at *stream, attrs b
 }
 
 // describeEntry fills in object and attributes, if they can be found: by the inode number that came with the name where the
-// file system's are to be trusted, else by the name.
-func (s *Store) describeEntry(dir *node, at *stream, entry *causeway.DirEntry) {
-	var st unix.Stat_t
+// file system's are to be trusted, else by the name, which raw holds with a NUL at its end.
+func (s *Store) describeEntry(dir *node, at *stream, raw *byte, entry *causeway.DirEntry) {
 	dots := entry.Name == "." || entry.Name == ".."
 	if !dots && s.mount.trusts(entry.Type) {
+		if s.memory.listed(entry.FileID, at.serial, &entry.Object, &entry.Attr) {
+			return
+		}
 		if n := s.cache.getIno(entry.FileID, at.ticket); n != nil {
 			if s.attrs(n, &entry.Attr) == nil {
 				entry.Object = n.id
@@ -101,12 +101,15 @@ func (s *Store) describeEntry(dir *node, at *stream, entry *causeway.DirEntry) {
 			return
 		}
 	}
-	n, err := s.find(dir, entry.Name, &st)
+	var err error
+	if dots {
+		err = s.identifyDots(dir, entry.Name, &entry.Object, &entry.Attr)
+	} else {
+		err = s.identifyEntry(dir, raw, entry.Name, &entry.Object, &entry.Attr)
+	}
 	if err != nil {
+		entry.Object, entry.Attr = causeway.ObjectID{}, causeway.Attr{}
 		return
 	}
-	if s.attrsFrom(n, &st, &entry.Attr) == nil {
-		entry.Object, entry.FileID = n.id, n.ino
-	}
-	n.unpin()
+	entry.FileID = entry.Attr.FileID
 }

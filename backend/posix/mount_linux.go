@@ -16,6 +16,7 @@ import (
 type mount struct {
 	fd              int    // O_RDONLY of the root; 0: not open
 	ino             uint64 // of the root
+	magic           int64  // what statfs(2) calls the file system
 	cloned          bool
 	overlay         bool // overlayfs: objects of one tree come from several devices
 	memory          bool // tmpfs: reading never waits
@@ -42,6 +43,7 @@ func openMount(dir string, private bool) (m mount, err error) {
 		m.close()
 		return m, fmt.Errorf("posix: %s: %w", dir, err)
 	}
+	m.magic = int64(fs.Type)
 	m.overlay, m.memory = fs.Type == magicOverlay, fs.Type == magicTmpfs
 	m.fileIno = fs.Type != magicOverlay && fs.Type != magicFUSE
 	m.dirIno = m.fileIno && fs.Type != magicBtrfs // a subvolume's is not an inode number
@@ -114,12 +116,13 @@ func (m *mount) open(dir int, name *cname, flags int) (int, unix.Errno) {
 	return openat2(dir, name, flags, 0, resolve)
 }
 
+var dotdot = cname{'.', '.'}
+
 // maxDepth bounds the walk from a directory to the root.
 const maxDepth = 4096
 
 // openParent opens ".." of a directory that is not the root; ESTALE if the directory is not in the tree any more.
 func (m *mount) openParent(dir int) (int, unix.Errno) {
-	dotdot := cname{'.', '.'}
 	fd, e := openat(dir, &dotdot, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if e == unix.ENOENT {
 		e = unix.ESTALE
@@ -136,7 +139,6 @@ func (m *mount) openParent(dir int) (int, unix.Errno) {
 
 // inside walks up from a directory until it meets the root; ESTALE if it does not.
 func (m *mount) inside(dir int) unix.Errno {
-	dotdot := cname{'.', '.'}
 	var st unix.Stat_t
 	if e := fstat(m.fd, &st); e != 0 {
 		return e

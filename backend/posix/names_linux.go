@@ -2,6 +2,7 @@ package posix
 
 import (
 	"context"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -9,14 +10,15 @@ import (
 	"causeway"
 )
 
-// cached returns the pinned node of a name if it is in the cache, else nil, and its inode number, 0 if there is none.
-func (s *Store) cached(dir *node, c *cname) (*node, uint64) {
+// cached returns the pinned node of a name if it is in the cache, else nil, and its inode number, 0 if there is none in this
+// tree.
+func (s *Store) cached(dir *node, c *cname) (*node, uint64, unix.Errno) {
 	var st unix.Stat_t
 	ticket := s.cache.ticket()
-	if fstatat(dir.fd, c, &st) != 0 || uint64(st.Dev) != s.dev && !s.mount.overlay {
-		return nil, 0
+	if e := fstatat(dir.fd, c, &st); e != 0 || uint64(st.Dev) != s.dev && !s.mount.overlay {
+		return nil, 0, e
 	}
-	return s.cache.getIno(st.Ino, ticket), st.Ino
+	return s.cache.getIno(st.Ino, ticket), st.Ino, 0
 }
 
 // lost gives back a node that lost a name: if it was the last one its descriptor must not keep the storage.
@@ -42,17 +44,20 @@ func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name strin
 	if s.hides(dn, name) {
 		return causeway.ErrNoEnt
 	}
-	dn.names.RLock()
-	defer dn.names.RUnlock()
-	victim, ino := s.cached(dn, &c)
-	flags := uintptr(0)
-	if dir {
-		flags = unix.AT_REMOVEDIR
+	defer s.lockNames(dn, dn)()
+	victim, ino, e := s.cached(dn, &c)
+	if e == unix.ENOENT {
+		return s.failIn(dn, "remove", e)
 	}
-	e := at(unix.SYS_UNLINKAT, dn.fd, &c, flags, 0, 0)
+	s.memory.begin(dn.ino, ino)
+	s.memory.drop(dn, name)
+	e = s.unlink(dn, &c, dir)
+	s.memory.endGone(ino)
+	s.memory.end(dn.ino)
 	if e == 0 {
 		dn.change.Add(1)
 		s.identity.moved(ino, dn, name, nil, "")
+		s.known.forget(ino, nil)
 	}
 	s.lost(victim)
 	switch {
@@ -64,6 +69,15 @@ func (s *Store) Remove(ctx context.Context, parent causeway.ObjectID, name strin
 		return s.failIn(dn, "remove", e)
 	}
 	return nil
+}
+
+// unlink takes a name away: of a directory or of anything else.
+func (s *Store) unlink(dn *node, c *cname, dir bool) unix.Errno {
+	flags := uintptr(0)
+	if dir {
+		flags = unix.AT_REMOVEDIR
+	}
+	return at(unix.SYS_UNLINKAT, dn.fd, c, flags, 0, 0)
 }
 
 // entry returns the pinned directory and the name of an entry that is to be changed.
@@ -102,15 +116,21 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 	if s.hides(tn, newName) {
 		return causeway.ErrAccess
 	}
-	defer lockNames(fn, tn)()
-	moving, ino := s.cached(fn, &c)
-	victim, victimIno := s.cached(tn, &newC)
+	defer s.lockNames(fn, tn)()
+	moving, ino, _ := s.cached(fn, &c)
+	victim, victimIno, _ := s.cached(tn, &newC)
+	s.memory.begin(fn.ino, tn.ino, ino, victimIno)
+	s.memory.drop(fn, name)
+	s.memory.drop(tn, newName)
 	e := renameat2(fn.fd, &c, tn.fd, &newC)
+	s.memory.endGone(victimIno)
+	s.memory.end(fn.ino, tn.ino, ino)
 	if e == 0 {
 		fn.change.Add(1)
 		tn.change.Add(1)
 		if ino != victimIno { // else both were links to one object, and nothing happened
 			s.identity.moved(victimIno, tn, newName, nil, "")
+			s.known.forget(victimIno, nil)
 			s.identity.moved(ino, fn, name, tn, newName)
 		}
 	}
@@ -132,19 +152,24 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 	return fail("rename", e)
 }
 
-// lockNames takes the names of two directories, in an order that is the same for everybody.
-func lockNames(a, b *node) (unlock func()) {
+// lockNames takes the names of two directories, in an order that is the same for everybody. On an exclusive volume nobody
+// else may change names there meanwhile: which objects lose their names must be known before it happens.
+func (s *Store) lockNames(a, b *node) (unlock func()) {
+	lock, free := (*sync.RWMutex).RLock, (*sync.RWMutex).RUnlock
+	if s.memory != nil {
+		lock, free = (*sync.RWMutex).Lock, (*sync.RWMutex).Unlock
+	}
 	if a.ino > b.ino {
 		a, b = b, a
 	}
-	a.names.RLock()
+	lock(&a.names)
 	if a == b {
-		return a.names.RUnlock
+		return func() { free(&a.names) }
 	}
-	b.names.RLock()
+	lock(&b.names)
 	return func() {
-		b.names.RUnlock()
-		a.names.RUnlock()
+		free(&b.names)
+		free(&a.names)
 	}
 }
 
@@ -166,10 +191,10 @@ func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string
 	if s.hides(dn, name) {
 		return causeway.ErrExist
 	}
-	e := s.linkNode(n, dn, &c)
+	e := s.addLink(n, dn, name, &c)
 	if e == 0 {
 		dn.change.Add(1)
-		s.identity.learn(n, dn, name)
+		s.identity.learn(n.ino, dn, name)
 		return nil
 	}
 	if e == unix.ENOENT {
@@ -179,6 +204,16 @@ func (s *Store) Link(ctx context.Context, id, dir causeway.ObjectID, name string
 		}
 	}
 	return s.failIn(dn, "link", e)
+}
+
+// addLink is linkNode with what has to be remembered of it.
+func (s *Store) addLink(n, dn *node, name string, c *cname) unix.Errno {
+	dn.names.RLock()
+	defer dn.names.RUnlock()
+	s.memory.begin(dn.ino, n.ino)
+	defer s.memory.end(dn.ino, n.ino)
+	s.memory.drop(dn, name)
+	return s.linkNode(n, dn, c)
 }
 
 // linkNode links an open object: by its descriptor, which needs CAP_DAC_READ_SEARCH, or through its magic link.

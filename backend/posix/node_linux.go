@@ -38,9 +38,11 @@ type node struct {
 	slot   int           // in the ring of its shard, guarded by the shard
 
 	acl   aclCache
-	names sync.RWMutex // of a directory: held to make what is opened after it was made, shared to take a name away
+	names sync.RWMutex // of a directory: held to make what is opened after it was made, else shared to change names, see lockNames
 	mu    sync.Mutex   // guards upgrades of fd and what follows
 	flush flushState
+
+	failure failure
 }
 
 // pin takes a reference unless the node is dead.

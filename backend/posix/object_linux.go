@@ -17,6 +17,7 @@ type object struct {
 	node   *node
 	write  bool
 	closed atomic.Bool
+	seen   uint64 // failures of syncs, guarded by the node
 }
 
 var (
@@ -42,7 +43,7 @@ func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IO
 		n.unpin()
 		return nil, err
 	}
-	return &object{store: s, node: n, write: want == fdWrite}, nil
+	return &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}, nil
 }
 
 // openNode makes the bytes of a node accessible.
@@ -90,12 +91,18 @@ func (o *object) FD() int { return o.node.fd }
 
 // Stat implements backend.Object, also when the last name is gone.
 func (o *object) Stat(context.Context) (attr causeway.Attr, err error) {
+	s, n := o.store, o.node
+	if s.memory.attr(n.ino, &n.id, &attr) {
+		return attr, nil
+	}
+	t := s.memory.now()
 	var st unix.Stat_t
-	if e := fstat(o.node.fd, &st); e != 0 {
+	if e := fstat(n.fd, &st); e != 0 {
 		return attr, fail("stat", e)
 	}
-	err = o.store.fillAll(o.node, &st, &attr)
-	return attr, err
+	s.fillAll(n, &st, &attr)
+	s.memory.publish(t, &n.id, &attr)
+	return attr, nil
 }
 
 // below cuts p so that it does not reach beyond the largest offset; reads there find nothing.
@@ -154,6 +161,8 @@ func (o *object) WriteAt(_ context.Context, p []byte, off uint64) (int, error) {
 		return 0, causeway.ErrFBig
 	}
 	o.store.soil(o.node)
+	o.store.memory.begin(o.node.ino)
+	defer o.store.memory.end(o.node.ino)
 	done := 0
 	for done < len(p) {
 		n, e := pwrite(o.node.fd, p[done:], int64(off)+int64(done))
@@ -170,7 +179,11 @@ func (o *object) WriteAt(_ context.Context, p []byte, off uint64) (int, error) {
 
 // Sync implements backend.Object.
 func (o *object) Sync(_ context.Context, dataOnly bool) error {
-	return o.store.syncNode(o.node, !dataOnly)
+	err := o.store.syncNode(o.node, !dataOnly)
+	if earlier := o.node.failedSince(&o.seen); err == nil {
+		err = earlier
+	}
+	return err
 }
 
 // Punch implements backend.Puncher.
@@ -190,6 +203,8 @@ func (o *object) Punch(_ context.Context, span causeway.Span) error {
 		return nil
 	}
 	o.store.soil(o.node)
+	o.store.memory.begin(o.node.ino)
+	defer o.store.memory.end(o.node.ino)
 	return fail("punch", retry(func() error {
 		return unix.Fallocate(o.node.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(span.Offset), int64(end-span.Offset))
 	}))

@@ -9,7 +9,7 @@ import (
 // sweepEvery is how often objects are looked for that others deleted: their descriptors in the cache hold their storage.
 const sweepEvery = 15 * time.Second
 
-// sweep drops deleted objects from the cache until the store is closed.
+// sweep drops deleted objects from the cache, and syncs when it is asked to, until the store is closed.
 func (s *Store) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -19,6 +19,8 @@ func (s *Store) sweep() {
 			return
 		case <-tick.C:
 			s.dropDeleted()
+		case <-s.flush:
+			_ = s.syncDirty() // failures reach OnSyncError
 		}
 	}
 }
@@ -54,6 +56,7 @@ func (c *cache) shrink(part int) {
 		sh.mu.Unlock()
 		for _, v := range victims {
 			c.forgetIno(v)
+			c.leaves(v)
 			unix.Close(v.fd)
 		}
 		c.evictions.Add(uint64(len(victims)))
@@ -61,9 +64,17 @@ func (c *cache) shrink(part int) {
 }
 
 // makeRoom is called before a node comes into the cache. Files with unsynced writes are not evicted, because a descriptor
-// that is opened after a failed writeback may not be told of it; so when they fill half of the cache they are synced first.
+// that is opened after a failed writeback may not be told of it. When they fill a quarter of the cache they are synced beside
+// the work, and when they fill most of it, before it goes on.
 func (s *Store) makeRoom() {
-	if int(s.cache.dirty.Load()) > s.cache.max/2 {
+	dirty := int(s.cache.dirty.Load())
+	switch {
+	case dirty > s.cache.max*3/4:
 		_ = s.syncDirty() // failures reach OnSyncError
+	case dirty > s.cache.max/4:
+		select {
+		case s.flush <- struct{}{}:
+		default:
+		}
 	}
 }

@@ -20,6 +20,8 @@ func (s *Store) SetStat(ctx context.Context, id causeway.ObjectID, set *causeway
 		return err
 	}
 	defer n.unpin()
+	s.memory.begin(n.ino)
+	defer s.memory.end(n.ino)
 	if set.Has(causeway.SetSize) {
 		if err := s.truncate(n, set.Size); err != nil {
 			return err

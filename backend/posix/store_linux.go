@@ -21,7 +21,12 @@ type Store struct {
 	identity identity
 	mount    mount
 	root     *node // pinned as long as the store is open
+	journal  *node // stands for the journal, nil if there is none that is known of
 	cache    *cache
+	known    *known
+	memory   *memory // of an exclusive volume, else nil
+	births   bool    // times of birth are to be trusted
+	byName   bool    // objects can be recognized by a name, without being opened
 	streams  streams
 	syncs    syncCounters
 	syncSlot chan struct{}
@@ -32,6 +37,9 @@ type Store struct {
 	dev      uint64
 	now      func() time.Time
 	fsync    func(fd int, full bool) unix.Errno
+	syncfs   func(fd int) unix.Errno
+	syncAll  sync.Mutex    // held by syncDirty
+	flush    chan struct{} // asks the sweeper for syncDirty
 
 	stop    chan struct{}
 	workers sync.WaitGroup
@@ -42,12 +50,15 @@ var _ backend.Store = (*Store)(nil)
 
 // identity is a way to name objects and to find them again.
 type identity interface {
-	// idOf names the object of an open descriptor.
-	idOf(fd int, ino uint64, btime causeway.Time) (causeway.ObjectID, unix.Errno)
+	// compose names the object with an inode number and a time of birth. If byHandle, its file handle is needed too.
+	compose(ino uint64, btime causeway.Time, h fileHandle) (causeway.ObjectID, unix.Errno)
+	byHandle() bool
+	// inoOf returns the inode number of an object, if its id tells it.
+	inoOf(id causeway.ObjectID) (uint64, bool)
 	// open returns an O_PATH descriptor of the object; ErrStale if it is gone.
 	open(ctx context.Context, id causeway.ObjectID) (int, error)
 	// learn is told that an object was found or put under a name.
-	learn(child, parent *node, name string)
+	learn(ino uint64, parent *node, name string)
 	// moved is told that a name of the object with an inode number is another one now, or (to == nil) none.
 	moved(ino uint64, from *node, name string, to *node, newName string)
 	// deleted is told that an object is gone.
@@ -62,13 +73,14 @@ func Open(_ context.Context, dir string, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, dir: dir, now: time.Now, fsync: fsync, stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
+	s := &Store{cfg: cfg, dir: dir, now: time.Now, fsync: fsync, syncfs: syncfs, flush: make(chan struct{}, 1), stop: make(chan struct{}), syncSlot: make(chan struct{}, cfg.SyncWorkers)}
 	unix.Umask(0)
 	limit := raiseDescriptors()
 	if s.cfg.MaxDescriptors == 0 {
 		s.cfg.MaxDescriptors = max(MinDescriptors, min(maxAutoDescriptors, limit/4*3))
 	}
-	s.cache = newCache(s.cfg.MaxDescriptors)
+	s.cache, s.known = newCache(s.cfg.MaxDescriptors), newKnown(knownMax)
+	s.cache.leaves = s.remember
 	if err := s.openRoot(); err != nil {
 		s.mount.close()
 		return nil, err
@@ -83,11 +95,11 @@ func (s *Store) openRoot() error {
 	if s.mount, err = openMount(s.dir, !s.cfg.noClone); err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	if e := fstat(s.mount.fd, &st); e != 0 {
+	var sx unix.Statx_t
+	if e := statxFD(s.mount.fd, &sx); e != 0 {
 		return fmt.Errorf("posix: %s: %w", s.dir, e)
 	}
-	s.dev, s.mount.ino = uint64(st.Dev), st.Ino
+	s.dev, s.mount.ino = unix.Mkdev(sx.Dev_major, sx.Dev_minor), sx.Ino
 	s.readOnly = s.cfg.ReadOnly
 	if err := s.openMarker(); err != nil {
 		return err
@@ -96,15 +108,19 @@ func (s *Store) openRoot() error {
 	if err := s.openIdentity(); err != nil {
 		return err
 	}
+	if s.cfg.Exclusive && !s.mount.overlay { // there, inode numbers are not unique
+		s.memory = newMemory(memoryMax)
+	}
 	fd, e := openat(s.mount.fd, &cname{'.'}, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if e != 0 {
 		s.identity.close()
 		return fmt.Errorf("posix: %s: %w", s.dir, e)
 	}
-	if s.root, err = s.adopt(fd, fdPath, &st); err != nil {
+	if s.root, err = s.adopt(fd, fdPath, &sx); err != nil {
 		s.identity.close()
 		return fmt.Errorf("posix: %s: %w", s.dir, err)
 	}
+	s.openJournal()
 	s.describe()
 	return nil
 }
@@ -113,7 +129,7 @@ func (s *Store) openRoot() error {
 func (s *Store) describe() {
 	log := s.cfg.Logger.With("volume", s.marker.ID.String())
 	log.Info("directory opened", "dir", s.dir, "identity", string(s.marker.Identity), "private_mount", s.mount.cloned,
-		"descriptors", s.cfg.MaxDescriptors, "read_only", s.readOnly)
+		"descriptors", s.cfg.MaxDescriptors, "read_only", s.readOnly, "journal", s.journal != nil)
 	if !s.owner.any {
 		log.Warn("without root, objects can be created for the server's own user only", "uid", s.owner.uid)
 	}
@@ -150,7 +166,7 @@ func (s *Store) Root() causeway.ObjectID { return s.root.id }
 func (s *Store) Stats() Stats {
 	c := s.cache
 	st := Stats{
-		Descriptors: int(c.count.Load()), MaxDescriptors: c.max, Dirty: int(c.dirty.Load()), Hits: c.hits.Load(), Misses: c.misses.Load(),
+		Descriptors: int(c.count.Load()), Known: s.known.count(), Remembered: s.memory.count(), MaxDescriptors: c.max, Dirty: int(c.dirty.Load()), Hits: c.hits.Load(), Misses: c.misses.Load(),
 		Evictions: c.evictions.Load(), Syncs: s.syncs.done.Load(), SyncRequests: s.syncs.asked.Load(), SyncErrors: s.syncs.failed.Load(),
 	}
 	if scanner, ok := s.identity.(interface{ scanned() uint64 }); ok {
@@ -168,6 +184,9 @@ func (s *Store) Close() error {
 	s.workers.Wait()
 	err := s.syncDirty()
 	s.streams.close()
+	if s.journal != nil {
+		unix.Close(s.journal.fd)
+	}
 	s.root.unpin()
 	s.cache.close()
 	if e := s.identity.close(); err == nil {

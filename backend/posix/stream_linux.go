@@ -23,6 +23,8 @@ type stream struct {
 	off    int // of the entries in buf that were not taken
 	rest   int
 	ticket uint64 // of the cache, from before they were read
+	serial uint64 // ticket of the memory, likewise
+	dir    *node  // that change is of
 	change uint64 // of the directory, likewise
 	stamp  uint64 // the directory's ctime, likewise; 0: it had changed so shortly before that it proves nothing
 	entry  causeway.DirEntry
@@ -32,9 +34,9 @@ func (at *stream) close() { unix.Close(at.fd) }
 
 // fill reads the next entries.
 func (at *stream) fill(s *Store, dir *node) unix.Errno {
-	at.ticket, at.change, at.stamp = s.cache.ticket(), dir.change.Load(), 0
+	at.ticket, at.serial, at.dir, at.change, at.stamp = s.cache.ticket(), s.memory.ticket(), dir, dir.change.Load(), 0
 	var st unix.Stat_t
-	if fstat(dir.fd, &st) == 0 && s.now().UnixNano()-int64(stamp(&st)) > settle {
+	if s.memory == nil && fstat(dir.fd, &st) == 0 && s.now().UnixNano()-int64(stamp(&st)) > settle {
 		at.stamp = stamp(&st)
 	}
 	n, e := getdents(at.fd, at.buf)
@@ -46,7 +48,10 @@ func (at *stream) fill(s *Store, dir *node) unix.Errno {
 }
 
 // fresh reports whether the entries that were read ahead are what a read would find now.
-func (at *stream) fresh(dir *node) bool {
+func (s *Store) fresh(at *stream, dir *node) bool {
+	if s.memory != nil {
+		return at.dir == dir && at.change == dir.change.Load()
+	}
 	var st unix.Stat_t
 	return at.stamp != 0 && at.change == dir.change.Load() && fstat(dir.fd, &st) == 0 && stamp(&st) == at.stamp
 }
@@ -100,7 +105,7 @@ func (ss *streams) close() {
 func (s *Store) openStream(dir *node, cookie uint64) (*stream, error) {
 	if cookie != 0 {
 		if at := s.streams.take(&dir.id, cookie); at != nil {
-			if at.rest == 0 || at.fresh(dir) {
+			if at.rest == 0 || s.fresh(at, dir) {
 				return at, nil
 			}
 			return at, s.seek(at)

@@ -28,3 +28,6 @@ func DropPrivileges() error { return nil }
 
 // ReadOnly reports whether the directory cannot be written.
 func (s *Store) ReadOnly() bool { return true }
+
+// Identity returns the way in which objects are named.
+func (s *Store) Identity() Identity { return IdentityAuto }

@@ -24,6 +24,44 @@ type flush struct {
 	err  error
 }
 
+// failure is the last sync of an object that failed. As with a kernel's file descriptors, whoever has the object open learns of
+// it once, by his next sync, also if it was someone else's sync that failed; and if nobody has learned of it yet, the next one
+// who opens the object does.
+type failure struct {
+	count uint64
+	err   error
+	told  bool
+}
+
+// failed notes a failure.
+func (n *node) failed(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failure = failure{count: n.failure.count + 1, err: err}
+}
+
+// failuresSeen returns what someone who opens the object now has seen of its failures.
+func (n *node) failuresSeen() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if f := &n.failure; f.err != nil && !f.told {
+		return f.count - 1
+	}
+	return n.failure.count
+}
+
+// failedSince returns the last failure if it has not been seen yet.
+func (n *node) failedSince(seen *uint64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := &n.failure
+	if *seen == f.count {
+		return nil
+	}
+	*seen, f.told = f.count, true
+	return f.err
+}
+
 type syncCounters struct{ asked, done, failed atomic.Uint64 }
 
 // soil remembers that a file has unsynced writes. It comes before the write.
@@ -89,6 +127,7 @@ func (s *Store) syncNow(n *node, full bool) error {
 	}
 	s.syncs.failed.Add(1)
 	err := &causeway.Error{Op: "posix sync", Code: codeOf(e), Object: n.id, Err: e}
+	n.failed(err)
 	if s.cfg.OnSyncError != nil {
 		s.cfg.OnSyncError(n.id, err)
 	}
@@ -98,10 +137,20 @@ func (s *Store) syncNow(n *node, full bool) error {
 // syncCall is fsync or fdatasync, or syncfs for what cannot be opened: devices and links, and what its mode closes to a
 // process without privileges.
 func (s *Store) syncCall(n *node, full bool) unix.Errno {
+	if n == s.journal {
+		if e := s.touch(n); e != 0 {
+			return e
+		}
+		return s.fsync(n.fd, true)
+	}
 	if _, e := s.roomy(func() (int, unix.Errno) { return 0, n.upgradeForSync() }); e == unix.EINVAL || e == unix.EACCES {
-		return retry(func() error { return unix.Syncfs(s.mount.fd) })
+		return s.syncfs(s.mount.fd)
 	} else if e != 0 {
 		return e
+	}
+	if n.dirty.Load() { // what is written gets its final place, which may change how much storage it uses
+		s.memory.begin(n.ino)
+		defer s.memory.end(n.ino)
 	}
 	s.clean(n)
 	return s.fsync(n.fd, full)
@@ -113,6 +162,8 @@ func fsync(fd int, full bool) unix.Errno {
 	}
 	return retry(func() error { return unix.Fdatasync(fd) })
 }
+
+func syncfs(fd int) unix.Errno { return retry(func() error { return unix.Syncfs(fd) }) }
 
 // upgradeForSync gets a descriptor that can be synced: without privileges, write access may be given where read is not.
 func (n *node) upgradeForSync() unix.Errno {
@@ -128,63 +179,96 @@ func (s *Store) Persist(ctx context.Context, ids ...causeway.ObjectID) error {
 	if s.cfg.NoPersist || s.readOnly {
 		return nil
 	}
-	var firstErr error
+	var buf [4]*node
+	nodes, err := s.toPersist(ctx, ids, buf[:0])
+	if len(nodes) == 0 {
+		return err
+	}
 	var others sync.WaitGroup
 	var mu sync.Mutex
+	persist := func(n *node) {
+		if e := s.syncNode(n, true); e != nil {
+			mu.Lock()
+			err = e
+			mu.Unlock()
+		}
+		if n != s.journal {
+			n.unpin()
+		}
+	}
+	last := len(nodes) - 1
+	for _, n := range nodes[:last] {
+		others.Go(func() { persist(n) })
+	}
+	persist(nodes[last])
+	others.Wait()
+	return err
+}
+
+// toPersist returns, pinned, what has to be synced to make objects stable: the journal where there is one, and what it does
+// not hold.
+func (s *Store) toPersist(ctx context.Context, ids []causeway.ObjectID, nodes []*node) ([]*node, error) {
+	var firstErr error
+	some := false
 	for i := range ids {
 		if ids[i].IsZero() {
 			continue
 		}
-		n, err := s.get(ctx, &ids[i])
-		if err == causeway.ErrStale {
-			continue // gone: nothing of it is to be stable but its name's absence, which is its directory's
-		}
-		if err == nil && i < len(ids)-1 {
-			others.Go(func() {
-				if err := s.persistNode(n); err != nil {
-					mu.Lock()
-					firstErr = err
-					mu.Unlock()
-				}
-			})
+		some = true
+		if s.journal != nil {
+			if n := s.cache.get(&ids[i]); n == nil {
+				continue
+			} else if !n.dirty.Load() {
+				n.unpin()
+			} else {
+				nodes = append(nodes, n)
+			}
 			continue
 		}
-		if err == nil {
-			err = s.persistNode(n)
-		}
-		if err != nil {
-			mu.Lock()
+		n, err := s.get(ctx, &ids[i])
+		switch {
+		case err == nil:
+			nodes = append(nodes, n)
+		case err != causeway.ErrStale: // of what is gone nothing is to be stable but its name's absence, which is its directory's
 			firstErr = err
-			mu.Unlock()
 		}
 	}
-	others.Wait()
-	return firstErr
+	if some && s.journal != nil {
+		nodes = append(nodes, s.journal)
+	}
+	return nodes, firstErr
 }
 
-func (s *Store) persistNode(n *node) error {
-	defer n.unpin()
-	return s.syncNode(n, true)
-}
-
-// syncDirty syncs every file with unsynced writes.
+// syncDirty syncs every file with unsynced writes, by one syncfs: a sync of each would be a journal commit of each. It costs
+// what other programs have written too, and cannot tell whose data was lost when it fails: then each file is synced by itself,
+// and its descriptor, open since before the write, tells.
 func (s *Store) syncDirty() error {
-	var mu sync.Mutex
-	var firstErr error
-	var running sync.WaitGroup
+	s.syncAll.Lock()
+	defer s.syncAll.Unlock()
+	var nodes []*node
 	s.cache.each(func(n *node) {
-		if !n.dirty.Load() || !n.pin() {
-			return
+		if n.dirty.Load() && n.pin() {
+			s.clean(n)
+			nodes = append(nodes, n)
 		}
-		running.Go(func() {
-			defer n.unpin()
-			if err := s.syncNode(n, false); err != nil {
-				mu.Lock()
-				firstErr = err
-				mu.Unlock()
-			}
-		})
 	})
-	running.Wait()
+	if len(nodes) == 0 {
+		return nil
+	}
+	defer func() {
+		for _, n := range nodes {
+			n.unpin()
+		}
+	}()
+	s.syncs.done.Add(1)
+	if len(nodes) > 1 && s.syncfs(s.mount.fd) == 0 {
+		return nil
+	}
+	var firstErr error
+	for _, n := range nodes {
+		if err := s.syncNode(n, false); err != nil && firstErr == nil {
+			firstErr = err
+		}
+	}
 	return firstErr
 }

@@ -56,6 +56,23 @@ func fstatat(dir int, name *cname, st *unix.Stat_t) unix.Errno {
 	}
 }
 
+// statx asks for everything, never follows a symbolic link and never mounts.
+func statx(dir int, name *byte, flags uintptr, sx *unix.Statx_t) unix.Errno {
+	for {
+		_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(dir), uintptr(unsafe.Pointer(name)), flags|unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT,
+			unix.STATX_BASIC_STATS|unix.STATX_BTIME, uintptr(unsafe.Pointer(sx)), 0)
+		if e != unix.EINTR {
+			return e
+		}
+	}
+}
+
+// statxFD is statx of an open descriptor.
+func statxFD(fd int, sx *unix.Statx_t) unix.Errno {
+	empty := byte(0)
+	return statx(fd, &empty, unix.AT_EMPTY_PATH, sx)
+}
+
 // openat adds O_CLOEXEC and O_NOFOLLOW.
 func openat(dir int, name *cname, flags int, mode uint32) (int, unix.Errno) {
 	for {

@@ -19,6 +19,9 @@ func (s *Store) get(ctx context.Context, id *causeway.ObjectID) (*node, error) {
 	}
 	fd, err := s.identity.open(ctx, *id)
 	if err != nil {
+		if ino, ok := s.identity.inoOf(*id); ok && err == causeway.ErrStale {
+			s.known.forget(ino, id)
+		}
 		return nil, err
 	}
 	n, err := s.adopt(fd, fdPath, nil)
@@ -32,84 +35,43 @@ func (s *Store) get(ctx context.Context, id *causeway.ObjectID) (*node, error) {
 	return n, nil
 }
 
-// adopt makes a pinned node of an open descriptor, which is the node's from then on, or closed. st is filled if not nil.
-func (s *Store) adopt(fd int, access int32, st *unix.Stat_t) (*node, error) {
-	var own unix.Stat_t
-	if st == nil {
-		st = &own
+// adopt makes a pinned node of an open descriptor, which is the node's from then on, or closed. sx is filled if not nil.
+func (s *Store) adopt(fd int, access int32, sx *unix.Statx_t) (*node, error) {
+	var own unix.Statx_t
+	if sx == nil {
+		sx = &own
 	}
-	n := &node{fd: fd, btime: birth(fd)}
-	e := fstat(fd, st)
-	if e == 0 && st.Nlink == 0 {
+	e := statxFD(fd, sx)
+	if e == 0 && sx.Nlink == 0 {
 		e = unix.ESTALE
 	}
-	if e == 0 && uint64(st.Dev) != s.dev && !s.mount.overlay {
+	if e == 0 && !s.inTree(sx) {
 		e = unix.EACCES // a subvolume: its inode numbers are not unique here
 	}
+	n := &node{fd: fd, ino: sx.Ino, typ: typeOf(uint32(sx.Mode)), btime: btimeOf(sx)}
 	if e == 0 {
-		n.id, e = s.identity.idOf(fd, st.Ino, n.btime)
+		n.id, e = idOf(s.identity, fd, sx.Ino, n.btime)
 	}
 	if e != 0 {
 		unix.Close(fd)
 		return nil, fail("identify", e)
 	}
-	n.ino, n.typ = st.Ino, typeOf(st.Mode)
+	s.remember(n)
 	n.refs.Store(1)
 	n.access.Store(access)
 	s.makeRoom()
 	return s.cache.put(n), nil
 }
 
-// find returns the pinned node of a name in a directory, and fills st with its attributes of now. If the inode number is
-// known it costs one system call and opens nothing.
-func (s *Store) find(dir *node, name string, st *unix.Stat_t) (*node, error) {
-	if dir.typ != causeway.TypeDirectory {
-		return nil, causeway.ErrNotDir
+// remember makes an object known whose node has its descriptor, so that no other one has its inode number yet.
+func (s *Store) remember(n *node) {
+	if s.births && settled(n.btime, s.now()) {
+		s.known.put(n.ino, n.btime, n.id)
 	}
-	if name == "." || name == ".." {
-		return s.findDots(dir, name, st)
-	}
-	var c cname
-	if code := c.set(name); code != causeway.OK {
-		return nil, code
-	}
-	if s.hides(dir, name) {
-		return nil, causeway.ErrNoEnt
-	}
-	ticket := s.cache.ticket()
-	if e := fstatat(dir.fd, &c, st); e != 0 {
-		return nil, s.failIn(dir, "lookup", e)
-	}
-	if uint64(st.Dev) == s.dev || s.mount.overlay {
-		if n := s.cache.getIno(st.Ino, ticket); n != nil {
-			s.cache.hits.Add(1)
-			return n, nil
-		}
-	}
-	return s.findSlow(dir, &c, name, st)
-}
-
-func (s *Store) findSlow(dir *node, c *cname, name string, st *unix.Stat_t) (*node, error) {
-	s.cache.misses.Add(1)
-	n, e, err := s.openNamed(dir, c, typeOf(st.Mode), st)
-	if e == unix.EXDEV {
-		return nil, causeway.ErrAccess // a mount
-	}
-	if e != 0 {
-		return nil, s.failIn(dir, "lookup", e)
-	}
-	if err != nil {
-		if err == causeway.ErrStale {
-			err = causeway.ErrNoEnt // removed after it was opened
-		}
-		return nil, err
-	}
-	s.identity.learn(n, dir, name)
-	return n, nil
 }
 
 // openNamed returns the pinned node of a name in a directory: an errno of opening it, or an error of what was opened.
-func (s *Store) openNamed(dir *node, c *cname, seen causeway.FileType, st *unix.Stat_t) (*node, unix.Errno, error) {
+func (s *Store) openNamed(dir *node, c *cname, seen causeway.FileType, sx *unix.Statx_t) (*node, unix.Errno, error) {
 	var access int32
 	fd, e := s.roomy(func() (fd int, e unix.Errno) {
 		fd, access, e = s.mount.openEntry(dir.fd, c, seen)
@@ -119,40 +81,15 @@ func (s *Store) openNamed(dir *node, c *cname, seen causeway.FileType, st *unix.
 		return nil, e, nil
 	}
 	if seen != causeway.TypeRegular || access == fdPath {
-		n, err := s.adopt(fd, access, st)
+		n, err := s.adopt(fd, access, sx)
 		return n, 0, err
 	}
-	if e = fstat(fd, st); e == 0 && typeOf(st.Mode) != seen { // exchanged meanwhile: it must not stay open for real
+	if e = statxFD(fd, sx); e == 0 && typeOf(uint32(sx.Mode)) != seen { // exchanged meanwhile: it must not stay open for real
 		unix.Close(fd)
-		return s.openNamed(dir, c, 0, st)
+		return s.openNamed(dir, c, 0, sx)
 	}
-	n, err := s.adopt(fd, access, st)
+	n, err := s.adopt(fd, access, sx)
 	return n, 0, err
-}
-
-// findDots finds "." and "..", the root's being the root.
-func (s *Store) findDots(dir *node, name string, st *unix.Stat_t) (*node, error) {
-	if name == "." || dir == s.root {
-		if e := fstat(dir.fd, st); e != 0 {
-			return nil, fail("lookup", e)
-		}
-		dir.pin()
-		return dir, nil
-	}
-	if s.mount.cloned {
-		dotdot := cname{'.', '.'}
-		ticket := s.cache.ticket()
-		if e := fstatat(dir.fd, &dotdot, st); e == 0 {
-			if n := s.cache.getIno(st.Ino, ticket); n != nil {
-				return n, nil
-			}
-		}
-	}
-	fd, e := s.roomy(func() (int, unix.Errno) { return s.mount.openParent(dir.fd) })
-	if e != 0 {
-		return nil, fail("lookup", e)
-	}
-	return s.adopt(fd, fdPath, st)
 }
 
 // hides reports whether a name is the store's own.
@@ -170,30 +107,45 @@ func (s *Store) failIn(dir *node, op string, e unix.Errno) error {
 	return fail(op, e)
 }
 
-// Lookup implements backend.Tree. In the steady state it is one system call.
-func (s *Store) Lookup(ctx context.Context, dir causeway.ObjectID, name string) (causeway.ObjectID, causeway.Attr, error) {
-	var attr causeway.Attr
+// Lookup implements backend.Tree. In the steady state it is one system call, and none on an exclusive volume.
+func (s *Store) Lookup(ctx context.Context, dir causeway.ObjectID, name string) (id causeway.ObjectID, attr causeway.Attr, err error) {
+	if known, code := s.recall(&dir, name, &id, &attr); known {
+		if code != causeway.OK {
+			return id, attr, code
+		}
+		return id, attr, nil
+	}
 	dn, err := s.get(ctx, &dir)
 	if err != nil {
-		return causeway.ObjectID{}, attr, err
+		return id, attr, err
 	}
-	var st unix.Stat_t
-	n, err := s.find(dn, name, &st)
+	err = s.identify(dn, name, &id, &attr)
 	dn.unpin()
 	if err != nil {
-		return causeway.ObjectID{}, attr, err
-	}
-	id := n.id
-	err = s.attrsFrom(n, &st, &attr)
-	n.unpin()
-	if err != nil {
-		return causeway.ObjectID{}, causeway.Attr{}, causeway.ErrNoEnt // the name was removed meanwhile
+		return causeway.ObjectID{}, causeway.Attr{}, err
 	}
 	return id, attr, nil
 }
 
-// Stat implements backend.Tree: one fstat.
+// recall finds a name in memory.
+func (s *Store) recall(dir *causeway.ObjectID, name string, id *causeway.ObjectID, attr *causeway.Attr) (bool, causeway.Code) {
+	if s.memory == nil || s.closed.Load() {
+		return false, 0
+	}
+	ino, ok := s.identity.inoOf(*dir)
+	if !ok {
+		return false, 0
+	}
+	return s.memory.lookup(ino, dir, name, id, attr)
+}
+
+// Stat implements backend.Tree: one fstat, and no system call on an exclusive volume.
 func (s *Store) Stat(ctx context.Context, id causeway.ObjectID) (attr causeway.Attr, err error) {
+	if s.memory != nil && !s.closed.Load() {
+		if ino, ok := s.identity.inoOf(id); ok && s.memory.attr(ino, &id, &attr) {
+			return attr, nil
+		}
+	}
 	n, err := s.get(ctx, &id)
 	if err != nil {
 		return attr, err

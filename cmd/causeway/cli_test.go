@@ -32,7 +32,7 @@ func TestCommandLine(t *testing.T) {
 		{"serve --help", 0, "--portmap"},
 		{"completion bash", 0, "bash completion"},
 		{"config example", 0, "volumes:"},
-		{"config check " + good, 0, "good, 1 volumes"},
+		{"config check " + good, 0, "good, 1 volume"},
 		{"config check " + file, 1, file + ":3:5: "},
 		{"config check " + file + "x", 1, "no such file"},
 		{"config check", 2, "accepts 1 arg"},

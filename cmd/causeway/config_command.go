@@ -8,6 +8,14 @@ import (
 	"causeway/cmd/causeway/config"
 )
 
+// counted is "1 volume" or "2 volumes".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 func newConfig() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
@@ -36,7 +44,7 @@ func newConfig() *cobra.Command {
 			if err := f.Config.CheckPaths(); err != nil {
 				return f.Locate(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: good, %d volumes\n", args[0], len(f.Config.Volumes))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: good, %s\n", args[0], counted(len(f.Config.Volumes), "volume"))
 			return nil
 		},
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func (c *control) do(ctx context.Context, method, path string) ([]byte, error) {
 	defer a.Body.Close()
 	text, err := io.ReadAll(a.Body)
 	if err == nil && a.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the gateway answers: %s", text)
+		err = fmt.Errorf("the gateway answers: %s", bytes.TrimSpace(text))
 	}
 	return text, err
 }

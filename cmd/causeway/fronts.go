@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"causeway"
 	"causeway/gateway/nfs/drc"
@@ -10,6 +12,7 @@ import (
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/v3"
+	"causeway/internal/gate"
 	"causeway/lockmgr"
 )
 
@@ -31,6 +34,7 @@ func (n *node) startLocks() (err error) {
 			config.Known = append(config.Known, lockmgr.Client{Kind: causeway.OwnerNLM, Name: r.Client()})
 		}
 	}
+	n.grace = time.Now().Add(n.config.GracePeriod)
 	if n.locks, err = lockmgr.New(config); err != nil {
 		return err
 	}
@@ -40,15 +44,14 @@ func (n *node) startLocks() (err error) {
 
 // startFronts makes the RPC server and its programs.
 func (n *node) startFronts(context.Context) (err error) {
-	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}}); err != nil {
+	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxConns: connections()}); err != nil {
 		return err
 	}
 	n.teardown.add("rpc", n.rpc.Shutdown)
-	replies, err := drc.New(drc.Config{Secret: n.state.Boot().Instance})
-	if err != nil {
+	if n.replies, err = drc.New(drc.Config{Secret: n.state.Boot().Instance}); err != nil {
 		return err
 	}
-	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: replies, Log: n.log})
+	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: n.replies, Log: n.log})
 	if err != nil {
 		return err
 	}
@@ -62,15 +65,43 @@ func (n *node) startFronts(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.offer(answered{nfs, n.metrics}, nfsProgram, []uint32{3}, "tcp")
-	n.offer(n.mounts, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.offer(n.nlm, nlm.Program, []uint32{1, 3, 4}, "tcp", "udp")
+	n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
+	n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
+	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp")
 	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
 	return nil
 }
 
+// streamOnly answers calls that come by TCP. Who may do what goes by the client's address, and the sender of a datagram is
+// whoever he says he is.
+type streamOnly struct{ rpc.Handler }
+
+// Handle refuses datagrams.
+func (s streamOnly) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	if c.Datagram {
+		return rpc.ProcUnavail
+	}
+	return s.Handler.Handle(ctx, c)
+}
+
+// passing lets calls through the gate, so that what they use is not closed under them.
+type passing struct {
+	rpc.Handler
+	gate *gate.Gate
+}
+
+// Handle passes the call on.
+func (p passing) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	inside := p.gate.Enter()
+	defer inside.Leave()
+	return p.Handler.Handle(ctx, c)
+}
+
 // offer registers a program, and remembers what portmap will say of it.
 func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
+	if !slices.Contains(networks, "udp") {
+		h = streamOnly{h}
+	}
 	for _, v := range versions {
 		n.rpc.Register(prog, v, h)
 		for _, network := range networks {

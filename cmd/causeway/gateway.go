@@ -10,18 +10,21 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
+	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/mount"
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/transfer"
+	"causeway/internal/gate"
 	"causeway/lockmgr"
 )
 
@@ -36,13 +39,17 @@ type node struct {
 	http     net.Listener // nil: none
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
+	grace    time.Time // when the grace period of the start ends at the latest
+	replies  *drc.Cache
 	volumes  *volumes
 	mounts   *mount.Server
 	nlm      *nlm.Service
 	records  *nlm.StateDir // of the clients that hold locks
 	guard    *export.Guard
+	groups   *export.Groups // nil: as clients claim
 	access   *access.Engine
 	moves    *transfer.Engine
+	gate     gate.Gate         // through which every request goes that uses a volume
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
 	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
@@ -63,7 +70,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.bind,
 		func(context.Context) error { return n.startAdmin(reload) },
 		n.startEngines,
-		func(ctx context.Context) error { return n.volumes.apply(ctx, c.Volumes) },
+		func(ctx context.Context) error { _, err := n.volumes.apply(ctx, c.Volumes); return err },
 		n.startFronts,
 		n.serve,
 		n.startPortmap,
@@ -145,11 +152,18 @@ func (n *node) startEngines(context.Context) (err error) {
 	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
 	n.moves = transfer.New(transfer.Config{Grants: n.access})
 	h.Holder = n.moves
-	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log}
+	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log, gate: &n.gate}
+	n.volumes.ended, n.volumes.end = context.WithCancel(context.Background())
 	if n.volumes.stateSub, err = n.state.Sub("volumes"); err != nil {
 		return err
 	}
 	n.guard = &export.Guard{Catalog: n.volumes.catalog}
+	if n.groups, err = newGroups(n.config); err != nil {
+		return err
+	}
+	if n.groups != nil {
+		n.guard.Groups = n.groups
+	}
 	n.teardown.addClose("volumes", func() error { return errors.Join(n.volumes.close(), n.moves.Close()) })
 	return nil
 }

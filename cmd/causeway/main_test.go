@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,11 +27,17 @@ import (
 // TestMain makes the test binary the program itself when it is asked to, so that tests run what users run.
 func TestMain(m *testing.M) {
 	if os.Getenv("CAUSEWAY_TEST_AS_MAIN") != "" {
+		if few, err := strconv.ParseUint(os.Getenv(fewDescriptors), 10, 64); err == nil {
+			syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: few, Max: few})
+		}
 		main()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
+
+// fewDescriptors says in the environment how many files the program may open.
+const fewDescriptors = "CAUSEWAY_TEST_DESCRIPTORS"
 
 // patience is for what happens within milliseconds, unless something is broken.
 const patience = 30 * time.Second

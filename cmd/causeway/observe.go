@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"causeway/admin"
+	"causeway/gateway/nfs/fh"
 	"causeway/gateway/nfs/rpc"
 )
 
@@ -70,6 +71,24 @@ func (a answered) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 		if b := c.Reply.Bytes(); len(b) >= at+4 {
 			a.metrics.Answered(c.Prog, c.Vers, c.Proc, binary.BigEndian.Uint32(b[at:]))
 		}
+	}
+	return v
+}
+
+// measured counts the calls that name an object of a volume, for that volume.
+type measured struct {
+	rpc.Handler
+	volumes *volumes
+}
+
+// Handle passes the call on. Every NFSv3 procedure but NULL begins with a handle (RFC 1813 §3.3).
+func (m measured) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	args := c.Args
+	in, at := len(args.Rest()), c.Reply.Len()
+	id, ok := fh.VolumeID(args.Opaque(64))
+	v := m.Handler.Handle(ctx, c)
+	if v == rpc.Done && ok {
+		m.volumes.observe(id, in, c.Reply.Len()-at+c.File.N)
 	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -41,19 +42,22 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if err := apart(n.state.Path(), c.Volumes); err != nil {
 		return "", err
 	}
-	if err := n.volumes.apply(ctx, c.Volumes); err != nil {
+	notes, err := n.volumes.apply(ctx, c.Volumes)
+	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("%d volumes are served", len(c.Volumes))
-	if fixed(n.config) != fixed(c) {
-		text += "; a setting that is not about volumes changed and takes effect at the next start"
+	if n.groups != nil {
+		n.groups.Forget()
 	}
-	return text, nil
+	if fixed(n.config) != fixed(c) {
+		notes = append(notes, "a setting that is not about volumes changed and takes effect at the next start")
+	}
+	return strings.Join(append([]string{counted(len(c.Volumes), "volume") + " served"}, notes...), "; "), nil
 }
 
 // fixed are the settings that only a start puts into force.
-func fixed(c *config.Config) [7]string {
-	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, c.LogFormat, c.LogLevel}
+func fixed(c *config.Config) [8]string {
+	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, fmt.Sprint(c.Groups), c.LogFormat, c.LogLevel}
 }
 
 // command is reload, logged.

@@ -57,12 +57,12 @@ func serve(ctx context.Context, s *settings, c *config.Config, stdout, stderr io
 	if err := posix.DropPrivileges(); err != nil {
 		log.Warn("privileges of root that clients could profit from stay: quotas may be exceeded, set-user-id bits may survive a write", "err", err)
 	}
-	warnUnprivileged(stderr, euid())
 	r := &reloader{settings: s, log: log}
 	n, err := start(ctx, c, log, r.command)
 	if err != nil {
 		return err
 	}
+	warnUnprivileged(stderr, euid())
 	r.node.Store(n)
 	p := &place{addr: n.address(), portmap: n.portmap != "", lan: findLAN()}
 	announce(stdout, p, n.volumes.catalog.Volumes(), c.Allow)

@@ -1,14 +1,24 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"causeway/admin"
+	"causeway/gateway/nfs/mount"
+	"causeway/gateway/nfs/nlm"
+	"causeway/gateway/nfs/rpc"
 )
 
 var anyPort = []string{"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
@@ -62,7 +72,8 @@ func checkStatus(t *testing.T, r *running) {
 	if err := json.Unmarshal([]byte(text), &st); err != nil || code != 0 {
 		t.Fatal(err, code, stderr)
 	}
-	if len(st.Volumes) != 1 || st.Volumes[0].Name != "data" || st.Volumes[0].Total == 0 || st.Volumes[0].Error != "" {
+	if len(st.Volumes) != 1 || st.Volumes[0].Name != "data" || st.Volumes[0].Total == 0 || st.Volumes[0].Error != "" ||
+		st.Volumes[0].Calls == 0 || st.Volumes[0].BytesIn == 0 || st.Volumes[0].Storage.Descriptors == 0 || st.Volumes[0].Storage.SyncRequests == 0 {
 		t.Errorf("volumes: %+v", st.Volumes)
 	}
 	if len(st.Clients) != 1 || st.Clients[0].Address != "127.0.0.1" || st.Clients[0].Calls == 0 || len(st.Clients[0].Mounts) != 1 {
@@ -71,8 +82,11 @@ func checkStatus(t *testing.T, r *running) {
 	if !st.Process.Ready || st.Process.PID != r.process.Process.Pid || st.Traffic.Connections != 1 {
 		t.Errorf("%+v %+v", st.Process, st.Traffic)
 	}
+	if st.Replies.Entries == 0 || st.Locking.Grace || len(st.Caches) != 2 {
+		t.Errorf("%+v %+v %+v", st.Replies, st.Locking, st.Caches)
+	}
 	table, _, _ := run(t, "status", "--state-dir", r.state)
-	for _, want := range []string{"ready for", "/data ", st.Volumes[0].ID, "127.0.0.1 "} {
+	for _, want := range []string{"ready for", "/data ", st.Volumes[0].ID, "127.0.0.1 ", "0 locks held", "remembered"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is missing in the table:\n%s", want, table)
 		}
@@ -147,7 +161,7 @@ func TestReload(t *testing.T) {
 	}
 
 	write("listen: 127.0.0.1:1\nvolumes:\n  - path: " + one + "\n")
-	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volumes are served") {
+	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served") {
 		t.Errorf("status %d: %s%s", code, out, stderr)
 	}
 	if _, err := r.mount("two", 1000); err == nil {
@@ -155,6 +169,50 @@ func TestReload(t *testing.T) {
 	}
 	if _, err := mounted.Create("/again", 0o644); err != nil {
 		t.Errorf("the volume can be written again: %v", err)
+	}
+}
+
+// TestReloadOfModes makes a volume read-only and writable again, while a file of it is open at the gateway.
+func TestReloadOfModes(t *testing.T) {
+	dir, file, state := share(t, "data"), filepath.Join(t.TempDir(), "c.yaml"), t.TempDir()
+	var r *running
+	reload := func(mode, want string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte("volumes:\n  - path: "+dir+"\n"+mode), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r == nil {
+			r = startServe(t, state, nil, append(anyPort, "--config", file)...)
+			return
+		}
+		if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || out != want {
+			t.Errorf("status %d: %q%s, want %q", code, out, stderr, want)
+		}
+	}
+	reload("", "")
+	target := r.mustMount("data", 1000)
+	name := filepath.Join(dir, "file")
+	if err := errors.Join(os.WriteFile(name, []byte("x"), 0o666), os.Chmod(name, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	reload("    read-only: true\n", "1 volume served\n")
+	if _, err := target.Create("/new", 0o644); err == nil {
+		t.Error("the volume is read-only, and takes a file")
+	}
+	if f, err := target.Open("/file"); err != nil {
+		t.Error(err)
+	} else if _, err := f.Read(make([]byte, 1)); err != nil && err != io.EOF { // under a grant for reading alone
+		t.Error(err)
+	}
+	reload("", "1 volume served\n")
+	if f, err := target.OpenFile("/file", 0o666); err != nil {
+		t.Error(err)
+	} else if _, err := f.Write([]byte("y")); err != nil {
+		t.Errorf("the volume can be written again: %v", err)
+	}
+	reload("    exclusive: true\n", "1 volume served; volume data: exclusive takes effect at the next start\n")
+	if table, _, _ := run(t, "status", "--state-dir", state); strings.Contains(table, "exclusive") {
+		t.Errorf("status shows what is not in force:\n%s", table)
 	}
 }
 
@@ -193,5 +251,54 @@ func TestLongStateDirectory(t *testing.T) {
 	info, err := os.Stat(filepath.Join(r.state, controlName))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
+	}
+}
+
+// TestNetworks: a sender's address is proven by TCP alone, and rules go by it, so NFS is not served by UDP; what says nothing
+// secret and changes no file is.
+func TestNetworks(t *testing.T) {
+	r := startServe(t, t.TempDir(), nil, append(anyPort, share(t, "data"))...)
+	for _, test := range []struct {
+		network    string
+		prog, vers uint32
+		want       error
+	}{
+		{"tcp", nfsProgram, 3, nil}, {"udp", nfsProgram, 3, rpc.ErrProcUnavail},
+		{"tcp", mount.Program, 3, nil}, {"udp", mount.Program, 3, nil}, {"udp", nlm.NSMProgram, 1, nil},
+	} {
+		err := rpc.CallOnce(t.Context(), test.network, netip.AddrPort{}, r.nfs, test.prog, test.vers, 0, nil, nil, nil)
+		if !errors.Is(err, test.want) {
+			t.Errorf("NULL of program %d by %s: %v", test.prog, test.network, err)
+		}
+	}
+}
+
+// TestManyConnections: a client that opens connections without end leaves room for other clients and for files.
+func TestManyConnections(t *testing.T) {
+	r := startServe(t, t.TempDir(), []string{fewDescriptors + "=400"}, append(anyPort, share(t, "data"))...)
+	for range 500 {
+		nc, err := net.Dial("tcp4", r.nfs.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: patience}
+	nc, err := other.Dial("tcp4", r.nfs.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	var null []byte
+	for _, word := range []uint32{1<<31 | 40, 1, 0, 2, nfsProgram, 3, 0, 0, 0, 0, 0} {
+		null = binary.BigEndian.AppendUint32(null, word)
+	}
+	nc.Write(null)
+	if _, err := io.ReadFull(nc, make([]byte, 28)); err != nil {
+		t.Error("another client is not served:", err)
+	}
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.process.Process.Pid)); err == nil && len(files) > 300 {
+		t.Errorf("%d of 400 descriptors are in use", len(files))
 	}
 }

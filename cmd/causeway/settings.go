@@ -35,6 +35,7 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.BoolVar(&s.flags.Exclusive, "exclusive", false, "promise that nothing else changes the directories, so that attributes and names may be cached")
 	set.BoolVar(&s.flags.ReadOnly, "read-only", false, "let nobody change anything")
 	set.StringVar(&s.flags.Grace, "grace", def.Grace, "how long after a restart only clients that held locks may take locks")
+	set.BoolVar(&s.flags.Groups, "groups", false, "look up the groups of users on this machine, in place of the at most 16 that clients claim")
 	set.StringVar(&s.flags.LogFormat, "log-format", def.LogFormat, "text or json")
 	set.StringVar(&s.flags.LogLevel, "log-level", def.LogLevel, "debug, info, warn or error")
 }
@@ -81,6 +82,7 @@ func (s *settings) overlay(c *config.Config) {
 		"exclusive":  func() { c.Exclusive = s.flags.Exclusive },
 		"read-only":  func() { c.ReadOnly = s.flags.ReadOnly },
 		"grace":      func() { c.Grace = s.flags.Grace },
+		"groups":     func() { c.Groups = s.flags.Groups },
 		"log-format": func() { c.LogFormat = s.flags.LogFormat },
 		"log-level":  func() { c.LogLevel = s.flags.LogLevel },
 	}

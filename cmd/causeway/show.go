@@ -5,21 +5,25 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"causeway"
 	"causeway/admin"
+	"causeway/backend/posix"
 	"causeway/cmd/causeway/config"
 )
 
 // source is what the operator is shown.
 func (n *node) source() admin.Source {
-	return admin.Source{Volumes: n.showVolumes, Clients: n.showClients, Locks: n.showLocks, Caches: n.showCaches, Traffic: n.showTraffic}
+	return admin.Source{Volumes: n.showVolumes, Clients: n.showClients, Locks: n.showLocks, Locking: n.showLocking,
+		Replies: n.showReplies, Caches: n.showCaches, Traffic: n.showTraffic}
 }
 
 func (n *node) showVolumes(ctx context.Context) []admin.Volume {
 	if !n.up.Load() {
 		return nil
 	}
+	defer n.gate.Enter().Leave()
 	served := n.volumes.list()
 	list := make([]admin.Volume, len(served))
 	for i, s := range served {
@@ -32,9 +36,17 @@ func (n *node) showVolumes(ctx context.Context) []admin.Volume {
 		} else {
 			v.Total, v.Used, v.Avail, v.Files = fs.TotalBytes, fs.TotalBytes-fs.FreeBytes, fs.AvailBytes, fs.TotalFiles-fs.FreeFiles
 		}
+		v.Calls, v.BytesIn, v.BytesOut = s.meter.Totals()
+		v.Storage = storage(s.store)
 		list[i] = v
 	}
 	return list
+}
+
+func storage(s *posix.Store) admin.Storage {
+	st := s.Stats()
+	return admin.Storage{Identity: string(s.Identity()), Descriptors: st.Descriptors, MaxDescriptors: st.MaxDescriptors, Dirty: st.Dirty,
+		Evictions: st.Evictions, Syncs: st.Syncs, SyncRequests: st.SyncRequests, SyncErrors: st.SyncErrors, Scans: st.Scans}
 }
 
 func modes(v *causeway.Volume) []string {
@@ -51,36 +63,39 @@ func modes(v *causeway.Volume) []string {
 	return words
 }
 
-// showClients adds up the connections of each host.
+// showClients adds up the connections of each host. One that has mounted something, or holds locks, and has none is shown too:
+// it may be idle, gone, or speak NFS to another gateway.
 func (n *node) showClients(context.Context) []admin.Client {
 	if !n.up.Load() {
 		return nil
 	}
 	by := map[netip.Addr]*admin.Client{}
-	for _, c := range n.rpc.Conns() {
-		host := c.Remote.Addr().Unmap()
-		a := by[host]
+	host := func(addr netip.Addr) *admin.Client {
+		a := by[addr]
 		if a == nil {
-			a = &admin.Client{Address: host.String(), Since: c.Since}
-			by[host] = a
+			a = &admin.Client{Address: addr.String()}
+			by[addr] = a
 		}
+		return a
+	}
+	for _, c := range n.rpc.Conns() {
+		a := host(c.Remote.Addr().Unmap())
 		a.Connections++
 		a.Calls += c.Calls
 		a.BytesIn += c.BytesIn
 		a.BytesOut += c.BytesOut
-		if c.Since.Before(a.Since) {
+		if a.Since.IsZero() || c.Since.Before(a.Since) {
 			a.Since = c.Since
 		}
 	}
 	for _, m := range n.mounts.Mounts() {
-		if a := by[m.Client]; a != nil {
-			a.Mounts = append(a.Mounts, m.Path)
-		}
+		a := host(m.Client)
+		a.Mounts = append(a.Mounts, m.Path)
 	}
 	for _, l := range n.locks.Locks() {
-		host := l.Owner.Client[strings.LastIndexByte(l.Owner.Client, '@')+1:] // as causeway.OwnerNLM has it
-		if addr, err := netip.ParseAddr(host); err == nil && by[addr] != nil {
-			by[addr].Locks++
+		name := l.Owner.Client[strings.LastIndexByte(l.Owner.Client, '@')+1:] // as causeway.OwnerNLM has it
+		if addr, err := netip.ParseAddr(name); err == nil {
+			host(addr).Locks++
 		}
 	}
 	list := make([]admin.Client, 0, len(by))
@@ -135,7 +150,30 @@ func (n *node) showCaches(context.Context) []admin.Cache {
 		all.Misses += st.Misses
 		all.Entries += st.Descriptors
 	}
-	return []admin.Cache{all}
+	grants := n.moves.Stats()
+	return []admin.Cache{all, {Name: "grants", Hits: grants.Hits, Misses: grants.Misses, Entries: grants.Open}}
+}
+
+func (n *node) showLocking(context.Context) admin.Locking {
+	if !n.up.Load() {
+		return admin.Locking{}
+	}
+	held, clients := n.locks.Stats(), n.nlm.Stats()
+	l := admin.Locking{Held: held.Held, Waiting: held.Waiting, Clients: clients.Clients, Unacknowledged: clients.Unacknowledged,
+		Callbacks: clients.Callbacks, CallbackFailures: clients.CallbackFailures, Notified: clients.Notified,
+		NotifyFailures: clients.NotifyFailures, Released: clients.Released, Grace: held.Grace}
+	if l.Grace {
+		l.GraceLeft = max(time.Until(n.grace), 0).Seconds()
+	}
+	return l
+}
+
+func (n *node) showReplies(context.Context) admin.Replies {
+	if !n.up.Load() {
+		return admin.Replies{}
+	}
+	u := n.replies.Usage()
+	return admin.Replies{Entries: u.Entries, Bytes: u.Bytes, Clients: u.Clients}
 }
 
 func (n *node) showTraffic(context.Context) admin.Traffic {
@@ -144,5 +182,5 @@ func (n *node) showTraffic(context.Context) admin.Traffic {
 	}
 	st := n.rpc.Stats()
 	return admin.Traffic{Connections: st.Conns, InFlight: st.InFlight, BufferBytes: st.BufferBytes, Rejected: st.Rejected,
-		Refused: st.Refused, TimedOut: st.TimedOut, Panics: st.Panics}
+		Refused: st.Refused, TimedOut: st.TimedOut, Stuck: st.Stuck, Panics: st.Panics, Datagrams: st.Datagrams}
 }

@@ -47,32 +47,61 @@ func newStatus() *cobra.Command {
 // writeStatus prints tables for people. Scripts read the JSON.
 func writeStatus(out io.Writer, st *admin.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	p, r, t := &st.Process, &st.Rates, &st.Traffic
-	fmt.Fprintf(w, "causeway %s, %s for %v, process %d: %s of memory, %d of %d descriptors, %.1f s of CPU\n", p.Version, p.State,
-		time.Duration(p.Uptime*float64(time.Second)).Round(time.Second), p.PID, size(p.Memory), p.Descriptors, p.MaxDescriptors, p.CPU)
-	fmt.Fprintf(w, "%.0f calls/s, in %s/s, out %s/s; %d connections, %d calls wait\n", r.Calls, size(uint64(r.BytesIn)),
-		size(uint64(r.BytesOut)), t.Connections, t.InFlight)
-	for _, e := range st.Errors {
-		fmt.Fprintln(w, "not known:", e)
-	}
-	fmt.Fprintf(w, "\nVOLUME\tPATH\tUSED\tFREE\tMODE\tID\n")
+	writeSummary(w, st)
+	fmt.Fprintf(w, "\nVOLUME\tPATH\tUSED\tFREE\tMODE\tCALLS\tIN\tOUT\tID\n")
 	for _, v := range st.Volumes {
 		used, free := size(v.Used), size(v.Avail)
 		if v.Error != "" {
 			used, free = "?", v.Error
 		}
-		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.Path, used, free, strings.Join(v.Modes, ","), v.ID)
+		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", v.Name, v.Path, used, free, strings.Join(v.Modes, ","),
+			v.Calls, size(v.BytesIn), size(v.BytesOut), v.ID)
 	}
-	fmt.Fprintf(w, "\nCLIENT\tCONNECTIONS\tCALLS\tIN\tOUT\tLOCKS\tSINCE\n")
-	for _, c := range st.Clients {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%d\t%s\n", c.Address, c.Connections, c.Calls, size(c.BytesIn), size(c.BytesOut), c.Locks,
-			c.Since.Local().Format(time.DateTime))
+	writeClients(w, st.Clients)
+	if len(st.Locks) > 0 {
+		fmt.Fprintf(w, "\nLOCK\tOBJECT\tCLIENT\tRANGE\tPROTOCOL\n")
 	}
-	fmt.Fprintf(w, "\nLOCK\tOBJECT\tCLIENT\tRANGE\tPROTOCOL\n")
 	for _, l := range st.Locks {
 		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%s\n", l.Volume, l.Object, l.Client, lockRange(&l), l.Protocol)
 	}
 	return w.Flush()
+}
+
+func writeSummary(w io.Writer, st *admin.Status) {
+	p, r, t, l := &st.Process, &st.Rates, &st.Traffic, &st.Locking
+	fmt.Fprintf(w, "causeway %s, %s for %v, process %d: %s of memory, %d of %d descriptors, %.1f s of CPU\n", p.Version, p.State,
+		time.Duration(p.Uptime*float64(time.Second)).Round(time.Second), p.PID, size(p.Memory), p.Descriptors, p.MaxDescriptors, p.CPU)
+	fmt.Fprintf(w, "%.0f calls/s, in %s/s, out %s/s; %s, %d calls wait\n", r.Calls, size(uint64(r.BytesIn)),
+		size(uint64(r.BytesOut)), counted(t.Connections, "connection"), t.InFlight)
+	fmt.Fprintf(w, "%s held, %d waited for, %s with locks or reclaims; %s remembered for retransmissions\n", counted(l.Held, "lock"), l.Waiting,
+		counted(l.Clients, "client"), counted(st.Replies.Entries, "answer"))
+	if l.Grace {
+		fmt.Fprintf(w, "grace period: only locks of before the restart are given out, for %.0f s at most\n", l.GraceLeft)
+	}
+	for _, v := range st.Volumes {
+		if v.Storage.SyncErrors > 0 {
+			fmt.Fprintf(w, "volume %s: %s failed; see the log\n", v.Name, counted(int(v.Storage.SyncErrors), "sync"))
+		}
+	}
+	for _, e := range st.Errors {
+		fmt.Fprintln(w, "not known:", e)
+	}
+}
+
+func writeClients(w io.Writer, clients []admin.Client) {
+	if len(clients) == 0 {
+		fmt.Fprintf(w, "\nno clients\n")
+		return
+	}
+	fmt.Fprintf(w, "\nCLIENT\tCONNECTIONS\tCALLS\tIN\tOUT\tLOCKS\tMOUNTS\tSINCE\n")
+	for _, c := range clients {
+		since := "not connected"
+		if !c.Since.IsZero() {
+			since = c.Since.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%d\t%s\t%s\n", c.Address, c.Connections, c.Calls, size(c.BytesIn), size(c.BytesOut), c.Locks,
+			strings.Join(c.Mounts, ","), since)
+	}
 }
 
 func lockRange(l *admin.Lock) string {

@@ -142,6 +142,11 @@ func (m measurement) window(run *load.Run) (before, after clocks, err error) {
 	if err == nil {
 		pause(run, m.duration)
 		after, err = readClocks(run, m.server)
+		// A slow server on a busy machine may need longer for its first answer.
+		for end := time.Now().Add(slowest); err == nil && after.totals.Units == before.totals.Units && time.Now().Before(end) && !run.Failed(); {
+			pause(run, m.duration)
+			after, err = readClocks(run, m.server)
+		}
 	}
 	run.Stop()
 	if failed := run.Wait(); failed != nil {
@@ -149,6 +154,9 @@ func (m measurement) window(run *load.Run) (before, after clocks, err error) {
 	}
 	return before, after, err
 }
+
+// slowest is how long the first answer of a measurement may take.
+const slowest = 20 * time.Second
 
 // pause sleeps, but not longer than the run goes well.
 func pause(run *load.Run, d time.Duration) {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ func (n *Network) Boot(config GuestConfig) *Guest {
 	n.t.Cleanup(guest.Kill)
 	n.t.Cleanup(func() {
 		if n.t.Failed() {
-			n.t.Logf("console of guest %s:\n%s", config.Name, tail(guest.console()))
+			n.t.Logf("guest %s is %s; its console:\n%s", config.Name, guest.condition(), tail(guest.console()))
 		}
 	})
 	guest.Boot()
@@ -162,4 +163,25 @@ func (g *Guest) Signal(signal syscall.Signal) {
 	if err := g.process.Process.Signal(signal); err != nil {
 		g.t.Fatalf("guest %s: %v", g.config.Name, err)
 	}
+}
+
+// condition says, for a failing test, whether the guest's machine runs, waits or has ended.
+func (g *Guest) condition() string {
+	if g.process == nil {
+		return "switched off"
+	}
+	select {
+	case <-g.ended:
+		return "gone: " + g.process.ProcessState.String()
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := g.dial(ctx)
+	if err == nil {
+		conn.Close()
+		return "answering"
+	}
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.process.Process.Pid))
+	return fmt.Sprintf("not answering (%v), its process: %s", err, stat)
 }

@@ -10,10 +10,13 @@ import (
 var programs = map[string]func(args []string) int{
 	"check":   runCheck,
 	"fsx":     runFsx,
+	"dirs":    runDirs,
 	"hold":    hold,
 	"records": runRecords,
 	"stress":  runStress,
 	"replay":  runReplay,
+	"locks":   runLocks,
+	"actor":   runActor,
 	"tree":    runTree,
 }
 

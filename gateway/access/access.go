@@ -29,6 +29,7 @@ type Engine struct {
 	*locker
 	holder  gateway.Holder
 	changes overlap.Table
+	sticky  stickies
 	seq     atomic.Uint64 // of grants
 
 	mu      sync.Mutex // serialises Attach and Detach

@@ -15,6 +15,7 @@ type change struct {
 	id     causeway.ObjectID
 	before causeway.Attr
 	mark   overlap.Change
+	stripe int // in stickies
 }
 
 // begin starts a change of h. The attributes that rights are decided from are those that are reported as "before".
@@ -28,7 +29,7 @@ func (e *Engine) begin(ctx context.Context, c *gateway.Caller, v *volume, h caus
 		mark.End()
 		return change{}, err
 	}
-	return change{v, h.Object, before, mark}, nil
+	return change{v, h.Object, before, mark, e.sticky.stripe(h)}, nil
 }
 
 // end reads the attributes after the change, and drops those before it if another change came between.

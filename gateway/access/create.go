@@ -23,7 +23,10 @@ func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err != nil {
 		return gateway.Entry{}, causeway.Change{}, err
 	}
-	entry, err := create(ctx, c, &ch, name, spec)
+	entry, err := func() (gateway.Entry, error) {
+		defer e.sticky.hold(&ch)()
+		return create(ctx, c, &ch, name, spec)
+	}()
 	result := ch.end(ctx)
 	if err != nil {
 		return entry, result, err
@@ -129,6 +132,9 @@ func birth(c *gateway.Caller, dir *causeway.Attr, spec *gateway.CreateSpec) (bac
 		return b, causeway.SetAttr{}, nil
 	}
 	set, root := &spec.Set, c.Cred.UID == 0
+	if namesNobody(set) {
+		return b, causeway.SetAttr{}, causeway.ErrInval
+	}
 	if set.Has(causeway.SetUID) && set.UID != b.UID {
 		if !root {
 			return b, causeway.SetAttr{}, causeway.ErrPerm

@@ -7,7 +7,7 @@ import (
 )
 
 // Grant implements gateway.Layouts. A grant to this very gateway has no lease: it lives as long as the process.
-func (e *Engine) Grant(ctx context.Context, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error) {
+func (e *Engine) Grant(ctx context.Context, _ bool, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error) {
 	v, attr, err := e.stat(ctx, h)
 	if err != nil {
 		return causeway.Grant{}, err

@@ -24,7 +24,10 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	if err != nil {
 		return attr, causeway.Change{}, err
 	}
-	err = link(ctx, c, &ch, h.Object, &attr, name)
+	err = func() error {
+		defer e.sticky.hold(&ch)()
+		return link(ctx, c, &ch, h.Object, &attr, name)
+	}()
 	result := ch.end(ctx)
 	if now, statErr := v.store.Stat(ctx, h.Object); statErr == nil {
 		attr = now

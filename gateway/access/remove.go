@@ -20,7 +20,10 @@ func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err != nil {
 		return causeway.Change{}, err
 	}
-	gone, err := remove(ctx, c, &ch, name, kind)
+	gone, err := func() (victim, error) {
+		defer e.sticky.hold(&ch)()
+		return remove(ctx, c, &ch, name, kind)
+	}()
 	result := ch.end(ctx)
 	if err != nil {
 		return result, err

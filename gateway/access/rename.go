@@ -31,7 +31,10 @@ func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Ha
 			return src.end(ctx), causeway.Change{}, err
 		}
 	}
-	gone, err := rename(ctx, c, &src, name, &dst, newName)
+	gone, err := func() (victim, error) {
+		defer e.sticky.hold(&src, &dst)()
+		return rename(ctx, c, &src, name, &dst, newName)
+	}()
 	srcChange := src.end(ctx)
 	dstChange := srcChange
 	if to != from {

@@ -46,6 +46,9 @@ func setAttr(ctx context.Context, c *gateway.Caller, ch *change, set *causeway.S
 // takes out of set what is silently not done.
 func maySet(c *gateway.Caller, a *causeway.Attr, set *causeway.SetAttr) error {
 	root, owner := c.Cred.UID == 0, c.Cred.UID == a.UID
+	if namesNobody(set) {
+		return causeway.ErrInval
+	}
 	if set.Has(causeway.SetSize) {
 		if err := maySetSize(c, a); err != nil {
 			return err
@@ -70,6 +73,11 @@ func maySet(c *gateway.Caller, a *causeway.Attr, set *causeway.SetAttr) error {
 		}
 	}
 	return maySetTimes(c, a, set)
+}
+
+// namesNobody reports an owner or group that would leave the object with the one that it has, whatever was decided for it.
+func namesNobody(set *causeway.SetAttr) bool {
+	return set.Has(causeway.SetUID) && set.UID == causeway.NoID || set.Has(causeway.SetGID) && set.GID == causeway.NoID
 }
 
 // maySetSize: the owner may truncate what he has open for writing, whatever the mode says by now (RFC 1813 §4.4).

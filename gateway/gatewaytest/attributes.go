@@ -34,6 +34,24 @@ func testSetAttr(s *suite) {
 	s.must(s.set(bob(), f, causeway.SetAttr{Mask: causeway.SetSize}), "the owner truncates a read-only file that he has open")
 }
 
+// testNoID: the id that means "no change" to chown(2) is nobody's. A caller who says that he is in the group of that number must
+// not get a set-group-id bit for the group that the file really has.
+func testNoID(s *suite) {
+	const none = 1<<32 - 1
+	dir := s.mkdir(Root(), s.root, "dir", 0o777)
+	s.must(s.set(Root(), dir, mode(0o2777)), "chmod g+s")
+	f := s.file(alice(), dir, "f", 0o755)
+	forger := User(1000, 100, none)
+	set := causeway.SetAttr{Mask: causeway.SetGID | causeway.SetMode, GID: none, Mode: 0o2755}
+	s.want(causeway.ErrInval, s.set(forger, f, set), "chgrp to no group")
+	s.want(causeway.ErrInval, s.set(Root(), f, causeway.SetAttr{Mask: causeway.SetUID, UID: none}), "chown to no user")
+	if a := s.attr(f); a.UID != 1000 || a.GID != 0 || a.Mode != 0o755 {
+		s.Errorf("afterwards: %+v", a)
+	}
+	_, _, err := s.Access.Create(s.ctx, forger, dir, "g", &gateway.CreateSpec{Type: causeway.TypeRegular, Set: set})
+	s.want(causeway.ErrInval, err, "create for no group")
+}
+
 func testTimes(s *suite) {
 	f := s.file(alice(), s.root, "f", 0o646)
 	when := causeway.Time{Sec: 1234567890, Nsec: 123456789}

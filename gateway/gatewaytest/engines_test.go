@@ -51,3 +51,12 @@ func TestEnginesOnMem(t *testing.T) {
 		})
 	}
 }
+
+func root(t *testing.T, f gatewaytest.Fixture) causeway.Handle {
+	t.Helper()
+	e, err := f.Access.Root(t.Context(), &gateway.Caller{}, f.Volume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Handle
+}

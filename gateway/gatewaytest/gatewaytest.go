@@ -25,7 +25,7 @@ type Fixture struct {
 func Run(t *testing.T, fixture func(t *testing.T) Fixture) {
 	for name, part := range map[string]func(*suite){
 		"names": testNames, "create": testCreate, "exclusive": testExclusive, "setgid": testSetGID, "rights": testRights,
-		"remove": testRemove, "rename": testRename, "link": testLink, "setattr": testSetAttr, "times": testTimes, "guard": testGuard,
+		"remove": testRemove, "rename": testRename, "link": testLink, "setattr": testSetAttr, "no id": testNoID, "times": testTimes, "guard": testGuard,
 		"change": testChange, "readdir": testReadDir, "bytes": testBytes, "bounds": testBounds, "data rights": testDataRights,
 		"verifier": testVerifier, "gone": testGone, "read-only": testReadOnly, "no wait": testNoWait, "borrowed": testBorrowed,
 	} {

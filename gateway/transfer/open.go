@@ -11,14 +11,15 @@ import (
 
 // open returns the object of h with a reference for the caller and its attributes of now. On a miss it asks for a grant, for
 // reading and writing if the storage lets it, so that a later write needs no second question.
-func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle) (*object, causeway.Attr, error) {
+func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode) (*object, causeway.Attr, error) {
 	o := e.cache.get(h)
+	if o != nil && o.grant.Mode < mode {
+		o.Release()
+		o = nil
+	}
 	if o == nil {
-		if c.NoWait {
-			return nil, causeway.Attr{}, causeway.ErrWouldBlock
-		}
 		var err error
-		if o, err = e.acquire(ctx, h); err != nil {
+		if o, err = e.acquire(ctx, c.NoWait, h, mode); err != nil {
 			return nil, causeway.Attr{}, err
 		}
 	}
@@ -39,16 +40,20 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle)
 	return o, attr, nil
 }
 
-func (e *Engine) acquire(ctx context.Context, h causeway.Handle) (*object, error) {
+func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode) (*object, error) {
 	v := (*e.volumes.Load())[h.Volume]
 	if v == nil {
 		return nil, causeway.ErrStale
 	}
-	g, err := e.cfg.Grants.Grant(ctx, h, causeway.IOReadWrite, causeway.Span{Length: causeway.ToEOF})
+	g, err := e.cfg.Grants.Grant(ctx, noWait, h, causeway.IOReadWrite, causeway.Span{Length: causeway.ToEOF})
 	if err != nil {
 		return nil, err
 	}
 	bytes, err := v.store.Open(ctx, h.Object, g.Mode, g.Locator)
+	if mode == causeway.IORead && unwritable(causeway.CodeOf(err)) {
+		g.Mode = causeway.IORead
+		bytes, err = v.store.Open(ctx, h.Object, g.Mode, g.Locator)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +61,12 @@ func (e *Engine) acquire(ctx context.Context, h causeway.Handle) (*object, error
 	o.noWait, _ = bytes.(backend.NoWaitReader)
 	o.fd, _ = bytes.(backend.Descriptor)
 	return e.cache.put(o), nil
+}
+
+// unwritable reports that the storage lets nobody write a file which it may let read: it is immutable, a program that runs, or
+// read-only for a server without privileges.
+func unwritable(c causeway.Code) bool {
+	return c == causeway.ErrPerm || c == causeway.ErrAccess || c == causeway.ErrBusy || c == causeway.ErrROFS
 }
 
 // Recall implements gateway.Holder. I/O that runs keeps its reference; what comes later needs a new grant.

@@ -9,7 +9,7 @@ import (
 
 // Read implements gateway.Transfer.
 func (e *Engine) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (gateway.ReadResult, error) {
-	o, attr, err := e.open(ctx, c, h)
+	o, attr, err := e.open(ctx, c, h, causeway.IORead)
 	if err != nil {
 		return gateway.ReadResult{Attr: attr}, err
 	}
@@ -40,7 +40,7 @@ func (o *object) readAt(ctx context.Context, c *gateway.Caller, dst []byte, off 
 
 // ReadRange implements gateway.Transfer.
 func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, n int) (gateway.FileRange, error) {
-	o, attr, err := e.open(ctx, c, h)
+	o, attr, err := e.open(ctx, c, h, causeway.IORead)
 	if err != nil {
 		return gateway.FileRange{ReadResult: gateway.ReadResult{Attr: attr}}, err
 	}

@@ -85,6 +85,10 @@ func (e *Engine) Detach(id causeway.VolumeID) {
 	e.cache.dropVolume(id)
 }
 
+// Regrant ends the grants of a volume whose settings have changed: the next use of an object asks for a new one. It ends those
+// that were made before; who asked for one earlier and gets it later keeps what he got.
+func (e *Engine) Regrant(id causeway.VolumeID) { e.cache.dropVolume(id) }
+
 // Close gives all grants back. No request may run any more.
 func (e *Engine) Close() error {
 	for id := range *e.volumes.Load() {

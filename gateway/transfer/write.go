@@ -16,7 +16,7 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 		return gateway.WriteResult{}, causeway.ErrWouldBlock
 	}
 	mark := e.changes.Begin(h.Hash())
-	o, before, err := e.open(ctx, c, h)
+	o, before, err := e.open(ctx, c, h, causeway.IOReadWrite)
 	if err != nil {
 		mark.End()
 		return gateway.WriteResult{}, err
@@ -82,7 +82,7 @@ func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 		return gateway.SyncResult{}, causeway.ErrWouldBlock
 	}
 	mark := e.changes.Begin(h.Hash())
-	o, before, err := e.open(ctx, c, h)
+	o, before, err := e.open(ctx, c, h, causeway.IORead)
 	if err != nil {
 		mark.End()
 		return gateway.SyncResult{}, err
@@ -90,7 +90,7 @@ func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 	defer o.Release()
 	if causeway.PermitOwner(&c.Cred, &before, causeway.MayWrite) == 0 {
 		err = causeway.ErrAccess
-	} else if o.grant.Mode == causeway.IOReadWrite {
+	} else { // also under a grant to read: what was written may have been so under an earlier one
 		err = o.sync(ctx, true)
 	}
 	r := gateway.SyncResult{Change: o.end(ctx, mark.End, before)}

@@ -63,7 +63,7 @@ type Effect struct {
 // Limits bound the table. Zero means the default.
 type Limits struct {
 	Locks            int // held ranges in total; default 1,000,000
-	LocksPerClient   int // default 250,000
+	LocksPerClient   int // default 30,000
 	Waiting          int // queued requests in total; default 100,000
 	WaitingPerClient int // default 10,000
 }
@@ -72,7 +72,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.Locks, 1_000_000}, {&l.LocksPerClient, 250_000}, {&l.Waiting, 100_000}, {&l.WaitingPerClient, 10_000}} {
+	}{{&l.Locks, 1_000_000}, {&l.LocksPerClient, 30_000}, {&l.Waiting, 100_000}, {&l.WaitingPerClient, 10_000}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}

@@ -23,6 +23,7 @@ type Config struct {
 	Admin     string   `yaml:"admin"` // "" or "off": none
 	StateDir  string   `yaml:"state-dir"`
 	Grace     string   `yaml:"grace"`
+	Groups    bool     `yaml:"groups"`
 	LogFormat string   `yaml:"log-format"`
 	LogLevel  string   `yaml:"log-level"`
 	Async     bool     `yaml:"async"`

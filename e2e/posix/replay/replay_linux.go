@@ -91,6 +91,10 @@ func (p *player) path() string {
 
 func (p *player) in(path string) string { return filepath.Join(p.dir, path) }
 
+// mode returns permission bits, sometimes sticky, never set-id: a server may take those from a file that root writes, a
+// local file system does not.
+func (p *player) mode() uint32 { return p.random.Uint32N(0o2000) }
+
 func (p *player) bytes(n int) []byte {
 	data := make([]byte, n)
 	for i := range data {
@@ -122,7 +126,7 @@ func (p *player) append() (string, error) {
 }
 
 func (p *player) create() (string, error) {
-	path, mode := p.path(), p.random.Uint32N(0o10000)
+	path, mode := p.path(), p.mode()
 	f, err := os.OpenFile(p.in(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0)
 	if err != nil {
 		return path, err
@@ -172,7 +176,7 @@ func (p *player) mknod() (string, error) {
 }
 
 func (p *player) chmod() (string, error) {
-	path, mode := p.path(), p.random.Uint32N(0o10000)
+	path, mode := p.path(), p.mode()
 	return fmt.Sprintf("%s %o", path, mode), unix.Chmod(p.in(path), mode)
 }
 

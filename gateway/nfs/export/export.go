@@ -54,7 +54,11 @@ func (g *Guard) AdmitVolume(c *rpc.Call, v *causeway.Volume) (*causeway.ExportRu
 		ReadOnly: rule.ReadOnly || v.ReadOnly,
 		NoWait:   c.NoWait,
 	}
-	rule.Apply(&c.Caller.Cred)
+	if c.Flavor == rpc.AuthNone {
+		rule.Anonymous(&c.Caller.Cred)
+	} else {
+		rule.Apply(&c.Caller.Cred)
+	}
 	return rule, nil
 }
 

@@ -54,6 +54,8 @@ func TestAdmit(t *testing.T) {
 		{"insecure port", call("10.1.0.1:1024", 0, 0), causeway.ErrAccess, 0, 0, nil, false},
 		{"last secure port", call("10.1.0.1:1023", 1, 1), nil, 1, 1, nil, false},
 		{"all squash", call("10.2.0.1:5000", 5, 6, 7), nil, 200, 201, nil, false},
+		{"no credential", &rpc.Call{Flavor: rpc.AuthNone, Remote: netip.MustParseAddrPort("10.9.0.1:5000"),
+			Cred: causeway.Cred{UID: causeway.Nobody, GID: causeway.Nobody}}, nil, 100, 101, nil, true},
 		{"v4 in v6", call("[::ffff:10.2.0.1]:5000", 5, 6, 7), nil, 200, 201, nil, false},
 		{"v6", call("[2001:db8::1]:5000", 5, 6), nil, 5, 6, nil, false},
 		{"no rule", call("192.0.2.1:900", 5, 6), causeway.ErrAccess, 0, 0, nil, false},

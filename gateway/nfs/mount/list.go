@@ -7,7 +7,7 @@ import (
 
 const (
 	maxReply    = 256 << 10 // of a listing, in bytes
-	maxDatagram = 8 << 10   // the same by UDP; what does not fit is left out, there is no way to ask for the rest
+	maxDatagram = 1 << 10   // the same by UDP, where the asker may be forged; what does not fit is left out: ask by TCP
 )
 
 func limit(c *rpc.Call) int {

@@ -115,7 +115,7 @@ func (s *Service) test(ctx context.Context, c *rpc.Call, l gateway.Lock) (holder
 
 // lock runs LOCK and NM_LOCK. A client that waits asks again now and then; it may find that it has the lock meanwhile.
 func (s *Service) lock(ctx context.Context, c *rpc.Call, a *args, l gateway.Lock, monitor bool) error {
-	h, err := s.enter(a.lock.caller, c.Remote.Addr())
+	h, err := s.enter(a.lock.caller, c.Remote)
 	if err != nil {
 		return err
 	}
@@ -237,6 +237,9 @@ func (s *Service) freeAll(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	}
 	s.mu.Lock()
 	h := s.hosts[clientName(name, c.Remote.Addr())]
+	if h != nil && (c.Datagram || h.reserved && !isReserved(c.Remote)) {
+		h = nil // who asks need not be the host, or not the one who locks for it
+	}
 	s.mu.Unlock()
 	if h == nil {
 		return rpc.Done

@@ -331,6 +331,37 @@ func TestFreeAll(t *testing.T) {
 	w.eventually("granted", func() bool { return len(b.grants()) == 1 })
 }
 
+// TestFreeAllOfAUser: where a host's locks come from a privileged port, a process of its without one cannot give them up; nor can
+// a datagram, whose sender may be anybody.
+func TestFreeAllOfAUser(t *testing.T) {
+	w := newWorld(t, nil)
+	call := func(proc uint32, from string, datagram bool, a func(*xdr.Encoder)) {
+		t.Helper()
+		var e xdr.Encoder
+		a(&e)
+		c := &rpc.Call{Prog: Program, Vers: 4, Proc: proc, Remote: netip.MustParseAddrPort(from), Local: w.at, Datagram: datagram, Args: xdr.NewDecoder(e.Bytes())}
+		if verdict := w.nlm.Handle(t.Context(), c); verdict != rpc.Done {
+			t.Fatal(proc, verdict)
+		}
+	}
+	freeAll := func(e *xdr.Encoder) { e.String("guest9"); e.Uint32(0) }
+	for _, held := range []struct {
+		port, other string
+		left        int
+	}{{"127.0.0.9:700", "127.0.0.9:701", 0}, {"127.0.0.9:700", "127.0.0.9:7000", 1}, {"127.0.0.9:7000", "127.0.0.9:7001", 1}} {
+		a := args{exclusive: true, lock: lockArgs{"guest9", []byte("fh:f"), nil, 1, 0, 0}}
+		call(procLock, held.port, false, a.encodeFor(procLock, true))
+		call(procFreeAll, held.other, true, freeAll)
+		if w.held() != 1 {
+			t.Fatalf("%+v: a datagram freed it", held)
+		}
+		call(procFreeAll, held.other, false, freeAll)
+		if w.held() != held.left {
+			t.Errorf("%+v: %d locks are left", held, w.held())
+		}
+	}
+}
+
 func TestBounds(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxClients, c.MaxClientsPerAddr = 3, 2 })
 	a, b := w.guest(2, "tcp"), w.guest(3, "tcp")

@@ -28,6 +28,7 @@ type host struct {
 	blocks    map[gateway.Lock]*block
 	calls     int       // that work on it now
 	used      time.Time // when the last one ended
+	reserved  bool      // it has locked from a reserved port: what comes from others is not its lock manager
 	notifying bool      // it is being told of our restart
 }
 
@@ -39,8 +40,8 @@ func (s *Service) addKnown(r Record) {
 }
 
 // enter returns the host of a call that wants a lock, made if need be: ErrNoLocks if there are too many. leave follows.
-func (s *Service) enter(name string, addr netip.Addr) (*host, error) {
-	addr = addr.Unmap()
+func (s *Service) enter(name string, from netip.AddrPort) (*host, error) {
+	addr := from.Addr().Unmap()
 	key := clientName(name, addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +55,12 @@ func (s *Service) enter(name string, addr netip.Addr) (*host, error) {
 		s.perAddr[addr]++
 	}
 	h.calls++
+	h.reserved = h.reserved || isReserved(from)
 	return h, nil
 }
+
+// isReserved reports a port that only the superuser of a host may send from.
+func isReserved(from netip.AddrPort) bool { return from.Port() < 1024 }
 
 func (s *Service) leave(h *host) {
 	s.mu.Lock()

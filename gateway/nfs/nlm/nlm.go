@@ -48,7 +48,7 @@ type Config struct {
 	Log     *slog.Logger
 
 	MaxClients        int           // clients with locks; default 10,000
-	MaxClientsPerAddr int           // with one address; default 256
+	MaxClientsPerAddr int           // with one address; default 32
 	CallTimeout       time.Duration // for one call to a client; default 5 s
 	RetryMin          time.Duration // the first pause after a call to a client that failed, doubled each time; default 1 s
 	RetryMax          time.Duration // default 30 s
@@ -87,7 +87,7 @@ func (c *Config) validateLimits() error {
 		name     string
 		field    *int
 		fallback int
-	}{{"MaxClients", &c.MaxClients, 10_000}, {"MaxClientsPerAddr", &c.MaxClientsPerAddr, 256}} {
+	}{{"MaxClients", &c.MaxClients, 10_000}, {"MaxClientsPerAddr", &c.MaxClientsPerAddr, 32}} {
 		if *n.field == 0 {
 			*n.field = n.fallback
 		}

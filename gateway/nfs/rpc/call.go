@@ -48,8 +48,12 @@ type Call struct {
 	Datagram         bool // came by UDP: replies must be small
 
 	// NoWait: Handle runs on the goroutine that reads sockets. It answers Park, before any side effect, where it would wait
-	// for a disk, the network or another owner, and for transfers of Bulk bytes and more.
+	// for a disk, the network or another owner, and for transfers of Bulk bytes and more unless LargeNow is set.
 	NoWait bool
+
+	// Large is set by a program whose call moves Bulk bytes or more. LargeNow: such a call may run with NoWait all the same,
+	// because nobody else waits for this goroutine.
+	Large, LargeNow bool
 
 	Args  xdr.Decoder // at the first argument
 	Reply xdr.Encoder // append the result here; what it already holds is not the program's

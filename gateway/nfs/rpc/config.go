@@ -39,9 +39,9 @@ type Config struct {
 	MaxCallsPerConn   int // per connection; default 128
 
 	MaxConns          int // in total; default 20000
-	MaxConnsPerClient int // per client address; default MaxConns
+	MaxConnsPerClient int // per client address; default five sixths of MaxConns: none can shut out all others
 
-	MaxBytes  int64 // of large buffers (calls and replies of more than 64 KiB); default 256 MiB
+	MaxBytes  int64 // of large buffers (calls and replies of more than 64 KiB), half of it per client address, and half of all buffers; default 256 MiB
 	MaxQueued int   // bytes of replies that wait for one client before it is not read any more; default 4 MiB
 
 	IdleTimeout   time.Duration // of a connection without a call; default none
@@ -77,7 +77,7 @@ func (c *Config) Validate() error {
 		{"MaxCallsPerClient", &c.MaxCallsPerClient, 512, 1, 1 << 20},
 		{"MaxCallsPerConn", &c.MaxCallsPerConn, 128, 1, 1 << 20},
 		{"MaxConns", &c.MaxConns, 20000, 1, 1 << 24},
-		{"MaxConnsPerClient", &c.MaxConnsPerClient, c.MaxConns, 1, 1 << 24},
+		{"MaxConnsPerClient", &c.MaxConnsPerClient, c.MaxConns - c.MaxConns/6, 1, 1 << 24},
 		{"MaxQueued", &c.MaxQueued, 4 << 20, 4 << 10, 1 << 30},
 	} {
 		if *f.field == 0 {

@@ -124,7 +124,7 @@ func (c *conn) stopping() bool { return c.hungUp.Load() || c.srv.draining.Load()
 // endReading is called by the holder of the reading duty when nothing will be read any more: replies that are under way are still
 // sent.
 func (c *conn) endReading() {
-	c.input.release(c.srv)
+	c.releaseInput()
 	c.mu.Lock()
 	c.readerDone = true
 	c.mu.Unlock()
@@ -201,14 +201,15 @@ func (c *conn) giveShared(n int) {
 }
 
 // mayRead returns turnMore, or why nothing more may be read now: the connection is broken, or the client does not take its
-// replies (the reader is woken when it took some).
+// replies (the reader is woken when it took some). When all clients together hold too much, no reply may wait for a client that
+// wants more.
 func (c *conn) mayRead() turn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.broken:
 		return turnEnd
-	case c.out.queued > c.srv.cfg.MaxQueued:
+	case c.out.queued > c.srv.cfg.MaxQueued, c.out.queued > 0 && c.srv.pool.Used() > 2*c.srv.cfg.MaxBytes:
 		c.out.wantLow = true
 		return turnPaused
 	}

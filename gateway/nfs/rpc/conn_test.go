@@ -512,3 +512,27 @@ func (l *pipeListener) Close() error {
 }
 
 func (l *pipeListener) Addr() net.Addr { return nil }
+
+// TestOneClientsRecords: a client that sends half of many large calls does not keep another one's from being read.
+func TestOneClientsRecords(t *testing.T) { each(t, testOneClientsRecords) }
+
+func testOneClientsRecords(t *testing.T, cfg Config) {
+	cfg.MaxBytes = 8 << 20
+	s, _, addr := serve(t, cfg)
+	record := marked(callBytes(1, testProg, testVers, procEcho, opaque(make([]byte, 1<<20))))
+	for range 16 {
+		if _, err := dial(t, addr).Write(record[:100<<10]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the halves", func() bool { return s.bytes.now() >= 3<<20 })
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	other, err := d.Dial("tcp", addr.String())
+	if err != nil {
+		t.Skip(err) // a system with one loopback address
+	}
+	defer other.Close()
+	other.SetDeadline(time.Now().Add(30 * time.Second))
+	go other.Write(record)
+	wantEcho(t, other, 1, make([]byte, 1<<20))
+}

@@ -12,9 +12,10 @@ const tailSize = 4 << 10
 // input is the reading side of a connection.
 type input struct {
 	in      *buf.Buffer // nil while nothing is kept
-	inCost  int64       // of in, taken from Server.bytes
+	inCost  int64       // of in, taken by takeBytes
 	frame   framer
 	pending []byte // a record that could not be run yet; a view of in
+	bulk    bool   // the last call moved Bulk bytes or more
 	large   int    // length of the last record if it was large, so that the next one is read to its place at once
 }
 
@@ -61,7 +62,7 @@ func (c *conn) grow(size int) bool {
 	cost := int64(0)
 	if size > readSize {
 		cost = int64(buf.Size(size))
-		taken := c.srv.bytes.take(cost, c)
+		taken := c.takeBytes(cost, c)
 		c.passOn()
 		if !taken {
 			return false
@@ -73,7 +74,7 @@ func (c *conn) grow(size int) bool {
 	} else {
 		c.frame.moveTo(c.in.B, old.B)
 		old.Release()
-		c.srv.giveBytes(c.inCost)
+		c.giveBytes(c.inCost)
 	}
 	c.inCost = cost
 	return true
@@ -86,7 +87,7 @@ func (c *conn) rest() {
 	}
 	kept := c.frame.kept()
 	if c.frame.empty() {
-		c.input.release(c.srv)
+		c.releaseInput()
 		if c.recordSince.Load() != 0 {
 			c.recordSince.Store(0)
 		}
@@ -99,7 +100,7 @@ func (c *conn) rest() {
 		small := c.srv.pool.Get(tailSize)
 		c.frame.moveTo(small.B, c.in.B)
 		c.in.Release()
-		c.srv.giveBytes(c.inCost)
+		c.giveBytes(c.inCost)
 		c.in, c.inCost = small, 0
 	}
 }
@@ -115,15 +116,29 @@ func (c *conn) took(n int) {
 	}
 }
 
-// release gives everything back.
-func (in *input) release(s *Server) {
-	in.in.Release()
-	s.giveBytes(in.inCost)
-	in.in, in.inCost, in.frame, in.pending = nil, 0, framer{}, nil
+// releaseInput gives everything back.
+func (c *conn) releaseInput() {
+	c.in.Release()
+	c.giveBytes(c.inCost)
+	c.in, c.inCost, c.frame, c.pending = nil, 0, framer{}, nil
 }
 
-func (s *Server) giveBytes(cost int64) {
+// takeBytes takes the bytes of a large buffer, from the client's share and from the whole, or lets w wait for them.
+func (c *conn) takeBytes(cost int64, w waker) bool {
+	if !c.client.bytes.take(cost, w) {
+		return false
+	}
+	if !c.srv.bytes.take(cost, w) {
+		c.client.bytes.give(cost)
+		return false
+	}
+	return true
+}
+
+// giveBytes is takeBytes' inverse.
+func (c *conn) giveBytes(cost int64) {
 	if cost > 0 {
-		s.bytes.give(cost)
+		c.srv.bytes.give(cost)
+		c.client.bytes.give(cost)
 	}
 }

@@ -155,6 +155,7 @@ func (l *loop) makeReady(p *epollPort) {
 // poll waits for events and serves them; false: the goroutine has lost the loop, or the server has ended. Events that are not
 // served then are reported again.
 func (l *loop) poll(w *worker, timeout int) bool {
+	w.largeRun = 0
 	n, err := epollWait(l.epoll, l.events[:], timeout)
 	if err != nil {
 		l.srv.cfg.Logger.Error("event loop failed", "err", err)

@@ -34,6 +34,7 @@ func (p *netPort) read() {
 	s := p.conn.srv
 	for {
 		w := s.getWorker()
+		w.largeRun = 0
 		next := w.visit(p.conn)
 		s.putWorker(w)
 		if next == turnIdle {

@@ -14,7 +14,7 @@ var errFull = errors.New("socket full")
 type segment struct {
 	b     []byte
 	own   *buf.Buffer      // released when the segment was sent
-	cost  int64            // of own, taken from conn.replies and Server.bytes
+	cost  int64            // of own, taken by parked.reserve
 	hold  gateway.Releaser // of the file that is sent behind b; nil if there is none
 	fd    int
 	off   int64
@@ -73,10 +73,14 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 		return false
 	}
 	if c.out.flushing {
-		c.out.queue = c.out.queue.push(segment{b: b, own: own})
 		c.out.queued += len(b)
+		if !c.out.queue.absorb(b) {
+			var g segment
+			g, took = c.keep(b, own)
+			c.out.queue = c.out.queue.push(g)
+		}
 		c.mu.Unlock()
-		return true
+		return took
 	}
 	c.out.flushing = true
 	c.mu.Unlock()
@@ -90,9 +94,10 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 		c.flushFailed(err)
 		return false
 	case n < len(b):
-		c.out.queue = c.out.queue.pushFront(segment{b: b[n:], own: own})
+		var g segment
+		g, took = c.keep(b[n:], own)
+		c.out.queue = c.out.queue.pushFront(g)
 		c.out.queued += len(b) - n
-		took = true
 	}
 	if c.out.queue.len() == 0 {
 		c.out.flushing = false
@@ -102,6 +107,16 @@ func (c *conn) sendNow(b []byte, own *buf.Buffer) (took bool) {
 	c.mu.Unlock()
 	c.flush()
 	return took
+}
+
+// keep makes a segment of b, which stands in own. What is small moves to a buffer of its size: own has room for the replies of a
+// whole visit, and a client that takes nothing could make the server keep one of them for each of its calls.
+func (c *conn) keep(b []byte, own *buf.Buffer) (g segment, took bool) {
+	if len(b) > len(own.B)/2 {
+		return segment{b: b, own: own}, true
+	}
+	kept := c.srv.pool.Get(max(len(b), parkedReply))
+	return segment{b: kept.B[:copy(kept.B, b)], own: kept}, false
 }
 
 // flush sends what is queued. The caller has set flushing.

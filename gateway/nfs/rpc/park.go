@@ -16,7 +16,7 @@ type parked struct {
 	call   Call
 	groups [maxGroups]uint32
 	record *buf.Buffer
-	cost   int64 // of record, taken from Server.bytes
+	cost   int64 // of record, taken by conn.takeBytes
 	n, off int   // the record is record.B[off:off+n]
 
 	out     *buf.Buffer
@@ -71,7 +71,7 @@ func (p *parked) run() {
 		s.observe(&p.call, verdict, began, p.n, p.call.Reply.Len()-markSize)
 	}
 	p.record.Release()
-	s.giveBytes(p.cost)
+	c.giveBytes(p.cost)
 	p.record, p.cost = nil, 0
 	if verdict == Done {
 		p.send()
@@ -120,6 +120,7 @@ func (p *parked) reserve(b []byte, n int) []byte {
 	if size > readSize {
 		cost := int64(buf.Size(size))
 		c.srv.await(&c.replies, cost)
+		c.srv.await(&c.client.bytes, cost)
 		c.srv.await(&c.srv.bytes, cost)
 		p.outCost = cost
 	}
@@ -132,7 +133,7 @@ func (p *parked) reserve(b []byte, n int) []byte {
 // giveReply gives back what reserve took.
 func (c *conn) giveReply(cost int64) {
 	if cost > 0 {
-		c.srv.bytes.give(cost)
+		c.giveBytes(cost)
 		c.replies.give(cost)
 	}
 }

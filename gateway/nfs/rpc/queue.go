@@ -33,6 +33,19 @@ func (q *queue) push(g segment) *queue {
 	return q
 }
 
+// absorb adds b to the last segment, if that is not the head, which is being sent, and its buffer has room.
+func (q *queue) absorb(b []byte) bool {
+	if q.len() < 2 {
+		return false
+	}
+	last := &q.segments[len(q.segments)-1]
+	if last.own == nil || last.hold != nil || last.pad > 0 || cap(last.b)-len(last.b) < len(b) {
+		return false
+	}
+	last.b = append(last.b, b...)
+	return true
+}
+
 func (q *queue) pushFront(g segment) *queue {
 	if q.len() == 0 {
 		return q.push(g)

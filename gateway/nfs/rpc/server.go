@@ -59,6 +59,7 @@ type client struct {
 	addr  netip.Addr
 	conns int // guarded by Server.mu
 	calls gate
+	bytes gate // large buffers
 }
 
 // NewServer returns a server without programs that listens nowhere yet.
@@ -185,7 +186,7 @@ func (s *Server) admit(c *conn) bool {
 	}
 	if cl == nil {
 		cl = &client{addr: addr}
-		cl.calls.max = int64(s.cfg.MaxCallsPerClient)
+		cl.calls.max, cl.bytes.max = int64(s.cfg.MaxCallsPerClient), s.cfg.MaxBytes/2
 		s.clients[addr] = cl
 	}
 	cl.conns++

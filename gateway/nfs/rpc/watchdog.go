@@ -147,7 +147,8 @@ func (w *worker) finishStolen(c *conn, record []byte, verdict Verdict) {
 	w.stolenIn, w.stolenCost = nil, 0
 	defer func() {
 		in.Release()
-		w.srv.giveBytes(cost)
+		c.giveBytes(cost)
+		w.settleLarge(c)
 	}()
 	switch verdict {
 	case Park:
@@ -158,7 +159,8 @@ func (w *worker) finishStolen(c *conn, record []byte, verdict Verdict) {
 		w.srv.running.Add(1)
 		p.run()
 	case Done:
-		g := segment{own: w.out, slots: 1}
+		g := segment{own: w.out, cost: w.largeCost, slots: 1}
+		w.largeCost = 0
 		g.takeFile(&w.call)
 		w.call.Reply.PatchUint32(w.start, lastFragment|uint32(w.call.Reply.Len()-w.start-markSize+g.left+g.pad))
 		g.b = w.call.Reply.Bytes()[w.start:]

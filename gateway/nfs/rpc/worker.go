@@ -44,6 +44,13 @@ type worker struct {
 
 	calls, bytesIn uint64 // of this visit
 
+	// For calls of Bulk bytes that run inline, see large.go.
+	lastSmall time.Duration
+	largeRun  int
+	largeCost int64
+	outgrown  *buf.Buffer
+	grow      func(b []byte, n int) []byte
+
 	// For the watchdog.
 	state      atomic.Uint64 // seq, or seq with stolen
 	seq        uint64        // rises before and after each call: odd inside
@@ -70,6 +77,7 @@ func (s *Server) getWorker() *worker {
 		return w
 	}
 	w := &worker{srv: s, handed: make(chan struct{}, 1)}
+	w.grow = w.growReply
 	l.all = append(l.all, w)
 	return w
 }
@@ -93,8 +101,7 @@ func (w *worker) visit(c *conn) (next turn) {
 		c.passOn()
 		return next
 	}
-	w.out = w.srv.pool.Get(outSize)
-	w.call.Reply = xdr.NewEncoder(w.out.B[:0])
+	w.renew()
 	w.call.Remote, w.call.Local, w.call.Datagram, w.call.NoWait = c.remote, c.local, false, true
 	w.conn.Store(c)
 	defer func() {
@@ -165,6 +172,7 @@ func (c *conn) nextRecord() ([]byte, error) {
 func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Duration) {
 	w.start = w.call.Reply.Len()
 	w.call.Reply.Uint32(0) // the record mark
+	w.allowLarge(c, t)
 	w.begin()
 	verdict := w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
 	if !w.end() {
@@ -173,6 +181,7 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 		w.finishStolen(c, record, verdict)
 		return turnStolen, t
 	}
+	w.noteLarge(c, t, verdict)
 	switch verdict {
 	case Park:
 		w.call.Reply.Truncate(w.start)
@@ -206,11 +215,12 @@ func (s *Server) observe(c *Call, v Verdict, since time.Duration, in, out int) t
 // finish completes a reply with its record mark.
 func (w *worker) finish(c *conn) {
 	n := w.call.Reply.Len() - w.start - markSize
-	if w.call.File.Hold == nil {
+	if w.call.File.Hold == nil && w.largeCost == 0 {
 		w.call.Reply.PatchUint32(w.start, lastFragment|uint32(n))
 		return
 	}
-	g := segment{own: w.out}
+	g := segment{own: w.out, cost: w.largeCost}
+	w.largeCost = 0
 	g.takeFile(&w.call)
 	w.call.Reply.PatchUint32(w.start, lastFragment|uint32(n+g.left+g.pad))
 	g.b = w.call.Reply.Bytes()
@@ -228,13 +238,13 @@ func (w *worker) flush(c *conn) {
 		w.renew()
 		return
 	}
-	w.call.Reply = xdr.NewEncoder(w.out.B[:0])
+	w.call.Reply = xdr.NewGrowingEncoder(w.out.B[:0], w.grow)
 }
 
 // renew replaces a buffer that was given away.
 func (w *worker) renew() {
 	w.out = w.srv.pool.Get(outSize)
-	w.call.Reply = xdr.NewEncoder(w.out.B[:0])
+	w.call.Reply = xdr.NewGrowingEncoder(w.out.B[:0], w.grow)
 }
 
 // panicked answers the call of a handler that panicked; the connection ends, the process lives.

@@ -27,7 +27,8 @@ func (s *Server) read(ctx context.Context, c *rpc.Call) rpc.Verdict {
 		return rpc.GarbageArgs
 	}
 	n := int(min(count, causeway.MaxTransfer))
-	if c.NoWait && n >= rpc.Bulk {
+	c.Large = n >= rpc.Bulk
+	if c.Large && c.NoWait && !c.LargeNow {
 		return rpc.Park
 	}
 	if c.Datagram {
@@ -36,7 +37,7 @@ func (s *Server) read(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	off = min(off, maxOffset)
 	n = int(min(uint64(n), maxOffset-off))
 	h, _, _, err := s.guard.Admit(c, wire)
-	if err == nil && n >= rpc.Bulk {
+	if err == nil && c.Large && !c.NoWait {
 		if err = s.readRange(ctx, c, h, off, n); err == nil {
 			return rpc.Done
 		}
@@ -116,7 +117,8 @@ func (s *Server) write(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	if !c.Args.OK() {
 		return rpc.GarbageArgs
 	}
-	if c.NoWait && (how != causeway.Unstable || len(data) >= inlineWrite) {
+	c.Large = len(data) >= inlineWrite
+	if c.NoWait && (how != causeway.Unstable || c.Large && !c.LargeNow) {
 		return rpc.Park
 	}
 	h, _, _, err := s.guard.Admit(c, wire)

@@ -69,6 +69,26 @@ func TestRetransmission(t *testing.T) {
 	}
 }
 
+// TestReplyOfARefusedPort: who may not use the volume, though he speaks from the client's address, can neither make an answer
+// that the client gets nor get the client's.
+func TestReplyOfARefusedPort(t *testing.T) {
+	s := newSite(t, func(v *causeway.Volume) { v.Exports[0].Secure = true })
+	for proc, args := range changes(s) {
+		wire := encode(t, args)
+		c := s.caller
+		c.XID, c.Proc = 0xabc00+proc, proc
+		forged := c
+		forged.Remote = mustAddr("127.0.0.1:5000")
+		refused, _ := s.sendCall(&forged, wire)
+		if first, _ := s.sendCall(&c, wire); !bytes.Equal(first[:4], make([]byte, 4)) {
+			t.Errorf("proc %d: the client got the answer of the refused call: %x", proc, first[:4])
+		}
+		if again, _ := s.sendCall(&forged, wire); !bytes.Equal(again, refused) {
+			t.Errorf("proc %d: the refused port got the client's answer: %x", proc, again[:4])
+		}
+	}
+}
+
 // TestParking: what would wait parks without an effect; the rest is answered at once.
 func TestParking(t *testing.T) {
 	for _, async := range []bool{false, true} {

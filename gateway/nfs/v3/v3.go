@@ -149,9 +149,14 @@ func (s *Server) async(c *rpc.Call) bool {
 	return v != nil && v.Async
 }
 
-// once runs a change unless it is a retransmission.
+// once runs a change unless it is a retransmission. A call that is not admitted changes nothing: its refusal is not remembered,
+// where the client's own call would find it, nor does it find what the client was answered.
 func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) rpc.Verdict {
 	args := c.Args
+	peek := args
+	if _, _, _, err := s.guard.Admit(c, peek.Opaque(maxHandle)); err != nil {
+		return p.run(s, ctx, c)
+	}
 	key := drc.Key{
 		Client: c.Remote.Addr().Unmap(), XID: c.XID, Prog: c.Prog, Vers: c.Vers, Proc: c.Proc,
 		Sum: s.replies.Sum(args.Rest(), c.Cred.UID),
