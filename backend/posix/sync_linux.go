@@ -122,7 +122,9 @@ func (s *Store) syncNow(n *node, full bool) error {
 	defer func() { <-s.syncSlot }()
 	s.syncs.done.Add(1)
 	e := s.syncCall(n, full)
-	if e == 0 || e == unix.EROFS || e == unix.EINVAL && n.typ == causeway.TypeDirectory { // some know no fsync of directories
+	// EROFS is no excuse where something could be written: it is what an ext4 says that stopped after an I/O error, and what
+	// stood in its memory is lost.
+	if e == 0 || e == unix.EROFS && s.readOnly || e == unix.EINVAL && n.typ == causeway.TypeDirectory { // some know no fsync of directories
 		return nil
 	}
 	s.syncs.failed.Add(1)
