@@ -64,7 +64,8 @@ func (n *node) failedSince(seen *uint64) error {
 
 type syncCounters struct{ asked, done, failed atomic.Uint64 }
 
-// soil remembers that a file has unsynced writes. It comes before the write.
+// soil remembers that a file has unsynced writes. It comes before the write, so that one that fails half-way counts, and after it,
+// because a sync that began in between has cleaned the file and may have missed the rest.
 func (s *Store) soil(n *node) {
 	if !n.dirty.Load() && !n.dirty.Swap(true) {
 		s.cache.dirty.Add(1)
