@@ -136,7 +136,7 @@ func (s *Server) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	switch {
 	case !p.changes:
 		verdict = p.run(s, ctx, c)
-	case c.NoWait && !s.async(c) && (s.stable == nil || !c.MayHold()):
+	case c.NoWait && !s.changesNow(c):
 		verdict = rpc.Park
 	default:
 		verdict = s.change(ctx, c, p)
@@ -148,6 +148,16 @@ func (s *Server) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 }
 
 func (s *Server) null(context.Context, *rpc.Call) rpc.Verdict { return rpc.Done }
+
+// changesNow reports whether a change may run without waiting: it has nothing to wait for, or its reply may be held. What was
+// asked for here holds, whatever the volume's settings are by the time when the change is made.
+func (s *Server) changesNow(c *rpc.Call) bool {
+	if s.async(c) {
+		return true
+	}
+	c.MayLater = s.stable != nil && c.MayHold()
+	return c.MayLater
+}
 
 // async peeks at the volume that a change is about: all of them begin with a handle of it.
 func (s *Server) async(c *rpc.Call) bool {
@@ -162,7 +172,7 @@ func (s *Server) async(c *rpc.Call) bool {
 
 // change runs a change. If it is made but not stable yet, its reply is held.
 func (s *Server) change(ctx context.Context, c *rpc.Call, p *procedure) rpc.Verdict {
-	c.Later, c.MayLater = gateway.Pending{}, c.NoWait && s.stable != nil
+	c.Later = gateway.Pending{}
 	var verdict rpc.Verdict
 	var remember func(reply []byte)
 	start := c.Reply.Len()
