@@ -12,6 +12,7 @@ import (
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/rpc"
 	v3 "causeway/gateway/nfs/v3"
+	"causeway/internal/gate"
 )
 
 // disk is a Persister whose syncs wait to be released.
@@ -34,7 +35,10 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := v3.New(v3.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: s.names, Transfer: s.engine, Persist: d, Replies: replies})
+	inside := &gate.Gate{}
+	server, err := v3.New(v3.Config{
+		Guard: &export.Guard{Catalog: s.catalog}, Access: s.names, Transfer: s.engine, Persist: d, Gate: inside, Replies: replies,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +106,13 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 		}
 	}
 	silent(first)
+	left := make(chan error, 1)
+	go func() { left <- inside.Wait(t.Context()) }()
+	select {
+	case <-left:
+		t.Error("the storage could be closed under the sync")
+	case <-time.After(20 * time.Millisecond):
+	}
 	d.release <- nil
 	if st := <-first; st != 0 {
 		t.Errorf("first: %d", st)
@@ -115,6 +126,10 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 		if st := <-status; st != 0 {
 			t.Errorf("status %d", st)
 		}
+	}
+
+	if err := <-left; err != nil {
+		t.Error(err)
 	}
 
 	lost := mkdir(1, "lost")

@@ -20,6 +20,7 @@ import (
 	"causeway/gateway/nfs/fh"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
+	"causeway/internal/gate"
 )
 
 // Program and version of ONC RPC (RFC 1813 §1.5).
@@ -34,6 +35,7 @@ type Config struct {
 	Access   gateway.Namespace
 	Transfer gateway.Transfer
 	Persist  gateway.Persister // makes changes stable, many at once; nil: each call waits for its own
+	Gate     *gate.Gate        // what calls pass, and leave when what they use may be closed; nil: nobody waits for them
 	Replies  *drc.Cache        // nil: a repeated call is done again
 	Log      *slog.Logger      // nil: silent
 }
@@ -74,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{guard: cfg.Guard, access: cfg.Access, transfer: cfg.Transfer, replies: cfg.Replies, log: cfg.Log}
 	if cfg.Persist != nil {
-		s.stable = newStabilizer(cfg.Persist)
+		s.stable = newStabilizer(cfg.Persist, cfg.Gate)
 	}
 	return s, nil
 }
