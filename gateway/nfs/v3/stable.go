@@ -97,17 +97,21 @@ func objectsOf(changes []change) []causeway.ObjectID {
 	return ids
 }
 
-// end answers the client. What may be lost is not remembered as done: the client is told, and may try again.
+// end answers the client. That a change may be lost is remembered like any other reply: a retransmission that was carried out
+// again might find the change made and its next sync without a fault, and would be told that all is well. A call of the client's
+// own, who may try again, is another one.
 func (ch *change) end(err error) {
-	if err != nil {
+	if err == nil {
 		if ch.remember != nil {
-			ch.remember(nil)
+			ch.remember(ch.reply)
 		}
-		ch.held.Fail(ch.lost)
+		ch.held.Send()
 		return
 	}
+	var lost xdr.Encoder
+	ch.lost(&lost)
 	if ch.remember != nil {
-		ch.remember(ch.reply)
+		ch.remember(lost.Bytes())
 	}
-	ch.held.Send()
+	ch.held.Fail(func(e *xdr.Encoder) { copy(e.Reserve(lost.Len()), lost.Bytes()) })
 }
