@@ -183,7 +183,7 @@ func TestPanicAfterGrowing(t *testing.T) { each(t, testPanicAfterGrowing) }
 func testPanicAfterGrowing(t *testing.T, cfg Config) {
 	s, p, addr := serve(t, cfg)
 	handle := func(c *Call) Verdict {
-		c.Reply.Opaque(make([]byte, 400<<10))
+		c.Reply.Reserve(400 << 10)
 		panic("now")
 	}
 	p.file.Store(&handle)
