@@ -161,6 +161,7 @@ func (o *object) WriteAt(_ context.Context, p []byte, off uint64) (int, error) {
 		return 0, causeway.ErrFBig
 	}
 	o.store.soil(o.node)
+	defer o.store.soil(o.node)
 	o.store.memory.begin(o.node.ino)
 	defer o.store.memory.end(o.node.ino)
 	done := 0
@@ -203,6 +204,7 @@ func (o *object) Punch(_ context.Context, span causeway.Span) error {
 		return nil
 	}
 	o.store.soil(o.node)
+	defer o.store.soil(o.node)
 	o.store.memory.begin(o.node.ino)
 	defer o.store.memory.end(o.node.ino)
 	return fail("punch", retry(func() error {

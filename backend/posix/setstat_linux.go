@@ -43,6 +43,7 @@ func (s *Store) truncate(n *node, size uint64) error {
 		return fail("truncate", e)
 	}
 	s.soil(n)
+	defer s.soil(n)
 	return fail("truncate", retry(func() error { return unix.Ftruncate(n.fd, int64(size)) }))
 }
 

@@ -64,7 +64,8 @@ func (n *node) failedSince(seen *uint64) error {
 
 type syncCounters struct{ asked, done, failed atomic.Uint64 }
 
-// soil remembers that a file has unsynced writes. It comes before the write.
+// soil remembers that a file has unsynced writes. It comes before the write, so that one that fails half-way counts, and after it,
+// because a sync that began in between has cleaned the file and may have missed the rest.
 func (s *Store) soil(n *node) {
 	if !n.dirty.Load() && !n.dirty.Swap(true) {
 		s.cache.dirty.Add(1)
@@ -122,7 +123,9 @@ func (s *Store) syncNow(n *node, full bool) error {
 	defer func() { <-s.syncSlot }()
 	s.syncs.done.Add(1)
 	e := s.syncCall(n, full)
-	if e == 0 || e == unix.EROFS || e == unix.EINVAL && n.typ == causeway.TypeDirectory { // some know no fsync of directories
+	// EROFS is no excuse where something could be written: it is what an ext4 says that stopped after an I/O error, and what
+	// stood in its memory is lost.
+	if e == 0 || e == unix.EROFS && s.readOnly || e == unix.EINVAL && n.typ == causeway.TypeDirectory { // some know no fsync of directories
 		return nil
 	}
 	s.syncs.failed.Add(1)

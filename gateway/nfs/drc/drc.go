@@ -26,8 +26,8 @@ type Config struct {
 	Secret           [16]byte      // key of the argument checksums, the same at gateways that share records; default random
 	MaxEntries       int           // in total; default 65,536
 	MaxBytes         int           // of replies, in total; default 32 MiB
-	MaxClientEntries int           // per client address; default 4,096
-	MaxClientBytes   int           // per client address; default 4 MiB
+	MaxClientEntries int           // per client address, when there is no room for more; default 4,096
+	MaxClientBytes   int           // likewise; default 4 MiB
 	MaxAge           time.Duration // of a finished reply; default 5 minutes, longer than any client's retransmission
 	Now              func() time.Time
 }

@@ -83,25 +83,31 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-func TestBoundsPerClient(t *testing.T) {
-	c := newCache(t, drc.Config{MaxClientEntries: 4, MaxClientBytes: 1 << 20})
+// TestShareOfAClient: a client has more than its share as long as there is room, and then makes room itself, for others too.
+func TestShareOfAClient(t *testing.T) {
+	c := newCache(t, drc.Config{MaxEntries: 8, MaxClientEntries: 4, MaxClientBytes: 1 << 20, MaxBytes: 3 << 20})
 	finish := func(k drc.Key, n int) { c.Begin(k, nil); c.Finish(k, 0, make([]byte, n)) }
 	finish(key(bob, 1), 10)
 	for xid := range uint32(10) {
 		finish(key(alice, xid), 10)
 	}
-	if u := c.Usage(); u.Entries != 5 {
+	if u := c.Usage(); u.Entries != 8 {
 		t.Error(u)
 	}
 	if state(c, key(bob, 1)) != drc.Finished {
 		t.Error("one client drove out another's reply")
 	}
-	if state(c, key(alice, 5)) != drc.Fresh || state(c, key(alice, 6)) != drc.Finished {
+	if state(c, key(alice, 2)) != drc.Fresh || state(c, key(alice, 3)) != drc.Finished {
 		t.Error("not the oldest were dropped")
 	}
-	finish(key(alice, 20), 2<<20)
-	if u := c.Usage(); u.Entries != 1 || u.Bytes > 1<<20 {
-		t.Error("a reply over the bound was kept, or cost others theirs:", u)
+	finish(key(bob, 2), 10)
+	finish(key(bob, 3), 10)
+	if state(c, key(bob, 3)) != drc.Finished || c.Usage().Entries != 8 {
+		t.Error("there is no room for who has less than his share:", c.Usage())
+	}
+	finish(key(alice, 20), 4<<20)
+	if u := c.Usage(); u.Bytes > 3<<20 {
+		t.Error("a reply over the bound was kept:", u)
 	}
 }
 

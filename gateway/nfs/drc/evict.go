@@ -16,18 +16,21 @@ func (c *Cache) clientLocked(a netip.Addr) *client {
 	return cl
 }
 
-// finishLocked makes an entry one that may be evicted, and makes room: first among the client's own, so that one client
-// cannot drive out the others' replies before it holds its full share.
+// finishLocked makes an entry one that may be evicted, and makes room. As long as there is some a client may have more than its
+// share: a busy one makes thousands of changes in the second that its reconnecting takes. When there is none, who has more than his
+// share makes room among his own, so that one client cannot drive out the others' replies.
 func (c *Cache) finishLocked(e *entry) {
 	e.running = false
-	e.inAll, e.inOwn = c.done.PushBack(e), e.owner.done.PushBack(e)
+	own := e.owner
+	e.inAll, e.inOwn = c.done.PushBack(e), own.done.PushBack(e)
 	c.bytes += e.cost()
-	e.owner.bytes += e.cost()
-	for own := e.owner; own.done.Len() > 0 && (own.entries > c.cfg.MaxClientEntries || own.bytes > c.cfg.MaxClientBytes); {
-		c.dropLocked(own.done.Front().Value.(*entry))
-	}
+	own.bytes += e.cost()
 	for c.done.Len() > 0 && (len(c.entries) > c.cfg.MaxEntries || c.bytes > c.cfg.MaxBytes) {
-		c.dropLocked(c.done.Front().Value.(*entry))
+		oldest := c.done.Front()
+		if own.done.Len() > 0 && (own.entries > c.cfg.MaxClientEntries || own.bytes > c.cfg.MaxClientBytes) {
+			oldest = own.done.Front()
+		}
+		c.dropLocked(oldest.Value.(*entry))
 	}
 }
 

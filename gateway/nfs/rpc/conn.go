@@ -164,7 +164,7 @@ func (c *conn) settleLocked() {
 func (c *conn) takeSlot(w waker) bool {
 	c.mu.Lock()
 	if c.inflight >= c.srv.cfg.MaxCallsPerConn {
-		c.wantSlot = w != nil
+		c.wantSlot = c.wantSlot || w != nil // who does not wait takes nobody's wake away
 		c.mu.Unlock()
 		return false
 	}

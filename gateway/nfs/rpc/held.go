@@ -99,5 +99,15 @@ func (h *Held) send() {
 	if c.srv.cfg.Observer != nil {
 		c.srv.observe(&h.call, Done, h.began, h.in, len(b)-markSize)
 	}
-	c.send(segment{b: b, own: h.out, slots: 1})
+	g := segment{b: b, own: h.out, slots: 1}
+	if _, waits := c.port.(*netPort); !waits {
+		c.send(g)
+		return
+	}
+	// Writes wait there, and whoever sends this sends many: one client that does not read must not hold up the others.
+	c.srv.running.Add(1) // before this reply's place is given back, so the server still waits
+	go func() {
+		defer c.srv.running.Done()
+		c.send(g)
+	}()
 }

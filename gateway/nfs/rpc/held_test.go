@@ -135,3 +135,61 @@ func testHeldReplies(t *testing.T, cfg Config) {
 	nc.Close()
 	release(200)
 }
+
+// TestHeldRepliesOfWhoDoesNotRead: who sends held replies is not held up by a client that takes none of them.
+func TestHeldRepliesOfWhoDoesNotRead(t *testing.T) { each(t, testHeldRepliesOfWhoDoesNotRead) }
+
+func testHeldRepliesOfWhoDoesNotRead(t *testing.T, cfg Config) {
+	const calls = 100
+	cfg.MaxCallsPerConn = calls
+	_, p, addr := serve(t, cfg)
+	waiting := make(chan *Held, calls)
+	handle := func(c *Call) Verdict {
+		if !c.NoWait || !c.MayHold() {
+			t.Error("no place")
+			return SystemErr
+		}
+		c.Reply.Opaque(make([]byte, 250<<10))
+		waiting <- c.Hold()
+		return Done
+	}
+	p.file.Store(&handle)
+	nc := dial(t, addr)
+	for xid := range uint32(calls) {
+		if _, err := nc.Write(marked(callBytes(xid, testProg, testVers, procFile, func(*xdr.Encoder) {}))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all replies are held", func() bool { return len(waiting) == calls })
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for range calls {
+			(<-waiting).Send()
+		}
+	}()
+	select {
+	case <-sent:
+	case <-time.After(10 * time.Second):
+		t.Error("waits for the client")
+	}
+	nc.Close()
+	<-sent
+}
+
+// TestPanicAfterGrowing: a handler panics when its reply has outgrown its buffer.
+func TestPanicAfterGrowing(t *testing.T) { each(t, testPanicAfterGrowing) }
+
+func testPanicAfterGrowing(t *testing.T, cfg Config) {
+	s, p, addr := serve(t, cfg)
+	handle := func(c *Call) Verdict {
+		c.Reply.Reserve(400 << 10)
+		panic("now")
+	}
+	p.file.Store(&handle)
+	nc := dial(t, addr)
+	nc.Write(marked(callBytes(1, testProg, testVers, procFile, func(*xdr.Encoder) {})))
+	readReply(t, nc)
+	wantEnd(t, nc)
+	eventually(t, "all buffers are back", func() bool { return s.pool.Lent() == 0 })
+}

@@ -271,6 +271,8 @@ func (w *worker) panicked(c *conn, r any) turn {
 		return turnStolen
 	}
 	w.finish(c)
+	w.outgrown.Release()
+	w.outgrown = nil
 	return turnEnd
 }
 

@@ -9,12 +9,14 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
+	"causeway/internal/gate"
 )
 
 // stabilizer makes changes stable and then sends their replies, which are held until then. Changes that arrive while a round
 // runs are done together in the next one: one sync and one goroutine for all of them, where each would have had its own.
 type stabilizer struct {
 	persist gateway.Persister
+	gate    *gate.Gate // a change stays inside until it is answered: it uses the storage
 
 	mu     sync.Mutex
 	rounds map[causeway.VolumeID]*round // of volumes that have changes under way
@@ -30,15 +32,19 @@ type change struct {
 	reply    []byte
 	remember func(reply []byte)
 	lost     func(*xdr.Encoder)
+	inside   gate.Pass
 }
 
-func newStabilizer(p gateway.Persister) *stabilizer {
-	return &stabilizer{persist: p, rounds: make(map[causeway.VolumeID]*round)}
+func newStabilizer(p gateway.Persister, g *gate.Gate) *stabilizer {
+	if g == nil {
+		g = new(gate.Gate)
+	}
+	return &stabilizer{persist: p, gate: g, rounds: make(map[causeway.VolumeID]*round)}
 }
 
 // add takes over a change that c.Later describes. Its reply stands in c.Reply from start on. remember may be nil.
 func (s *stabilizer) add(c *rpc.Call, start int, remember func([]byte), lost func(*xdr.Encoder)) {
-	ch := change{objects: c.Later.Objects, held: c.Hold(), remember: remember, lost: lost}
+	ch := change{objects: c.Later.Objects, held: c.Hold(), remember: remember, lost: lost, inside: s.gate.Enter()}
 	if remember != nil {
 		ch.reply = bytes.Clone(c.Reply.Bytes()[start:])
 	}
@@ -71,6 +77,7 @@ func (s *stabilizer) run(v causeway.VolumeID, r *round) {
 		err := s.persist.Persist(context.Background(), v, objectsOf(changes)...)
 		for i := range changes {
 			changes[i].end(err)
+			changes[i].inside.Leave()
 		}
 	}
 }
@@ -90,17 +97,21 @@ func objectsOf(changes []change) []causeway.ObjectID {
 	return ids
 }
 
-// end answers the client. What may be lost is not remembered as done: the client is told, and may try again.
+// end answers the client. That a change may be lost is remembered like any other reply: a retransmission that was carried out
+// again might find the change made and its next sync without a fault, and would be told that all is well. A call of the client's
+// own, who may try again, is another one.
 func (ch *change) end(err error) {
-	if err != nil {
+	if err == nil {
 		if ch.remember != nil {
-			ch.remember(nil)
+			ch.remember(ch.reply)
 		}
-		ch.held.Fail(ch.lost)
+		ch.held.Send()
 		return
 	}
+	var lost xdr.Encoder
+	ch.lost(&lost)
 	if ch.remember != nil {
-		ch.remember(ch.reply)
+		ch.remember(lost.Bytes())
 	}
-	ch.held.Send()
+	ch.held.Fail(func(e *xdr.Encoder) { copy(e.Reserve(lost.Len()), lost.Bytes()) })
 }

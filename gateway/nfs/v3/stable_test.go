@@ -12,6 +12,7 @@ import (
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/rpc"
 	v3 "causeway/gateway/nfs/v3"
+	"causeway/internal/gate"
 )
 
 // disk is a Persister whose syncs wait to be released.
@@ -26,7 +27,8 @@ func (d *disk) Persist(_ context.Context, _ causeway.VolumeID, ids ...causeway.O
 }
 
 // TestChangesAreAnsweredWhenStable: a change is made at once and answered when a sync that began after it has ended; changes that
-// come meanwhile share the next sync; a lost one is told, and not remembered as done.
+// come meanwhile share the next sync; a lost one is told, also to who
+// sends it again.
 func TestChangesAreAnsweredWhenStable(t *testing.T) {
 	s := newSite(t)
 	d := &disk{begun: make(chan []causeway.ObjectID), release: make(chan error)}
@@ -34,7 +36,10 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := v3.New(v3.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: s.names, Transfer: s.engine, Persist: d, Replies: replies})
+	inside := &gate.Gate{}
+	server, err := v3.New(v3.Config{
+		Guard: &export.Guard{Catalog: s.catalog}, Access: s.names, Transfer: s.engine, Persist: d, Gate: inside, Replies: replies,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +107,13 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 		}
 	}
 	silent(first)
+	left := make(chan error, 1)
+	go func() { left <- inside.Wait(t.Context()) }()
+	select {
+	case <-left:
+		t.Error("the storage could be closed under the sync")
+	case <-time.After(20 * time.Millisecond):
+	}
 	d.release <- nil
 	if st := <-first; st != 0 {
 		t.Errorf("first: %d", st)
@@ -117,13 +129,20 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 		}
 	}
 
+	if err := <-left; err != nil {
+		t.Error(err)
+	}
+
 	lost := mkdir(1, "lost")
 	<-d.begun
 	d.release <- causeway.ErrIO
 	if st := <-lost; st != 5 {
 		t.Errorf("lost: %d", st)
 	}
-	if st := <-mkdir(1, "lost"); st != 17 { // it is there, so the same call again finds it: what failed was not replayed
-		t.Errorf("lost, again: %d", st)
+	if st := <-mkdir(1, "lost"); st != 5 {
+		t.Errorf("lost, sent again: %d", st)
+	}
+	if st := <-mkdir(2, "lost"); st != 17 {
+		t.Errorf("lost, tried again: %d", st)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"causeway/gateway/nfs/fh"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
+	"causeway/internal/gate"
 )
 
 // Program and version of ONC RPC (RFC 1813 §1.5).
@@ -34,6 +35,7 @@ type Config struct {
 	Access   gateway.Namespace
 	Transfer gateway.Transfer
 	Persist  gateway.Persister // makes changes stable, many at once; nil: each call waits for its own
+	Gate     *gate.Gate        // what calls pass, and leave when what they use may be closed; nil: nobody waits for them
 	Replies  *drc.Cache        // nil: a repeated call is done again
 	Log      *slog.Logger      // nil: silent
 }
@@ -74,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{guard: cfg.Guard, access: cfg.Access, transfer: cfg.Transfer, replies: cfg.Replies, log: cfg.Log}
 	if cfg.Persist != nil {
-		s.stable = newStabilizer(cfg.Persist)
+		s.stable = newStabilizer(cfg.Persist, cfg.Gate)
 	}
 	return s, nil
 }
@@ -136,7 +138,7 @@ func (s *Server) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	switch {
 	case !p.changes:
 		verdict = p.run(s, ctx, c)
-	case c.NoWait && !s.async(c) && (s.stable == nil || !c.MayHold()):
+	case c.NoWait && !s.changesNow(c):
 		verdict = rpc.Park
 	default:
 		verdict = s.change(ctx, c, p)
@@ -148,6 +150,16 @@ func (s *Server) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 }
 
 func (s *Server) null(context.Context, *rpc.Call) rpc.Verdict { return rpc.Done }
+
+// changesNow reports whether a change may run without waiting: it has nothing to wait for, or its reply may be held. What was
+// asked for here holds, whatever the volume's settings are by the time when the change is made.
+func (s *Server) changesNow(c *rpc.Call) bool {
+	if s.async(c) {
+		return true
+	}
+	c.MayLater = s.stable != nil && c.MayHold()
+	return c.MayLater
+}
 
 // async peeks at the volume that a change is about: all of them begin with a handle of it.
 func (s *Server) async(c *rpc.Call) bool {
@@ -162,7 +174,7 @@ func (s *Server) async(c *rpc.Call) bool {
 
 // change runs a change. If it is made but not stable yet, its reply is held.
 func (s *Server) change(ctx context.Context, c *rpc.Call, p *procedure) rpc.Verdict {
-	c.Later, c.MayLater = gateway.Pending{}, c.NoWait && s.stable != nil
+	c.Later = gateway.Pending{}
 	var verdict rpc.Verdict
 	var remember func(reply []byte)
 	start := c.Reply.Len()
