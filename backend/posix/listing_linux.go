@@ -61,18 +61,18 @@ type listingIndex struct {
 	page, entry int32
 }
 
-// Bounds of what listings hold, in bytes.
+// listingMax bounds what listings hold, in bytes: a quarter of it is for those that are being read.
+const listingMax = 32 << 20
+
 const (
-	listingMax   = 32 << 20
-	listingDraft = listingMax / 4            // of those that are being read
-	listingKept  = listingMax - listingDraft // of those that were read
-	entryBytes   = int(unsafe.Sizeof(listingEntry{}) + unsafe.Sizeof(listingIndex{}))
-	recordBytes  = int(unsafe.Sizeof(listingRecord{}))
+	entryBytes  = int(unsafe.Sizeof(listingEntry{}) + unsafe.Sizeof(listingIndex{}))
+	recordBytes = int(unsafe.Sizeof(listingRecord{}))
 )
 
 // listings holds those that were read to the end, each in the ring over which hand sweeps.
 type listings struct {
 	mu     sync.RWMutex
+	max    int // bytes
 	byIno  map[uint64]*listing
 	ring   []*listing
 	hand   int
@@ -81,7 +81,7 @@ type listings struct {
 	spare  sync.Pool
 }
 
-// find returns the listing of a directory if it is true now, else nil.
+// listing returns that of a directory if it is true now, else nil.
 func (m *memory) listing(dir *node) *listing {
 	if m == nil {
 		return nil
@@ -122,7 +122,7 @@ func (m *memory) draft(dir *node) *listing {
 	return &listing{id: dir.id, ino: dir.ino, version: m.version(dir.ino).Load(), slot: -1}
 }
 
-// add adds what getdents told to a draft. It reports false when the draft is worth nothing, or too large, and is given up.
+// addPage adds what getdents told to a draft. It reports false when the draft is worth nothing, or too large, and is given up.
 func (s *Store) addPage(l *listing, dir *node, raw []byte) bool {
 	m := s.memory
 	entries, names := 0, 0
@@ -177,7 +177,7 @@ func (m *memory) keep(l *listing) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.drafts -= l.bytes
-	if l.bytes+len(l.index)*recordBytes > listingKept {
+	if l.bytes+len(l.index)*recordBytes > ls.room() {
 		return
 	}
 	if old := ls.byIno[l.ino]; old != nil {

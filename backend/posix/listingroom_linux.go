@@ -1,10 +1,13 @@
 package posix
 
+// room is how many bytes those may have that are kept.
+func (ls *listings) room() int { return ls.max - ls.max/4 }
+
 // reserve takes room for a part of a draft.
 func (ls *listings) reserve(l *listing, bytes int) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if ls.drafts+bytes > listingDraft {
+	if ls.drafts+bytes > ls.max/4 {
 		return false
 	}
 	ls.drafts += bytes
@@ -35,7 +38,7 @@ func (ls *listings) charge(l *listing, bytes int) bool {
 
 // shrink removes listings that were not used lately until the others fit.
 func (ls *listings) shrink() {
-	for ls.kept > listingKept {
+	for ls.kept > ls.room() {
 		ls.hand++
 		if ls.hand >= len(ls.ring) {
 			ls.hand = 0

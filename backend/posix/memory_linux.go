@@ -71,7 +71,7 @@ func newMemory(limit int) *memory {
 		m.shards[i].slots, m.shards[i].changing = map[uint64]int32{}, map[uint64]int32{}
 		m.names[i].slots = map[nameKey]int32{}
 	}
-	m.lists.byIno = map[uint64]*listing{}
+	m.lists.max, m.lists.byIno = listingMax, map[uint64]*listing{}
 	return m
 }
 
