@@ -272,15 +272,17 @@ func TestListingOfChanges(t *testing.T) {
 		if m.listing(dir) != nil {
 			t.Fatal("remembered what was read while the directory changed")
 		}
-		n := 0
-		must[bool](t)(x.s.List(context.Background(), dir.id, 0, true, func(*causeway.DirEntry) bool {
-			if n++; n == 100 {
-				mk(t, x.s, dir.id, "new", causeway.TypeRegular)
+		for _, when := range []int{1, 100, fixedNames + listNames/2 + 3} { // the last is after all was read
+			n := 0
+			must[bool](t)(x.s.List(context.Background(), dir.id, 0, true, func(*causeway.DirEntry) bool {
+				if n++; n == when {
+					mk(t, x.s, dir.id, fmt.Sprint("new", when), causeway.TypeRegular)
+				}
+				return true
+			}))
+			if m.listing(dir) != nil || n < when {
+				t.Fatalf("remembered a listing in which the directory changed at entry %d of %d", when, n)
 			}
-			return true
-		}))
-		if m.listing(dir) != nil {
-			t.Fatal("remembered a listing in which the directory changed")
 		}
 		if m.lists.drafts != 0 {
 			t.Fatalf("%d bytes of drafts were not given back", m.lists.drafts)
@@ -298,6 +300,59 @@ func TestListingOfChanges(t *testing.T) {
 		}
 		m.end(attr.FileID)
 		x.check(t, true)
+	})
+}
+
+// TestListingSeesEveryChange makes each change alone, when the listings of all directories are remembered.
+func TestListingSeesEveryChange(t *testing.T) {
+	eachDisk(t, func(t *testing.T, path string) {
+		x := newListRun(t, path)
+		ctx, s, a, b := context.Background(), x.s, x.dirs[0], x.dirs[1]
+		regular := &backend.CreateSpec{Type: causeway.TypeRegular, Mode: 0o600, UID: s.owner.uid, GID: s.owner.gid}
+		id := func(dir causeway.ObjectID, name string) causeway.ObjectID {
+			id, _, err := s.Lookup(ctx, dir, name)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			return id
+		}
+		open := func(dir causeway.ObjectID, name string) backend.Object {
+			o := must[backend.Object](t)(s.Open(ctx, id(dir, name), causeway.IOReadWrite, nil))
+			t.Cleanup(func() { o.Close() })
+			return o
+		}
+		for i, change := range []func() error{
+			func() error { _, _, err := s.Create(ctx, a, "c", regular); return err },
+			func() error { _, err := open(a, "c").WriteAt(ctx, make([]byte, 9000), 5); return err },
+			func() error { return open(a, "c").(backend.Puncher).Punch(ctx, causeway.Span{Length: 4096}) },
+			func() error {
+				return s.SetStat(ctx, id(a, "c"), &causeway.SetAttr{Mask: causeway.SetSize, Size: 3})
+			},
+			func() error { return s.Link(ctx, id(a, "c"), b, "link") },
+			func() error { return s.Rename(ctx, a, "c", a, "d") },
+			func() error { return s.Rename(ctx, a, "d", b, "d") },
+			func() error { return s.Rename(ctx, b, "d", a, "fixed1") },
+			func() error { return s.Remove(ctx, a, "fixed1", false) },
+			func() error { return s.Remove(ctx, b, "link", false) },
+			func() error { mk(t, s, a, "sub", causeway.TypeDirectory); return nil },
+			func() error { mk(t, s, id(a, "sub"), "below", causeway.TypeDirectory); return nil },
+			func() error { x.walk(t, id(a, "sub"), true, 9); return s.Rename(ctx, a, "sub", b, "sub") },
+			func() error {
+				for _, e := range x.walk(t, id(b, "sub"), true, 9) {
+					if e.name == ".." && (e.id != b || e.ino != e.attr.FileID) {
+						t.Fatalf("the parent of what was moved is %+v", e)
+					}
+				}
+				return s.Remove(ctx, id(b, "sub"), "below", true)
+			},
+			func() error { return s.Remove(ctx, b, "sub", true) },
+		} {
+			x.check(t, true)
+			if err := change(); err != nil {
+				t.Fatal(i, err)
+			}
+			x.check(t, true)
+		}
 	})
 }
 
