@@ -334,6 +334,9 @@ func TestListingSeesEveryChange(t *testing.T) {
 			func() error { return s.Rename(ctx, b, "d", a, "fixed1") },
 			func() error { return s.Remove(ctx, a, "fixed1", false) },
 			func() error { return s.Remove(ctx, b, "link", false) },
+			func() error { return s.Link(ctx, id(a, "fixed2"), b, "two") },
+			func() error { return s.Rename(ctx, b, "fixed3", b, "two") }, // fixed2 has one link again
+			func() error { return s.SetStat(ctx, a, &causeway.SetAttr{Mask: causeway.SetMode, Mode: 0o711}) },
 			func() error { mk(t, s, a, "sub", causeway.TypeDirectory); return nil },
 			func() error { mk(t, s, id(a, "sub"), "below", causeway.TypeDirectory); return nil },
 			func() error { x.walk(t, id(a, "sub"), true, 9); return s.Rename(ctx, a, "sub", b, "sub") },
