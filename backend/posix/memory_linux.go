@@ -8,8 +8,9 @@ import (
 	"causeway"
 )
 
-// memory is what the store of an exclusive volume remembers of its objects: attributes by inode number, and names (see
-// memnames_linux.go), and listings (see listing_linux.go). Nobody else changes the tree, so what was read stays true until the store itself changes it.
+// memory is what the store of an exclusive volume remembers of its objects: attributes by inode number, names (see
+// memnames_linux.go), and listings (see listing_linux.go). Nobody else changes the tree, so what was read stays true until the
+// store itself changes it.
 //
 // Every change of an object is between begin and end, and every read that is to be remembered is preceded by now:
 //
