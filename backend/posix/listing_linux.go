@@ -131,9 +131,11 @@ func (s *Store) addPage(l *listing, dir *node, raw []byte) bool {
 		names += len(direntNameOf(rest)) + 1
 	}
 	size := names + entries*entryBytes
-	if !m.current(l) || !m.lists.reserve(l, size) {
-		m.lists.giveUp(l)
-		return false
+	for !m.current(l) || !m.lists.reserve(l, size) {
+		if !m.current(l) || l.bytes+size > m.lists.max/4 || !s.streams.dropDraft() {
+			m.lists.giveUp(l)
+			return false
+		}
 	}
 	p := &listingPage{entries: make([]listingEntry, entries)}
 	text, n := make([]byte, 0, names), 0

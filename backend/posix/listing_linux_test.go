@@ -473,6 +473,27 @@ func TestListingBounds(t *testing.T) {
 	}
 }
 
+// TestListingOutlivesLeftWalks fills the room of drafts with walks that nobody ends: the next one is remembered all the same.
+func TestListingOutlivesLeftWalks(t *testing.T) {
+	x := newListRun(t, t.TempDir())
+	ctx, ls := context.Background(), &x.s.memory.lists
+	ls.max = 4 * 150 << 10
+	for range 20 {
+		if _, err := x.s.List(ctx, x.dirs[1], 0, true, func(*causeway.DirEntry) bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ls.drafts < ls.max/4-64<<10 {
+		t.Fatalf("only %d bytes of drafts", ls.drafts)
+	}
+	x.walk(t, x.dirs[0], true, 50)
+	dir := must[*node](t)(x.s.get(ctx, &x.dirs[0]))
+	defer dir.unpin()
+	if x.s.memory.listing(dir) == nil || ls.drafts > ls.max/4 {
+		t.Fatalf("not remembered, %d bytes of drafts", ls.drafts)
+	}
+}
+
 // TestListingAllocates nothing per entry.
 func TestListingAllocates(t *testing.T) {
 	x := newListRun(t, t.TempDir())

@@ -122,6 +122,19 @@ func (ss *streams) give(at *stream) {
 	}
 }
 
+// dropDraft gives up the draft of the walk that rests for the longest time, if there is any.
+func (ss *streams) dropDraft() bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, at := range ss.idle {
+		if at.draft != nil {
+			at.dropDraft()
+			return true
+		}
+	}
+	return false
+}
+
 // close closes those that nobody has.
 func (ss *streams) close() {
 	ss.mu.Lock()
