@@ -10,7 +10,8 @@ import (
 )
 
 // List implements backend.Tree. Cookies are the file system's own directory positions (d_off). Who walks a directory finds
-// the descriptor where he left it, so that a walk is linear also where seeking is not cheap.
+// the descriptor where he left it, so that a walk is linear also where seeking is not cheap. On an exclusive volume a
+// directory that was walked once is listed from memory until it changes.
 func (s *Store) List(ctx context.Context, id causeway.ObjectID, cookie uint64, attrs bool, emit func(*causeway.DirEntry) bool) (eof bool, err error) {
 	dir, err := s.get(ctx, &id)
 	if err != nil {
@@ -19,6 +20,11 @@ func (s *Store) List(ctx context.Context, id causeway.ObjectID, cookie uint64, a
 	defer dir.unpin()
 	if dir.typ != causeway.TypeDirectory {
 		return false, causeway.ErrNotDir
+	}
+	if l := s.memory.listing(dir); l != nil {
+		if page, entry, ok := l.after(cookie); ok {
+			return s.listKept(ctx, dir, l, page, entry, attrs, emit)
+		}
 	}
 	at, err := s.openStream(dir, cookie)
 	if err != nil {
@@ -53,13 +59,18 @@ const (
 	direntName   = 19
 )
 
+// direntNameOf returns the name in the first record of some.
+func direntNameOf(record []byte) []byte {
+	raw := record[direntName:binary.NativeEndian.Uint16(record[direntReclen:])]
+	return raw[:max(0, bytes.IndexByte(raw, 0))]
+}
+
 // emitBuffered emits what the stream has read, and stops where emit does.
 func (s *Store) emitBuffered(ctx context.Context, dir *node, at *stream, attrs bool, emit func(*causeway.DirEntry) bool) bool {
 	for at.rest > 0 {
 		record := at.buf[at.off:]
 		size := int(binary.NativeEndian.Uint16(record[direntReclen:]))
-		raw := record[direntName:size]
-		raw = raw[:max(0, bytes.IndexByte(raw, 0))]
+		raw := direntNameOf(record)
 		entry := &at.entry
 		*entry = causeway.DirEntry{
 			Name: unsafe.String(unsafe.SliceData(raw), len(raw)), FileID: binary.NativeEndian.Uint64(record),
@@ -101,8 +112,13 @@ func (s *Store) describeEntry(dir *node, at *stream, raw *byte, entry *causeway.
 			return
 		}
 	}
+	s.describeNamed(dir, raw, entry)
+}
+
+// describeNamed is describeEntry by the name alone.
+func (s *Store) describeNamed(dir *node, raw *byte, entry *causeway.DirEntry) {
 	var err error
-	if dots {
+	if entry.Name == "." || entry.Name == ".." {
 		err = s.identifyDots(dir, entry.Name, &entry.Object, &entry.Attr)
 	} else {
 		err = s.identifyEntry(dir, raw, entry.Name, &entry.Object, &entry.Attr)

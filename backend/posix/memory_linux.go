@@ -8,13 +8,14 @@ import (
 	"causeway"
 )
 
-// memory is what the store of an exclusive volume remembers of its objects: attributes by inode number, and names (see
-// memnames_linux.go). Nobody else changes the tree, so what was read stays true until the store itself changes it.
+// memory is what the store of an exclusive volume remembers of its objects: attributes by inode number, names (see
+// memnames_linux.go), and listings (see listing_linux.go). Nobody else changes the tree, so what was read stays true until the
+// store itself changes it.
 //
 // Every change of an object is between begin and end, and every read that is to be remembered is preceded by now:
 //
-//   - begin makes the object's attributes unknown and counts it as changing; end counts it down. Both move the clock on and
-//     note its time at the shard.
+//   - begin makes the object's attributes unknown, moves its version on and counts it as changing; end counts it down. Both
+//     move the clock on and note its time at the shard.
 //   - publish remembers what was read after now returned t, unless the object is changing, or anything in its shard began or
 //     ended to change after t.
 //
@@ -30,6 +31,10 @@ import (
 type memory struct {
 	shards [memoryShards]memoryShard
 	names  [memoryShards]nameShard
+	lists  listings
+
+	versions [memoryVersions]atomic.Uint64 // how many changes began of the objects that share one, see listing
+
 	clock  atomic.Uint64
 	serial atomic.Uint64
 	limit  int // entries, and names, per shard
@@ -39,6 +44,8 @@ type memory struct {
 const (
 	memoryShards = 64
 	memoryMax    = 1 << 17 // objects, and names
+
+	memoryVersions = 1 << 16
 )
 
 type memoryShard struct {
@@ -65,8 +72,12 @@ func newMemory(limit int) *memory {
 		m.shards[i].slots, m.shards[i].changing = map[uint64]int32{}, map[uint64]int32{}
 		m.names[i].slots = map[nameKey]int32{}
 	}
+	m.lists.max, m.lists.byIno = listingMax, map[uint64]*listing{}
 	return m
 }
+
+// version returns the version of an object.
+func (m *memory) version(ino uint64) *atomic.Uint64 { return &m.versions[ino%memoryVersions] }
 
 func (m *memory) shard(ino uint64) *memoryShard { return &m.shards[(ino*mix)>>58] }
 
@@ -195,6 +206,7 @@ func (m *memory) begin(inos ...uint64) {
 		sh.mu.Lock()
 		sh.changed = m.clock.Add(1)
 		sh.changing[ino]++
+		m.version(ino).Add(1)
 		if slot, ok := sh.slots[ino]; ok {
 			sh.entries[slot].valid = false
 		}

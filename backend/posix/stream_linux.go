@@ -28,9 +28,39 @@ type stream struct {
 	change uint64 // of the directory, likewise
 	stamp  uint64 // the directory's ctime, likewise; 0: it had changed so shortly before that it proves nothing
 	entry  causeway.DirEntry
+	draft  *listing // of all entries up to here, or nil
+	memory *memory  // that the draft is for
 }
 
-func (at *stream) close() { unix.Close(at.fd) }
+func (at *stream) close() {
+	at.dropDraft()
+	unix.Close(at.fd)
+}
+
+func (at *stream) dropDraft() {
+	if at.draft != nil {
+		at.memory.lists.giveUp(at.draft)
+		at.draft = nil
+	}
+}
+
+// note adds what was just read to the draft, and remembers it at the end.
+func (at *stream) note(s *Store, dir *node) {
+	switch l := at.draft; {
+	case l == nil:
+	case at.memory != s.memory:
+		at.dropDraft()
+	case at.rest > 0:
+		if !s.addPage(l, dir, at.buf[:at.rest]) {
+			at.draft = nil
+		}
+	case s.memory.current(l):
+		s.memory.keep(l)
+		at.draft = nil
+	default:
+		at.dropDraft()
+	}
+}
 
 // fill reads the next entries.
 func (at *stream) fill(s *Store, dir *node) unix.Errno {
@@ -43,8 +73,10 @@ func (at *stream) fill(s *Store, dir *node) unix.Errno {
 	at.off, at.rest = 0, n
 	if e != 0 {
 		at.rest = 0
+		return e
 	}
-	return e
+	at.note(s, dir)
+	return 0
 }
 
 // fresh reports whether the entries that were read ahead are what a read would find now.
@@ -90,6 +122,19 @@ func (ss *streams) give(at *stream) {
 	}
 }
 
+// dropDraft gives up the draft of the walk that rests for the longest time, if there is any.
+func (ss *streams) dropDraft() bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, at := range ss.idle {
+		if at.draft != nil {
+			at.dropDraft()
+			return true
+		}
+	}
+	return false
+}
+
 // close closes those that nobody has.
 func (ss *streams) close() {
 	ss.mu.Lock()
@@ -120,12 +165,14 @@ func (s *Store) openStream(dir *node, cookie uint64) (*stream, error) {
 	if cookie != 0 {
 		return at, s.seek(at)
 	}
+	at.draft, at.memory = s.memory.draft(dir), s.memory
 	return at, nil
 }
 
 // seek puts the descriptor where the stream's cookie says.
 func (s *Store) seek(at *stream) error {
 	at.rest = 0
+	at.dropDraft()
 	_, e := unix.Seek(at.fd, int64(at.cookie), unix.SEEK_SET)
 	if e == nil {
 		return nil
