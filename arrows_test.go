@@ -17,6 +17,8 @@ var arrows = map[string][]string{
 	".":                   {},
 	"backend":             {},
 	"backend/*":           {"backend"},
+	"cluster":             {"cluster/*"},
+	"cluster/*":           {"cluster/record"},
 	"lockmgr":             {"lockmgr/table"},
 	"lockmgr/table":       {},
 	"cluster/address":     {},

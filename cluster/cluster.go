@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"causeway"
+	"causeway/cluster/database"
+	"causeway/cluster/engine"
+	"causeway/cluster/ownership"
+	"causeway/cluster/pki"
+	"causeway/cluster/record"
+)
+
+// Cluster is this gateway's part of the cluster. Its methods are safe for concurrent use.
+type Cluster struct {
+	cfg      Config
+	log      *slog.Logger
+	instance string
+	identity *pki.Identity // nil with external servers
+	server   atomic.Pointer[engine.Server]
+	client   *clientv3.Client
+	db       *database.DB
+	copy     *database.Copy
+	lease    lease
+
+	machine  *ownership.Machine                  // run's alone, as are the next two
+	member   membership                          //
+	located  time.Duration                       // grow's alone: when it last asked for the servers
+	grown    atomic.Int64                        // voting servers
+	paused   map[causeway.VolumeID]time.Duration // since when
+	events   chan ownership.Event
+	joined   chan joined
+	slots    chan struct{}
+	ready    chan struct{} // closed when the gateway was a member for the first time
+	released chan struct{} // closed when Stop has released everything
+	joinErr  atomic.Pointer[error]
+
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	closed func() error // once
+}
+
+// Start joins the cluster, or makes it, and returns when the gateway is a member: hooks are called from before that on. The
+// context bounds the start only.
+func Start(ctx context.Context, cfg Config) (*Cluster, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, log: cfg.Log.With("node", cfg.Node), paused: make(map[causeway.VolumeID]time.Duration),
+		events: make(chan ownership.Event, 256), joined: make(chan joined), slots: make(chan struct{}, requests),
+		ready: make(chan struct{}), released: make(chan struct{}), cancel: func() {}}
+	c.lease.clock, c.closed = cfg.Clock, sync.OnceValue(c.shut)
+	if err := c.start(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) (err error) {
+	if c.instance, err = loadInstance(c.cfg.Dir); err != nil {
+		return err
+	}
+	if err = c.connect(ctx); err != nil {
+		return err
+	}
+	c.db = database.New(c.client)
+	if err = c.found(ctx); err != nil {
+		return err
+	}
+	if c.copy, err = database.Follow(ctx, c.db, c.log); err != nil {
+		return err
+	}
+	c.machine, err = ownership.New(ownership.Config{Node: c.cfg.Node, LeaseTTL: c.cfg.LeaseTTL, ConfirmWithin: c.cfg.ConfirmWithin})
+	if err != nil {
+		return err
+	}
+	life, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	first := c.Table()
+	c.tasks.Go(func() { c.run(life) })
+	c.send(life, ownership.Changed{Revision: first.Revision(), Changes: new(record.Table).Diff(first)})
+	c.tasks.Go(func() { c.copy.Run(life, func(n database.Notice) { c.changed(life, n) }) })
+	c.tasks.Go(func() { c.grow(life) })
+	c.tasks.Go(func() { c.renew(life) })
+	c.serveDoor(life)
+	select {
+	case <-c.ready:
+		return nil
+	case <-ctx.Done():
+		if err := c.joinErr.Load(); err != nil {
+			return *err
+		}
+		return fmt.Errorf("cannot join the cluster: %w", ctx.Err())
+	}
+}
+
+func (c *Cluster) changed(ctx context.Context, n database.Notice) {
+	if c.cfg.Notify != nil {
+		c.cfg.Notify(n.Revision, n.Changes)
+	}
+	c.send(ctx, ownership.Changed{Revision: n.Revision, Changes: n.Changes})
+}
+
+// Table returns this gateway's copy of all records as it is now. It does not change, and costs nothing to get.
+func (c *Cluster) Table() *record.Table { return c.copy.Table() }
+
+// Valid reports whether this gateway is a member, by a clock that counts while the machine sleeps. Without it no I/O may be
+// started and no success reported.
+func (c *Cluster) Valid() bool { return c.lease.valid() }
+
+// Transact makes a transaction, and reports whether its conditions held. After an error it may or may not have been made.
+func (c *Cluster) Transact(ctx context.Context, txn record.Txn) (bool, error) {
+	r, err := c.db.Transact(ctx, txn)
+	return r.Done, err
+}
+
+// Rebalance has the master compute placement again, if this gateway is it.
+func (c *Cluster) Rebalance(ctx context.Context) { c.send(ctx, ownership.Rebalance{}) }
+
+// Stop gives up all volumes, so that others take them at once, leaves the cluster, and closes.
+func (c *Cluster) Stop(ctx context.Context) error {
+	var err error
+	c.send(ctx, ownership.Stop{})
+	select {
+	case <-c.released:
+		if item := c.Table().Get(record.Named(record.KindMember, c.cfg.Node)); item != nil {
+			if m := item.Value.(*record.Member); m.Instance == c.instance {
+				err = c.db.Revoke(ctx, m.Lease)
+			}
+		}
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return errors.Join(err, c.Close())
+}
+
+// Close ends everything at once. The lease ends by itself, as after a crash.
+func (c *Cluster) Close() error { return c.closed() }
+
+func (c *Cluster) shut() error {
+	c.cancel()
+	c.lease.deadline.Store(0)
+	c.tasks.Wait()
+	var err error
+	if c.client != nil {
+		err = c.client.Close()
+	}
+	if s := c.server.Load(); s != nil {
+		s.Close()
+	}
+	return err
+}

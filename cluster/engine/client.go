@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Oldest is the oldest server that is trusted, per minor version of etcd 3: these are the first releases after a server that
+// was paused was cured of answering reads with what was true before the pause (etcd issue 20418).
+var Oldest = map[int]int{5: 29, 6: 10, 7: 0}
+
+// Connect returns a client of the servers, and refuses servers that are too old. It uses none that it cannot reach now.
+func Connect(ctx context.Context, endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Client, error) {
+	c, err := clientv3.New(clientv3.Config{
+		Endpoints: endpoints, TLS: tls, Logger: zapTo(log, new(atomic.Bool)),
+		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configuration database: %w", err)
+	}
+	if err := checkVersions(ctx, c, endpoints); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// checkVersions fails if a server is too old, or if none answers.
+func checkVersions(ctx context.Context, c *clientv3.Client, endpoints []string) error {
+	var last error
+	answered := 0
+	for _, e := range endpoints {
+		one, cancel := context.WithTimeout(ctx, 2*time.Second)
+		status, err := c.Status(one, e)
+		cancel()
+		if err != nil {
+			last = err
+			continue
+		}
+		if err := CheckVersion(status.Version); err != nil {
+			return fmt.Errorf("configuration database at %s: %w", e, err)
+		}
+		answered++
+	}
+	if answered == 0 {
+		return fmt.Errorf("configuration database: none of %s answers: %w", strings.Join(endpoints, ", "), last)
+	}
+	return nil
+}
+
+// CheckVersion fails for a version of etcd that is too old or cannot be read.
+func CheckVersion(v string) error {
+	parts := strings.Split(strings.SplitN(v, "-", 2)[0], ".")
+	var n [3]int
+	if len(parts) != 3 {
+		return fmt.Errorf("etcd %q: no version", v)
+	}
+	for i, p := range parts {
+		var err error
+		if n[i], err = strconv.Atoi(p); err != nil {
+			return fmt.Errorf("etcd %q: no version", v)
+		}
+	}
+	patch, known := Oldest[n[1]]
+	newer := n[0] > 3 || n[0] == 3 && n[1] > 7
+	if newer || n[0] == 3 && known && n[2] >= patch {
+		return nil
+	}
+	return fmt.Errorf("etcd %s is too old: 3.5.%d, 3.6.%d or 3.7 at least, for reads that are never stale", v, Oldest[5], Oldest[6])
+}

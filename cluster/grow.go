@@ -1,0 +1,177 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"causeway/cluster/record"
+)
+
+const growEvery = 500 * time.Millisecond
+
+// servers returns how many servers the database has with so many gateways: with two of either, one could not go on alone.
+func servers(gateways int) int {
+	switch {
+	case gateways < 3:
+		return 1
+	case gateways < 5:
+		return 3
+	}
+	return 5
+}
+
+// grow brings the database's servers to the number that fits: the master invites, who is invited starts one. New servers
+// learn first, and vote when they have caught up, so that no vote is needed from one that is empty.
+func (c *Cluster) grow(ctx context.Context) {
+	if len(c.cfg.External) > 0 {
+		return
+	}
+	ticker := time.NewTicker(growEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		t := c.Table()
+		if lock := t.Get(record.Sole(record.KindLock)); lock != nil && lock.Value.(*record.Lock).Node == c.cfg.Node && c.Valid() {
+			c.attempt(ctx, "enlarge the configuration database", c.enlarge)
+		}
+		if t.Get(record.Named(record.KindServer, c.cfg.Node)) != nil && c.server.Load() == nil {
+			c.attempt(ctx, "run a server of the configuration database", c.accept)
+		}
+		c.attempt(ctx, "follow the configuration database's servers", c.locate)
+	}
+}
+
+func (c *Cluster) attempt(ctx context.Context, what string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := do(ctx); err != nil && ctx.Err() == nil {
+		c.log.Debug("cannot yet "+what, "err", err)
+	}
+}
+
+// enlarge adds learners until there are enough servers, then has them vote.
+func (c *Cluster) enlarge(ctx context.Context) error {
+	t := c.Table()
+	want := servers(t.Len(record.KindMember))
+	if have := t.Len(record.KindServer); have+1 >= want && c.grown.Load() >= int64(want) {
+		return nil
+	}
+	list, err := c.client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	voters := 0
+	for _, m := range list.Members {
+		if !m.IsLearner {
+			voters++
+		}
+	}
+	c.grown.Store(int64(voters))
+	for _, item := range t.Items(record.KindMember) {
+		m := item.Value.(*record.Member)
+		if len(list.Members) >= want || m.EnginePeer == "" {
+			continue
+		}
+		if serves(list.Members, m.EnginePeer) {
+			continue
+		}
+		return c.invite(ctx, m)
+	}
+	if len(list.Members) < want {
+		return nil
+	}
+	for _, m := range list.Members {
+		if m.IsLearner {
+			if _, err := c.client.MemberPromote(ctx, m.ID); err != nil {
+				return err // it has not caught up
+			}
+			c.log.Info("a server of the configuration database votes", "server", m.Name)
+		}
+	}
+	return nil
+}
+
+func serves(members []*etcdserverpb.Member, peer string) bool {
+	return slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, "https://"+peer) })
+}
+
+// invite adds a learner, which starts when its gateway sees the record.
+func (c *Cluster) invite(ctx context.Context, m *record.Member) error {
+	if _, err := c.client.MemberAddAsLearner(ctx, []string{"https://" + m.EnginePeer}); err != nil {
+		return err
+	}
+	key := record.Named(record.KindServer, m.Node)
+	_, err := c.db.Transact(ctx, record.Txn{Then: []record.Op{record.Put(key, &record.Server{Node: m.Node, Peer: m.EnginePeer}, 0)}})
+	return err
+}
+
+// accept starts the server that the master has invited.
+func (c *Cluster) accept(ctx context.Context) error {
+	list, err := c.client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	if !serves(list.Members, c.cfg.EnginePeer) {
+		return nil
+	}
+	members := make(map[string]string)
+	for _, m := range list.Members {
+		name := m.Name
+		if slices.Contains(m.PeerURLs, "https://"+c.cfg.EnginePeer) {
+			name = c.cfg.Node
+		}
+		if name != "" && len(m.PeerURLs) > 0 {
+			members[name] = strings.TrimPrefix(m.PeerURLs[0], "https://")
+		}
+	}
+	if len(members) < len(list.Members) {
+		return nil // another one is about to start: its name is not known yet
+	}
+	return c.startServer(ctx, members)
+}
+
+// locate keeps the addresses of the voting servers, for this process and for the next one.
+func (c *Cluster) locate(ctx context.Context) error {
+	if c.cfg.Clock()-c.located < 5*time.Second && c.located != 0 {
+		return nil
+	}
+	if s := c.server.Load(); s != nil && c.located == 0 {
+		if err := c.moveServer(ctx, s.ID()); err != nil {
+			return err
+		}
+	}
+	before := slices.Sorted(slices.Values(c.client.Endpoints()))
+	if err := c.client.Sync(ctx); err != nil {
+		return err
+	}
+	c.located = c.cfg.Clock()
+	now := slices.Sorted(slices.Values(c.client.Endpoints()))
+	if slices.Equal(before, now) {
+		return nil
+	}
+	c.log.Info("the configuration database's servers changed", "servers", strings.Join(now, " "))
+	return c.remember(now)
+}
+
+// moveServer tells the others where this gateway's server is, when its address was changed.
+func (c *Cluster) moveServer(ctx context.Context, id uint64) error {
+	list, err := c.client.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	peer := []string{"https://" + c.cfg.EnginePeer}
+	for _, m := range list.Members {
+		if m.ID == id && !slices.Equal(m.PeerURLs, peer) {
+			_, err = c.client.MemberUpdate(ctx, id, peer)
+		}
+	}
+	return err
+}

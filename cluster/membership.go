@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"causeway/cluster/database"
+	"causeway/cluster/ownership"
+	"causeway/cluster/record"
+)
+
+// lease knows until when this gateway may act as a member. The data path asks it before I/O and before replies.
+type lease struct {
+	clock    func() time.Duration
+	deadline atomic.Int64 // 0: no member
+}
+
+// valid reports whether the lease has certainly not ended.
+func (l *lease) valid() bool { return int64(l.clock()) < l.deadline.Load() }
+
+// extend moves the end to a later time, unless the lease was given up meanwhile.
+func (l *lease) extend(to time.Duration) {
+	for {
+		now := l.deadline.Load()
+		if now == 0 || int64(to) <= now || l.deadline.CompareAndSwap(now, int64(to)) {
+			return
+		}
+	}
+}
+
+// membership is what one Join made.
+type membership struct {
+	id     int64
+	cancel context.CancelFunc // ends the keep-alives
+}
+
+// errNameInUse says that another machine runs a gateway with this name.
+var errNameInUse = errors.New("another gateway runs under this node's name")
+
+// join becomes a member, however long it takes.
+func (c *Cluster) join(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := c.tryJoin(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		c.joinErr.Store(&err)
+		c.log.Warn("cannot join the cluster yet", "err", err)
+		sleep(ctx, 300*time.Millisecond)
+	}
+}
+
+func (c *Cluster) tryJoin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := c.retire(ctx); err != nil {
+		return err
+	}
+	if err := c.admissible(ctx); err != nil {
+		return err
+	}
+	sent := c.cfg.Clock()
+	id, ttl, err := c.db.Grant(ctx, c.cfg.LeaseTTL)
+	if err != nil {
+		return err
+	}
+	if ttl != c.cfg.LeaseTTL {
+		return errors.Join(fmt.Errorf("the database grants leases of %v, not of %v", ttl, c.cfg.LeaseTTL), c.db.Revoke(ctx, id))
+	}
+	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer,
+		EnginePeer: c.cfg.EnginePeer, EngineClient: c.cfg.EngineClient,
+		Addresses: c.cfg.Addresses, Versions: record.Versions{Min: Protocol, Max: Protocol}, Since: c.cfg.Now().UTC().Truncate(time.Millisecond)}
+	r, err := c.db.Transact(ctx, ownership.JoinTxn(member))
+	if err != nil || !r.Done {
+		return errors.Join(err, errNameInUse, c.db.Revoke(ctx, id))
+	}
+	select {
+	case c.joined <- joined{ownership.Joined{Incarnation: member.Incarnation, Lease: id, Member: r.Revision}, sent + ttl - c.cfg.LeaseMargin}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type joined struct {
+	event    ownership.Joined
+	deadline time.Duration
+}
+
+// retire ends the membership of an earlier process on this state directory: it does not run any more.
+func (c *Cluster) retire(ctx context.Context) error {
+	old, err := c.db.Get(ctx, record.Named(record.KindMember, c.cfg.Node))
+	if err != nil || old == nil {
+		return err
+	}
+	member := old.Value.(*record.Member)
+	if member.Instance != c.instance {
+		return errNameInUse
+	}
+	return c.db.Revoke(ctx, member.Lease)
+}
+
+// admissible refuses a cluster whose gateways this one would not understand, and makes the node's record.
+func (c *Cluster) admissible(ctx context.Context) error {
+	item, err := c.db.Get(ctx, record.Sole(record.KindCluster))
+	if err != nil {
+		return err
+	}
+	if item == nil {
+		return errors.New("the configuration database holds no cluster")
+	}
+	if v := item.Value.(*record.Cluster).MinVersion; v > Protocol {
+		return fmt.Errorf("the cluster needs protocol version %d, this gateway speaks %d", v, Protocol)
+	}
+	seed := c.cfg.Seed
+	_, err = c.db.Transact(ctx, record.Create(record.Named(record.KindNode, seed.Name), &seed, 0))
+	return err
+}
+
+// keepAlive prolongs a lease until ctx ends. Requests overlap, so that a slow one does not cost the lease.
+func (c *Cluster) keepAlive(ctx context.Context, id int64) {
+	ticker := time.NewTicker(c.cfg.LeaseTTL / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		c.tasks.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, c.cfg.LeaseTTL)
+			defer cancel()
+			sent := c.cfg.Clock()
+			ttl, err := c.db.KeepAlive(ctx, id)
+			switch {
+			case err == nil && ctx.Err() == nil:
+				c.lease.extend(sent + min(ttl, c.cfg.LeaseTTL) - c.cfg.LeaseMargin)
+			case errors.Is(err, database.ErrNoLease):
+				c.send(ctx, ownership.LeaseLost{Lease: id})
+			case ctx.Err() == nil:
+				c.log.Debug("keep-alive failed", "err", err)
+			}
+		})
+	}
+}
+
+// sleep waits, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
