@@ -18,6 +18,9 @@ type Node struct {
 	Groups         []string  `json:"groups,omitempty"`    // highest priority first
 	Domains        []string  `json:"domains,omitempty"`   // every node is also in AllDomain
 	State          NodeState `json:"state"`
+
+	// Addresses are the service addresses that belong to the node: others answer for them while it does not run.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
 }
 
 // NodeState says whether a node may own volumes.

@@ -105,7 +105,9 @@ func (v *volume) standing() *standing {
 func (t *Table) Close(id causeway.VolumeID) { t.volume(id).become(&standing{}) }
 
 // Drain waits until no call that was let in before is under way.
-func (t *Table) Drain(ctx context.Context, id causeway.VolumeID) error { return t.volume(id).gate.Wait(ctx) }
+func (t *Table) Drain(ctx context.Context, id causeway.VolumeID) error {
+	return t.volume(id).gate.Wait(ctx)
+}
 
 // Here opens a volume: this gateway answers.
 func (t *Table) Here(id causeway.VolumeID) { t.volume(id).become(&standing{open: true, here: true}) }
