@@ -27,14 +27,10 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	}
 	t := h.m.Cluster().Table()
 	owner, _ := t.Owner(v)
-	switch {
-	case owner == nil || t.Epoch(v) != e:
+	if owner == nil || t.Epoch(v) != e {
 		return nil // it moves on: another Pause and Resume follow
-	case owner.Node == h.m.cfg.Cluster.Node:
-		h.m.routes.Here(v)
-	default:
-		h.m.routes.There(v, owner.Node)
 	}
+	h.m.routes.Open(v, owner.Node == h.m.cfg.Cluster.Node, owner.Node, e)
 	return nil
 }
 

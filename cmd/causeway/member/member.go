@@ -43,7 +43,7 @@ type Config struct {
 	Volumes   Volumes
 	Listener  address.Listener // answers clients at service addresses
 	Interface string           // that carries service addresses; "": the one with a network that contains the address
-	Away      func(ctx context.Context, c *rpc.Call, v causeway.VolumeID, node string) rpc.Verdict
+	Away      rpc.Handler      // answers calls whose volume is administered by another gateway
 	Log       *slog.Logger
 }
 

@@ -8,7 +8,7 @@ import (
 	"causeway/gateway/nfs/rpc"
 )
 
-// Handler lets a program's calls in, one volume's after another's move.
+// Handler lets a program's calls in when their volumes are open.
 type Handler struct {
 	Table *Table
 	Local rpc.Handler // answers here
@@ -19,7 +19,7 @@ type Handler struct {
 
 var _ rpc.Handler = Handler{}
 
-// Handle answers a call here or elsewhere, when its volume is open.
+// Handle answers a call when its volume is open.
 func (h Handler) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	id, ok := h.Volume(c)
 	if !ok {
@@ -27,7 +27,7 @@ func (h Handler) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	}
 	v, patience := h.Table.volume(id), time.Time{}
 	for {
-		verdict, wait := h.try(ctx, c, id, v)
+		verdict, wait := h.try(ctx, c, v)
 		if wait == nil {
 			return verdict
 		}
@@ -44,21 +44,23 @@ func (h Handler) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 }
 
 // try answers a call if that is possible now. Otherwise it returns what has to change first.
-func (h Handler) try(ctx context.Context, c *rpc.Call, id causeway.VolumeID, v *volume) (rpc.Verdict, <-chan struct{}) {
+func (h Handler) try(ctx context.Context, c *rpc.Call, v *volume) (rpc.Verdict, <-chan struct{}) {
 	pass := v.gate.Enter() // before the standing is looked at, so that who closes waits for this call
-	defer pass.Leave()
-	s := v.standing()
-	switch {
-	case !s.open:
-		return 0, s.changed
-	case s.here:
+	s := v.now.Load()
+	if s.Open && s.Here {
+		defer pass.Leave()
 		return h.here(ctx, c, s)
+	}
+	pass.Leave()
+	switch {
+	case !s.Open:
+		return 0, s.changed
 	case c.NoWait:
 		return rpc.Park, nil
 	case h.Table.cfg.Away == nil:
 		return rpc.Drop, nil
 	}
-	return h.there(ctx, c, id, s)
+	return h.Table.cfg.Away.Handle(ctx, c), nil
 }
 
 // here answers, unless the gateway may no longer: then the volume is about to be closed, and the client must not see what was done.
@@ -73,23 +75,7 @@ func (h Handler) here(ctx context.Context, c *rpc.Call, s *standing) (rpc.Verdic
 	return verdict, nil
 }
 
-// there has another gateway answer. If that fails because the volume moves, the call is made again where it is then: the
-// gateway that had it may have executed it, as with any retransmission.
-func (h Handler) there(ctx context.Context, c *rpc.Call, id causeway.VolumeID, s *standing) (rpc.Verdict, <-chan struct{}) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer context.AfterFunc(s.away, cancel)()
-	defer cancel()
-	start, args := c.Reply.Len(), c.Args
-	verdict := h.Table.cfg.Away(ctx, c, id, s.node)
-	if verdict != rpc.Drop {
-		return verdict, nil
-	}
-	c.Reply.Truncate(start)
-	c.Args = args
-	return 0, s.changed
-}
-
-// tryAgain is when a call is made again without any news: the way to another gateway may have been broken for a moment.
+// tryAgain is when a call is tried again without any news: the lease may have been prolonged.
 const tryAgain = 200 * time.Millisecond
 
 // await waits for a change, or until it is worth to try without one.

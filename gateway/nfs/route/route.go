@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"causeway"
@@ -21,9 +22,8 @@ type Config struct {
 	// Valid reports whether this gateway may do I/O and report success at this moment. It is asked before and after each
 	// call that is answered here.
 	Valid func() bool
-	// Away answers a call at another gateway. It returns [rpc.Park], before any side effect, for calls with NoWait, and
-	// [rpc.Drop] when the other gateway cannot be reached or ctx has ended. nil: such calls get no answer.
-	Away func(ctx context.Context, c *rpc.Call, v causeway.VolumeID, node string) rpc.Verdict
+	// Away answers calls whose volume went elsewhere while they waited here. nil: they get no answer.
+	Away rpc.Handler
 	// Patience is how long a call waits for a volume. Then it gets no answer, and the client sends it again. Default 20 s.
 	Patience time.Duration
 }
@@ -45,26 +45,29 @@ func (c *Config) Validate() error {
 // Table knows where the volumes are answered. Its methods may be called by many goroutines.
 type Table struct {
 	cfg     Config
-	mu      sync.Mutex // serialises changes
-	volumes sync.Map   // causeway.VolumeID → *volume
+	volumes sync.Map // causeway.VolumeID → *volume
+	changed atomic.Pointer[chan struct{}]
 }
 
 // volume is what the table knows of a volume. It stays for the life of the process.
 type volume struct {
 	gate gate.Gate // through which every call goes that was let in
 
-	mu    sync.Mutex
-	now   *standing
-	ended func() // ends calls that are answered elsewhere
+	now atomic.Pointer[standing]
 }
 
 // standing is immutable.
 type standing struct {
-	open    bool
-	here    bool            // answered by this gateway
-	node    string          // that answers otherwise
-	changed chan struct{}   // closed when this is no longer so
-	away    context.Context // of calls that are answered elsewhere
+	Standing
+	changed chan struct{} // closed when this is no longer so
+}
+
+// Standing says where a volume is answered.
+type Standing struct {
+	Open  bool // calls are let in; else they wait
+	Here  bool // this gateway answers
+	Node  string
+	Epoch causeway.Epoch
 }
 
 // New returns a Table in which all volumes are closed: their calls wait.
@@ -72,56 +75,54 @@ func New(cfg Config) (*Table, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Table{cfg: cfg}, nil
+	t := &Table{cfg: cfg}
+	first := make(chan struct{})
+	t.changed.Store(&first)
+	return t, nil
 }
 
 func (t *Table) volume(id causeway.VolumeID) *volume {
 	if v, ok := t.volumes.Load(id); ok {
 		return v.(*volume)
 	}
-	v, _ := t.volumes.LoadOrStore(id, &volume{now: &standing{changed: make(chan struct{}), away: context.Background()}, ended: func() {}})
+	fresh := &volume{}
+	fresh.now.Store(&standing{changed: make(chan struct{})})
+	v, _ := t.volumes.LoadOrStore(id, fresh)
 	return v.(*volume)
 }
 
-// become replaces the standing and wakes those who wait.
-func (v *volume) become(s *standing) {
-	s.changed = make(chan struct{})
-	v.mu.Lock()
-	old, ended := v.now, v.ended
-	s.away, v.ended = context.WithCancel(context.Background())
-	v.now = s
-	v.mu.Unlock()
+// become replaces a standing and wakes those who wait.
+func (t *Table) become(v *volume, s Standing) {
+	old := v.now.Swap(&standing{s, make(chan struct{})})
 	close(old.changed)
-	ended()
+	next := make(chan struct{})
+	close(*t.changed.Swap(&next))
 }
 
-func (v *volume) standing() *standing {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.now
-}
+// Now returns where a volume is answered. It costs next to nothing.
+func (t *Table) Now(id causeway.VolumeID) Standing { return t.volume(id).now.Load().Standing }
 
-// Close makes calls of a volume wait. Calls that another gateway has are taken back: they are made again when the volume is open.
-func (t *Table) Close(id causeway.VolumeID) { t.volume(id).become(&standing{}) }
+// Changed returns a channel that is closed when the standing of any volume changes next.
+func (t *Table) Changed() <-chan struct{} { return *t.changed.Load() }
 
-// Drain waits until no call that was let in before is under way.
+// Close makes calls of a volume wait.
+func (t *Table) Close(id causeway.VolumeID) { t.become(t.volume(id), Standing{}) }
+
+// Drain waits until no call that was let in before is under way here.
 func (t *Table) Drain(ctx context.Context, id causeway.VolumeID) error {
 	return t.volume(id).gate.Wait(ctx)
 }
 
-// Here opens a volume: this gateway answers.
-func (t *Table) Here(id causeway.VolumeID) { t.volume(id).become(&standing{open: true, here: true}) }
-
-// There opens a volume: node answers.
-func (t *Table) There(id causeway.VolumeID, node string) {
-	t.volume(id).become(&standing{open: true, node: node})
+// Open lets calls of a volume in: to node, or here.
+func (t *Table) Open(id causeway.VolumeID, here bool, node string, e causeway.Epoch) {
+	t.become(t.volume(id), Standing{true, here, node, e})
 }
 
 // CloseAll closes all volumes that this gateway answers. It does not wait.
 func (t *Table) CloseAll() {
-	t.volumes.Range(func(_, v any) bool {
-		if v.(*volume).standing().here {
-			v.(*volume).become(&standing{})
+	t.volumes.Range(func(_, x any) bool {
+		if v := x.(*volume); v.now.Load().Here {
+			t.become(v, Standing{})
 		}
 		return true
 	})
