@@ -21,7 +21,6 @@ import (
 	"causeway/cluster/record"
 	"causeway/gateway"
 	"causeway/gateway/nfs/route"
-	"causeway/gateway/nfs/rpc"
 )
 
 // Volumes are the volumes that this gateway has open.
@@ -36,14 +35,13 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required, but Interface and Away.
+// Config says what a Member connects. All is required but Interface.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
 	Volumes   Volumes
 	Listener  address.Listener // answers clients at service addresses
 	Interface string           // that carries service addresses; "": the one with a network that contains the address
-	Away      rpc.Handler      // answers calls whose volume is administered by another gateway
 	Log       *slog.Logger
 }
 
@@ -57,6 +55,7 @@ type Member struct {
 	wake    chan struct{} // something changed
 	keeper  *keeper
 	stop    context.CancelFunc
+	left    sync.Once
 	tasks   sync.WaitGroup
 }
 
@@ -64,7 +63,7 @@ type Member struct {
 func New(cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
 	var err error
-	m.routes, err = route.New(route.Config{Valid: m.Valid, Away: cfg.Away})
+	m.routes, err = route.New(route.Config{Valid: m.Valid})
 	return m, err
 }
 
@@ -179,16 +178,20 @@ func (m *Member) publish(t *record.Table) error {
 	return m.cfg.Catalog.Publish(list)
 }
 
-// Leave gives up volumes and addresses, so that others take them at once.
-func (m *Member) Leave(ctx context.Context) error {
-	m.stop()
-	m.tasks.Wait()
-	var errs []error
-	if c := m.Cluster(); c != nil {
-		errs = append(errs, c.Stop(ctx))
-	}
-	if m.keeper != nil {
-		errs = append(errs, m.keeper.manager.Close(ctx))
-	}
-	return errors.Join(errs...)
+// Leave gives up volumes and addresses, so that others take them at once. It does so once.
+func (m *Member) Leave(ctx context.Context) (err error) {
+	m.left.Do(func() {
+		m.stop()
+		m.tasks.Wait()
+		if c := m.Cluster(); c != nil {
+			err = c.Stop(ctx)
+		}
+		if m.keeper != nil {
+			err = errors.Join(err, m.keeper.manager.Close(ctx))
+		}
+	})
+	return err
 }
+
+// Peer is where other gateways reach this one.
+func (m *Member) Peer() string { return m.cfg.Cluster.Peer }

@@ -12,6 +12,8 @@ import (
 type Handler struct {
 	Table *Table
 	Local rpc.Handler // answers here
+	// Away answers calls whose volume went elsewhere while they waited here. nil: they get no answer.
+	Away rpc.Handler
 	// Volume returns the volume that a call is about, by its arguments; false if it is about none, or cannot be understood: the
 	// call is answered here then.
 	Volume func(c *rpc.Call) (causeway.VolumeID, bool)
@@ -57,10 +59,10 @@ func (h Handler) try(ctx context.Context, c *rpc.Call, v *volume) (rpc.Verdict, 
 		return 0, s.changed
 	case c.NoWait:
 		return rpc.Park, nil
-	case h.Table.cfg.Away == nil:
+	case h.Away == nil:
 		return rpc.Drop, nil
 	}
-	return h.Table.cfg.Away.Handle(ctx, c), nil
+	return h.Away.Handle(ctx, c), nil
 }
 
 // here answers, unless the gateway may no longer: then the volume is about to be closed, and the client must not see what was done.

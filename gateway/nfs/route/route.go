@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"causeway"
-	"causeway/gateway/nfs/rpc"
 	"causeway/internal/gate"
 )
 
@@ -22,8 +21,6 @@ type Config struct {
 	// Valid reports whether this gateway may do I/O and report success at this moment. It is asked before and after each
 	// call that is answered here.
 	Valid func() bool
-	// Away answers calls whose volume went elsewhere while they waited here. nil: they get no answer.
-	Away rpc.Handler
 	// Patience is how long a call waits for a volume. Then it gets no answer, and the client sends it again. Default 20 s.
 	Patience time.Duration
 }
