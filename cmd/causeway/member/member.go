@@ -83,7 +83,7 @@ func (m *Member) Valid() bool {
 func (m *Member) Join(ctx context.Context) error {
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
-	cfg.Addresses = cfg.Seed.Addresses
+	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
 	cfg.Notify = func(int64, []record.Change) { m.poke() }
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
@@ -99,8 +99,15 @@ func (m *Member) Join(ctx context.Context) error {
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
 func (m *Member) claimAddresses(ctx context.Context) error {
-	mine := m.cfg.Cluster.Seed.Addresses
-	return m.change(ctx, record.Named(record.KindNode, m.cfg.Cluster.Node), func(r record.Record) (record.Record, error) {
+	mine, key := m.cfg.Cluster.Seed.Addresses, record.Named(record.KindNode, m.cfg.Cluster.Node)
+	for m.Cluster().Table().Get(key) == nil { // it was written a moment ago
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return m.change(ctx, key, func(r record.Record) (record.Record, error) {
 		n := *r.(*record.Node)
 		n.Addresses = mine
 		for item := range m.Cluster().Table().All(record.KindNode) {
