@@ -191,13 +191,25 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 		m.stop()
 		m.tasks.Wait()
 		if c := m.Cluster(); c != nil {
-			err = c.Stop(ctx)
+			m.say(ctx, c)
 		}
 		if m.keeper != nil {
 			err = errors.Join(err, m.keeper.manager.Close(ctx))
 		}
 	})
 	return err
+}
+
+// leaveWithin bounds how long a gateway tries to hand over what it has.
+const leaveWithin = 4 * time.Second
+
+// say tells the others that this gateway leaves. The last ones of a cluster have nobody to tell: most of the database is gone.
+func (m *Member) say(ctx context.Context, c *cluster.Cluster) {
+	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
+	defer cancel()
+	if err := c.Stop(ctx); err != nil {
+		m.log.Warn("the gateway left without handing over: others notice when its lease ends", "err", err)
+	}
 }
 
 // Peer is where other gateways reach this one.
