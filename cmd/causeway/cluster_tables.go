@@ -71,8 +71,8 @@ func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
 			own = append(own, a.Address)
 		}
 	}
-	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %d, threshold %d%%, update interval %v\n  groups %s\n  domains %s\n",
-		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight, n.Threshold, time.Duration(n.UpdateInterval),
+	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %d\n  groups %s\n  domains %s\n",
+		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight,
 		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "))
 	return err
 }

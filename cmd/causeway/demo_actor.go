@@ -114,7 +114,7 @@ func (a *actor) stop() {
 	a.process.Process.Signal(syscall.SIGTERM) // fails when it has ended
 	select {
 	case <-a.ended:
-	case <-time.After(2 * drainTime):
+	case <-time.After(3 * time.Second): // the last two have no quorum to leave; nothing here is kept
 		a.process.Process.Kill()
 		<-a.ended
 	}

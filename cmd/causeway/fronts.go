@@ -133,7 +133,12 @@ func (n *node) spread(h rpc.Handler, prog uint32, versions []uint32) (rpc.Handle
 	case nlm.Program:
 		volume = route.ByLock(n.volumes.catalog)
 	}
-	return n.relay.Handler(prog, versions, h, volume)
+	h, err := n.relay.Handler(prog, versions, h, volume)
+	if err != nil || prog != nfsProgram {
+		return h, err
+	}
+	replies, err := drc.New(drc.Config{Secret: n.secret()})
+	return route.Remember{Handler: h, Table: n.member.Routes(), Replies: replies, Volume: volume}, err
 }
 
 // secret is the key by which retransmissions are recognised: in a cluster, the same at all gateways.

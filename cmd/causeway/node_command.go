@@ -156,8 +156,6 @@ func newNodeSet() *cobra.Command {
 		return o.print(w, text, nil, func() error { _, err := fmt.Fprintf(w, "node %s is changed\n", args[0]); return err })
 	})
 	c.Flags().Uint64Var(&flags.weight, "weight", 1, "its share of the load, against the other nodes'")
-	c.Flags().Uint8Var(&flags.threshold, "threshold", 0, "percent of utilization above which clients are sent away; 0: none")
-	c.Flags().DurationVar(&flags.interval, "update-interval", time.Minute, "how often it reports its utilization")
 	c.Flags().StringSliceVar(&flags.groups, "groups", nil, "groups of volumes that belong to it, the most important first")
 	c.Flags().StringSliceVar(&flags.domains, "domains", nil, "domains it is in, besides all")
 	c.Flags().BoolVar(&flags.active, "active", false, "may own volumes again, after drain")
@@ -167,8 +165,6 @@ func newNodeSet() *cobra.Command {
 // nodeSettings are the flags of `node set`.
 type nodeSettings struct {
 	weight          uint64
-	threshold       uint8
-	interval        time.Duration
 	groups, domains []string
 	active          bool
 }
@@ -178,12 +174,6 @@ func (f *nodeSettings) fill(cmd *cobra.Command, in *member.NodeOrder) {
 	given := cmd.Flags().Changed
 	if given("weight") {
 		in.Weight = &f.weight
-	}
-	if given("threshold") {
-		in.Threshold = &f.threshold
-	}
-	if given("update-interval") {
-		in.UpdateInterval = &f.interval
 	}
 	if given("groups") {
 		in.Groups = &f.groups

@@ -3,24 +3,18 @@ package member
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"causeway/cluster/balance"
-	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 )
 
-func ownershipInput(t *record.Table) ownership.Input { return ownership.InputOf(t) }
-
 // NodeOrder changes what it does not leave out.
 type NodeOrder struct {
-	Name           string            `json:"name"`
-	Weight         *uint64           `json:"weight,omitempty"`
-	Threshold      *uint8            `json:"threshold,omitempty"`
-	UpdateInterval *time.Duration    `json:"update_interval,omitempty"`
-	Groups         *[]string         `json:"groups,omitempty"`
-	Domains        *[]string         `json:"domains,omitempty"`
-	State          *record.NodeState `json:"state,omitempty"`
+	Name    string            `json:"name"`
+	Weight  *uint64           `json:"weight,omitempty"`
+	Groups  *[]string         `json:"groups,omitempty"`
+	Domains *[]string         `json:"domains,omitempty"`
+	State   *record.NodeState `json:"state,omitempty"`
 }
 
 func (m *Member) setNode(ctx context.Context, o NodeOrder) (any, error) {
@@ -30,13 +24,9 @@ func (m *Member) setNode(ctx context.Context, o NodeOrder) (any, error) {
 			return nil, fmt.Errorf("weight %d is not within 1 to %d", *o.Weight, balance.MaxNodeWeight)
 		}
 		put(&n.Weight, o.Weight)
-		put(&n.Threshold, o.Threshold)
 		put(&n.Groups, o.Groups)
 		put(&n.Domains, o.Domains)
 		put(&n.State, o.State)
-		if o.UpdateInterval != nil {
-			n.UpdateInterval = record.Duration(*o.UpdateInterval)
-		}
 		return &n, nil
 	})
 	return struct{}{}, err

@@ -12,13 +12,14 @@ import (
 
 	"causeway"
 	"causeway/cluster"
+	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 )
 
 // maxOrder bounds what an operator's command sends, in bytes.
 const maxOrder = 1 << 20
 
-// Routes returns what the operator can ask and order, by pattern (net/http.ServeMux): JSON in and out.
+// Orders returns what the operator can ask and order, by pattern (net/http.ServeMux): JSON in and out.
 func (m *Member) Orders() map[string]http.Handler {
 	return map[string]http.Handler{
 		"GET /cluster":                order(m, func(ctx context.Context, _ struct{}) (any, error) { return m.Status(ctx), nil }),
@@ -78,11 +79,9 @@ type Status struct {
 // Node is a node with what was set for it.
 type Node struct {
 	cluster.NodeStatus
-	Weight         uint64          `json:"weight"`
-	Groups         []string        `json:"groups"`
-	Domains        []string        `json:"domains"`
-	Threshold      uint8           `json:"threshold"`
-	UpdateInterval record.Duration `json:"update_interval"`
+	Weight  uint64   `json:"weight"`
+	Groups  []string `json:"groups"`
+	Domains []string `json:"domains"`
 }
 
 // Volume is a volume with what was set for it.
@@ -106,7 +105,7 @@ func (m *Member) Status(ctx context.Context) Status {
 	s := Status{Status: m.Cluster().Status(ctx)}
 	for _, n := range s.Status.Nodes {
 		if r := t.Node(n.Name); r != nil {
-			s.Nodes = append(s.Nodes, Node{n, r.Weight, r.Groups, r.Domains, r.Threshold, r.UpdateInterval})
+			s.Nodes = append(s.Nodes, Node{n, r.Weight, r.Groups, r.Domains})
 		}
 	}
 	for _, v := range s.Status.Volumes {
@@ -159,7 +158,7 @@ type Move struct {
 // rebalance computes what would move, and orders it if there is something: the master does the same.
 func (m *Member) rebalance(ctx context.Context, o RebalanceOrder) (any, error) {
 	c := m.Cluster()
-	p, err := plan(ownershipInput(c.Table()))
+	p, err := plan(ownership.InputOf(c.Table()))
 	if err != nil {
 		return nil, err
 	}
