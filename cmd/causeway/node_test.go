@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 	nfsrpc "github.com/willscott/go-nfs-client/nfs/rpc"
 
 	"causeway/cmd/causeway/member"
+	"causeway/gateway/nfs/xdr"
 )
 
 // nodes are the gateways of a cluster, each a process with an address of its own.
@@ -239,6 +242,44 @@ func (u *client) read(name string) (text string) {
 	return text
 }
 
+// mkdir sends a MKDIR (RFC 1813 §3.3.9) with an xid over a connection of its own, and returns the reply.
+func (u *client) mkdir(xid uint32, name string) []byte {
+	u.t.Helper()
+	var root []byte
+	u.do(func(target *nfs.Target) (err error) {
+		_, root, err = target.Lookup("/")
+		return err
+	})
+	nc, err := net.Dial("tcp4", u.at.String())
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	e := xdr.NewEncoder(nil)
+	for _, word := range []uint32{0, xid, 0, 2, nfsProgram, 3, 9, 1, 20, 0, 0, 1000, 1000, 0, 0, 0} { // AUTH_SYS, then no verifier
+		e.Uint32(word)
+	}
+	e.Opaque(root)
+	e.String(name)
+	for range 6 { // no attributes
+		e.Uint32(0)
+	}
+	e.PatchUint32(0, 1<<31|uint32(e.Len()-4))
+	if _, err := nc.Write(e.Bytes()); err != nil {
+		u.t.Fatal(err)
+	}
+	var mark [4]byte
+	if _, err := io.ReadFull(nc, mark[:]); err != nil {
+		u.t.Fatal(err)
+	}
+	reply := make([]byte, binary.BigEndian.Uint32(mark[:])&(1<<31-1))
+	if _, err := io.ReadFull(nc, reply); err != nil || len(reply) < 28 {
+		u.t.Fatal(err, reply)
+	}
+	return reply
+}
+
 // TestCluster: three gateways, a volume that all of them answer for, the death of the one that administers it, and its return.
 func TestCluster(t *testing.T) {
 	c, dir := startCluster(t), share(t, "home")
@@ -279,6 +320,10 @@ func TestCluster(t *testing.T) {
 			rest = append(rest, name)
 		}
 	}
+	first := users[rest[0]].mkdir(7, "made-once")
+	if status := binary.BigEndian.Uint32(first[24:]); status != 0 {
+		t.Fatalf("MKDIR: status %d", status)
+	}
 	if err := c.at[dead].signal(syscall.SIGKILL); err == nil {
 		t.Error("killed, and ended well")
 	}
@@ -286,6 +331,12 @@ func TestCluster(t *testing.T) {
 	t.Logf("a client of %s, %v after that", rest[0], users[rest[0]].write("after-too", "death"))
 	if taker := c.owner(rest[0], "home"); taker == dead || taker == "" {
 		t.Errorf("administered by %q", taker)
+	}
+	if again := users[rest[0]].mkdir(7, "made-once"); !bytes.Equal(first, again) {
+		t.Errorf("a MKDIR that was made by the dead gateway is answered\n%x, and then\n%x", first, again)
+	}
+	if status := binary.BigEndian.Uint32(users[rest[0]].mkdir(8, "made-once")[24:]); status != 17 {
+		t.Errorf("another MKDIR of the same name: status %d, not NFS3ERR_EXIST", status)
 	}
 	users[dead].do(func(target *nfs.Target) error {
 		attr, err := target.GetAttr(handle)
