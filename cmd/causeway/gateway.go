@@ -56,7 +56,8 @@ type node struct {
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
 	relay    *member.Relay
-	portmap  string // who answers port 111: "", "causeway" or "rpcbind"
+	portmap  string          // who answers port 111: "", "causeway" or "rpcbind"
+	lacking  map[uint32]bool // programs to which port 111 does not lead, because another server has them there
 
 	teardown teardown
 	serving  sync.WaitGroup

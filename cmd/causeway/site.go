@@ -53,6 +53,10 @@ func (s *site) Close(addr netip.Addr) error {
 	}
 	err := l.Close()
 	<-done
+	if !addr.IsLoopback() { // clients belong to the next holder, who tells them
+		_, abandonErr := address.Abandon(addr)
+		err = errors.Join(err, abandonErr)
+	}
 	s.rpc.Disconnect(addr)
 	if errors.Is(err, net.ErrClosed) { // the server stops
 		return nil
