@@ -95,7 +95,7 @@ func (c *conn) begin(ctx context.Context, j *job) {
 		c.jobs.Go(func() { j.run(c.srv.ctx) })
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(j.request.patience, time.Millisecond))
+	ctx, cancel := context.WithTimeout(ctx, j.request.patience+slack)
 	c.mu.Lock()
 	c.cancels[j.id] = cancel
 	c.mu.Unlock()
@@ -109,6 +109,10 @@ func (c *conn) begin(ctx context.Context, j *job) {
 		j.run(ctx)
 	})
 }
+
+// slack is how much longer than its sender's patience a call may run, so that the sender is sure not to take what the end of its
+// time made of it for an answer.
+const slack = time.Second
 
 func (c *conn) giveUp(id uint64) {
 	c.mu.Lock()

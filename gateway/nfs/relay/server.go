@@ -170,11 +170,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.stream.Close()
+		c.stream.Close() // first: what cancelling makes of a call is no answer
 	}
 	return ctx.Err()
 }
