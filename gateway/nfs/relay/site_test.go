@@ -64,6 +64,7 @@ type gate struct {
 	peerAt   string
 	before   atomic.Pointer[func(*rpc.Call)] // called before a call that came from the other gateway is executed
 	after    atomic.Pointer[func(*rpc.Call)] // called after it
+	inside   atomic.Pointer[func()]          // called within the execution of a REMOVE
 }
 
 func newSite(t testing.TB, wait time.Duration) *site {
@@ -138,7 +139,7 @@ func (s *site) newGate(name, host string, wait time.Duration) *gate {
 	names.Attach(s.volume, s.store)
 	data.Attach(s.volume.ID, s.store)
 	guard := &export.Guard{Catalog: g.catalog}
-	nfsd, err := v3.New(v3.Config{Guard: guard, Access: names, Transfer: data, Replies: s.replies})
+	nfsd, err := v3.New(v3.Config{Guard: guard, Access: held{names, g}, Transfer: data, Replies: s.replies})
 	s.must(err)
 	mounts, err := mountd.New(mountd.Config{Guard: guard, Access: names})
 	s.must(err)
@@ -185,6 +186,19 @@ func (s *site) newGate(name, host string, wait time.Duration) *gate {
 	return g
 }
 
+// held lets tests do something while a REMOVE is being executed.
+type held struct {
+	gateway.Namespace
+	g *gate
+}
+
+func (h held) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (causeway.Change, error) {
+	if f := h.g.inside.Load(); f != nil {
+		(*f)()
+	}
+	return h.Namespace.Remove(ctx, c, dir, name, kind)
+}
+
 // hooked lets tests do something around calls that came from the other gateway.
 type hooked struct {
 	rpc.Handler
@@ -214,7 +228,9 @@ func (g *gate) listen(at string) {
 	g.site.must(err)
 	l, err := net.Listen("tcp", at)
 	g.site.must(err)
-	g.peerAt = l.Addr().String()
+	if g.peerAt == "" {
+		g.peerAt = l.Addr().String()
+	}
 	g.server.Store(server)
 	go server.Serve(l)
 }
