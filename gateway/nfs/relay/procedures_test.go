@@ -139,3 +139,13 @@ func TestAsTheClient(t *testing.T) {
 		t.Error(n, "calls were forwarded")
 	}
 }
+
+// lookedUp returns the handle of a name.
+func lookedUp(t testing.TB, c *client, dir []byte, name string) []byte {
+	t.Helper()
+	r, _, err := nfsv3.ReadLookup3res(bytes.NewReader(c.call(77, nfs, 3, 3, encoded(t, &nfsv3.Lookup3args{What: at(dir, name)}))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.(*nfsv3.Lookup3res_NFS3_OK).Resok.Object.Data
+}
