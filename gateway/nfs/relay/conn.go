@@ -78,6 +78,7 @@ func (c *conn) read(ctx context.Context) error {
 		j := &job{conn: c, id: h.id, in: s.pool.Get(int(h.length))}
 		body := j.in.B[:h.length]
 		if _, err = io.ReadFull(c.stream, body); err == nil {
+			j.request.kind = h.kind
 			err = parseCall(body, &j.request, &j.call, &j.groups)
 		}
 		if err != nil {
@@ -91,7 +92,7 @@ func (c *conn) read(ctx context.Context) error {
 
 // begin runs a job. What may be given up ends with the connection, or when the sender's patience does.
 func (c *conn) begin(ctx context.Context, j *job) {
-	if !harmless(&j.call) {
+	if j.request.kind == kindCall && !harmless(&j.call) {
 		c.jobs.Go(func() { j.run(c.srv.ctx) })
 		return
 	}
@@ -187,6 +188,9 @@ func (j *job) answer(ctx context.Context) (a answer) {
 			c.File.Hold.Release()
 		}
 	}()
+	if j.request.kind == kindCallback {
+		return j.callBack(ctx)
+	}
 	if !s.mine(c, j.request.epoch) {
 		return notMine
 	}

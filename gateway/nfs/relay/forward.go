@@ -81,7 +81,7 @@ func (h *Handler) try(ctx context.Context, c *rpc.Call, v causeway.VolumeID, pee
 		is, now, local, ok := h.cfg.Owner(v)
 		return ok && (local || is != peer || now != epoch)
 	}
-	return h.cfg.Peers.exchange(ctx, peer, epoch, c, &w)
+	return h.cfg.Peers.exchange(ctx, peer, request{kind: kindCall, epoch: epoch}, c, &w)
 }
 
 // watch tells when waiting for a peer has no sense any more.
@@ -123,7 +123,7 @@ func (h *Handler) tellAll(ctx context.Context, c *rpc.Call) rpc.Verdict {
 		all.Go(func() {
 			w := watch{look: time.NewTimer(tellWithin), over: func() bool { return false }}
 			defer w.look.Stop()
-			h.cfg.Peers.exchange(within, peer, causeway.Epoch{}, &told, &w)
+			h.cfg.Peers.exchange(within, peer, request{kind: kindCall}, &told, &w)
 		})
 	}
 	return h.cfg.Local.Handle(ctx, c)

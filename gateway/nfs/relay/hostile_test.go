@@ -44,7 +44,7 @@ func sampleCall(s *site) (request, *rpc.Call) {
 		Remote: netip.MustParseAddrPort("127.0.0.1:700"), Local: netip.MustParseAddrPort("[fd00::1]:2049"),
 		Args: xdr.NewDecoder(append([]byte{0, 0, 0, 60}, s.root()...)),
 	}
-	return request{epoch: s.epoch, patience: time.Second}, c
+	return request{kind: kindCall, epoch: s.epoch, patience: time.Second}, c
 }
 
 // TestHostileFrames holds that what is no frame ends its connection, and nothing else.
@@ -225,7 +225,7 @@ func FuzzCall(f *testing.F) {
 	f.Add(appendCall(nil, r, c))
 	f.Add(make([]byte, callSize))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		var r request
+		r := request{kind: kindCall}
 		var c rpc.Call
 		var groups [maxGroups]uint32
 		if parseCall(p, &r, &c, &groups) != nil {
@@ -235,7 +235,7 @@ func FuzzCall(f *testing.F) {
 		if len(again) != callLength(&c) {
 			t.Fatalf("%d bytes, %d announced", len(again), callLength(&c))
 		}
-		var r2 request
+		r2 := request{kind: kindCall}
 		var c2 rpc.Call
 		var groups2 [maxGroups]uint32
 		if err := parseCall(again, &r2, &c2, &groups2); err != nil {

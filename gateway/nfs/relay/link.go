@@ -208,7 +208,7 @@ func (l *link) send(ctx context.Context, r request, c *rpc.Call, length int, w *
 	l.mu.Unlock()
 	frame := l.peers.pool.Get(headSize + length)
 	defer frame.Release()
-	putHead(frame.B, head{uint32(length), kindCall, q.id})
+	putHead(frame.B, head{uint32(length), r.kind, q.id})
 	bytes := appendCall(frame.B[:headSize], r, c)
 	if err := l.put(ctx, l.turn, w); err != nil {
 		l.giveUp(q)

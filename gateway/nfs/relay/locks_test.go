@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"net/netip"
 	"testing"
+	"time"
 
+	lockd "causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/xdr"
 )
 
@@ -16,7 +19,7 @@ func lockArgs(proc uint32, handle []byte, caller string, svid uint32) []byte {
 	}
 	e.Opaque([]byte("cook"))
 	if proc == nlmLock {
-		e.Bool(false) // block
+		e.Bool(true) // block
 	}
 	if proc != nlmUnlock {
 		e.Bool(true) // exclusive
@@ -52,7 +55,7 @@ func TestLocks(t *testing.T) {
 		}
 	}
 	lock(c, 1, nlmLock, 1, 0)
-	lock(make, 2, nlmLock, 2, 1) // held, also to who asks the owner itself
+	lock(make, 2, nlmTest, 2, 1) // held, also to who asks the owner itself
 	lock(c, 3, nlmTest, 2, 1)
 	lock(make, 4, nlmTest, 1, 0)
 	lock(c, 5, nlmUnlock, 1, 0)
@@ -67,6 +70,46 @@ func TestLocks(t *testing.T) {
 		c := short.g[1].dial("127.0.0.1")
 		if got := lockStatus(c.call(uint32(i), nlm, 4, proc, lockArgs(proc, file, "host", 1))); got != nlmGracePeriod {
 			t.Errorf("procedure %d without an owner: %d", proc, got)
+		}
+	}
+}
+
+// TestGranted holds that a client that waits for a lock is called from the address that it has called, by the gateway that has it.
+func TestGranted(t *testing.T) {
+	s := newSite(t, patience)
+	s.file("locked")
+	direct, relayed := s.g[0].dial("127.0.0.1"), s.g[1].dial("127.0.0.1")
+	file := lookedUp(t, direct, s.root(), "locked")
+	if got := lockStatus(direct.call(1, nlm, 4, nlmLock, lockArgs(nlmLock, file, "host", 1))); got != 0 {
+		t.Fatal(got)
+	}
+	if got := lockStatus(relayed.call(2, nlm, 4, nlmLock, lockArgs(nlmLock, file, "host", 2))); got != 3 { // BLOCKED
+		t.Fatal(got)
+	}
+	direct.call(3, nlm, 4, nlmUnlock, lockArgs(nlmUnlock, file, "host", 1))
+	select {
+	case from := <-s.granted:
+		if from.Addr().String() != s.g[1].host || s.g[1].callbacks.Load() == 0 {
+			t.Errorf("called from %v, %d calls by the other gateway", from, s.g[1].callbacks.Load())
+		}
+	case <-time.After(patience):
+		t.Fatal("never called")
+	}
+	if got := lockStatus(direct.call(4, nlm, 4, nlmTest, lockArgs(nlmTest, file, "host", 1))); got != 1 {
+		t.Errorf("the lock is not held: %d", got)
+	}
+}
+
+// TestCallbackOnly holds that a gateway calls clients for others with what servers call clients, and nothing else.
+func TestCallbackOnly(t *testing.T) {
+	s := newSite(t, patience)
+	for proc := range uint32(30) {
+		cb := lockd.Callback{Prog: nlm, Vers: 4, Proc: proc, Remote: netip.MustParseAddr("127.0.0.1"), Args: []byte{0, 0, 0, 0}}
+		before := s.g[0].callbacks.Load()
+		_, err := s.g[1].peers.CallBack(t.Context(), "g1", cb)
+		made := s.g[0].callbacks.Load() != before
+		if want := proc == 5 || proc >= 10 && proc <= 14; made != want || (err == nil) != (proc == 5) {
+			t.Errorf("procedure %d: made %v, %v", proc, made, err)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"causeway"
 	"causeway/gateway/nfs/rpc"
 	"causeway/internal/buf"
 )
@@ -176,7 +175,7 @@ func isBulk(c *rpc.Call) bool {
 const nfsRead = 6
 
 // exchange sends a call to a peer and copies the answer's result into c.Reply.
-func (p *Peers) exchange(ctx context.Context, name string, epoch causeway.Epoch, c *rpc.Call, w *watch) (rpc.Verdict, attempt) {
+func (p *Peers) exchange(ctx context.Context, name string, r request, c *rpc.Call, w *watch) (rpc.Verdict, attempt) {
 	length := callLength(c)
 	if length > p.cfg.MaxFrame {
 		return rpc.SystemErr, answered
@@ -185,7 +184,6 @@ func (p *Peers) exchange(ctx context.Context, name string, epoch causeway.Epoch,
 	if l == nil {
 		return 0, refused
 	}
-	r := request{epoch: epoch}
 	if end, ok := ctx.Deadline(); ok {
 		r.patience = time.Until(end)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	lockd "causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/rpc"
 	"causeway/internal/buf"
 )
@@ -29,6 +30,9 @@ type ServerConfig struct {
 
 	// Owns tells in which epoch this gateway administers a volume; ok is false if it does not. It must not block.
 	Owns func(causeway.VolumeID) (epoch causeway.Epoch, ok bool)
+
+	// CallClient makes calls to clients from an address that this gateway has; nil: none.
+	CallClient func(context.Context, lockd.Callback) ([]byte, error)
 
 	MaxConns     int           // default 1,024
 	MaxCalls     int           // in execution, of all peers; default 1,024. Each may hold MaxFrame bytes twice

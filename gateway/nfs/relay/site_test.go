@@ -24,6 +24,7 @@ import (
 	"causeway/gateway/nfs/fh"
 	mountd "causeway/gateway/nfs/mount"
 	lockd "causeway/gateway/nfs/nlm"
+	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 	v3 "causeway/gateway/nfs/v3"
 	"causeway/gateway/nfs/xdr"
@@ -42,6 +43,8 @@ type site struct {
 	replies *drc.Cache // as if each knew the other's records
 	ca      *pki.Authority
 	g       [2]*gate
+	guest   uint16              // port of the client's portmap and lock manager
+	granted chan netip.AddrPort // from where it was called
 
 	mu      sync.Mutex
 	owner   string // empty: none
@@ -51,20 +54,22 @@ type site struct {
 
 // gate is one gateway.
 type gate struct {
-	site     *site
-	name     string
-	host     string
-	identity *pki.Identity
-	local    map[Program]rpc.Handler
-	catalog  *gateway.Catalog
-	peers    *Peers
-	rpc      *rpc.Server
-	at       string // of the RPC server
-	server   atomic.Pointer[Server]
-	peerAt   string
-	before   atomic.Pointer[func(*rpc.Call)] // called before a call that came from the other gateway is executed
-	after    atomic.Pointer[func(*rpc.Call)] // called after it
-	inside   atomic.Pointer[func()]          // called within the execution of a REMOVE
+	site       *site
+	name       string
+	host       string
+	identity   *pki.Identity
+	local      map[Program]rpc.Handler
+	catalog    *gateway.Catalog
+	peers      *Peers
+	rpc        *rpc.Server
+	at         string // of the RPC server
+	server     atomic.Pointer[Server]
+	peerAt     string
+	callClient func(context.Context, lockd.Callback) ([]byte, error)
+	callbacks  atomic.Int32                    // that the other gateway had this one make
+	before     atomic.Pointer[func(*rpc.Call)] // called before a call that came from the other gateway is executed
+	after      atomic.Pointer[func(*rpc.Call)] // called after it
+	inside     atomic.Pointer[func()]          // called within the execution of a REMOVE
 }
 
 func newSite(t testing.TB, wait time.Duration) *site {
@@ -91,6 +96,7 @@ func newSite(t testing.TB, wait time.Duration) *site {
 	s.must(err)
 	s.ca, err = pki.NewAuthority("test", time.Now())
 	s.must(err)
+	s.startGuest()
 	for i := range s.g {
 		s.g[i] = s.newGate(fmt.Sprintf("g%d", i+1), fmt.Sprintf("127.0.0.%d", i+2), wait)
 	}
@@ -145,20 +151,26 @@ func (s *site) newGate(name, host string, wait time.Duration) *gate {
 	s.must(err)
 	records, err := lockd.OpenStateDir(s.TempDir())
 	s.must(err)
-	lockds, err := lockd.New(lockd.Config{Locker: names, Guard: guard, Records: records})
+	lockds, err := lockd.New(lockd.Config{
+		Locker: names, Guard: guard, Records: records, Portmap: portmap.Client{Port: s.guest}, RetryMin: 50 * time.Millisecond,
+		Elsewhere: func(local netip.Addr) (func(context.Context, lockd.Callback) ([]byte, error), bool) {
+			return func(ctx context.Context, cb lockd.Callback) ([]byte, error) {
+					return g.peers.CallBack(ctx, g.other().name, cb)
+				},
+				local.String() != host
+		},
+	})
 	s.must(err)
 	g.local = map[Program]rpc.Handler{{nfs, 3}: g.hooked(nfsd), {mount, 3}: g.hooked(mounts), {nlm, 4}: g.hooked(lockds), {nsm, 1}: g.hooked(lockds.NSM())}
 
-	g.listen("")
-	other := func() *gate {
-		if s.g[0] == g {
-			return s.g[1]
-		}
-		return s.g[0]
+	g.callClient = func(ctx context.Context, cb lockd.Callback) ([]byte, error) {
+		g.callbacks.Add(1)
+		return lockds.CallClient(ctx, cb)
 	}
+	g.listen("")
 	g.peers, err = NewPeers(PeersConfig{
-		Address: func(string) (string, bool) { return other().peerAt, true },
-		Others:  func() []string { return []string{other().name} },
+		Address: func(string) (string, bool) { return g.other().peerAt, true },
+		Others:  func() []string { return []string{g.other().name} },
 		TLS:     g.identity.Client,
 	})
 	s.must(err)
@@ -199,6 +211,37 @@ func (h held) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle
 	return h.Namespace.Remove(ctx, c, dir, name, kind)
 }
 
+func (g *gate) other() *gate {
+	if g.site.g[0] == g {
+		return g.site.g[1]
+	}
+	return g.site.g[0]
+}
+
+// startGuest starts the client's portmap and lock manager at 127.0.0.1.
+func (s *site) startGuest() {
+	s.Helper()
+	server, err := rpc.NewServer(rpc.Config{})
+	s.must(err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	s.guest, s.granted = at.Port(), make(chan netip.AddrPort, 100)
+	list := []portmap.Service{{Prog: nlm, Vers: 4, Network: "tcp", Addr: at}}
+	server.Register(portmap.Program, 2, portmap.New(func() []portmap.Service { return list }))
+	server.Register(nlm, 4, rpc.HandlerFunc(func(_ context.Context, c *rpc.Call) rpc.Verdict {
+		if c.Proc != nlmGranted {
+			return rpc.ProcUnavail
+		}
+		c.Reply.Opaque(c.Args.Opaque(maxNetobj))
+		c.Reply.Uint32(0)
+		s.granted <- c.Remote
+		return rpc.Done
+	}))
+	go server.Serve(l)
+	s.Cleanup(func() { server.Shutdown(context.Background()) })
+}
+
 // hooked lets tests do something around calls that came from the other gateway.
 type hooked struct {
 	rpc.Handler
@@ -224,7 +267,7 @@ func (g *gate) listen(at string) {
 	if at == "" {
 		at = g.host + ":0"
 	}
-	server, err := NewServer(ServerConfig{TLS: g.identity.Server(), Handlers: g.local, Catalog: g.catalog, Owns: g.owns})
+	server, err := NewServer(ServerConfig{TLS: g.identity.Server(), Handlers: g.local, Catalog: g.catalog, Owns: g.owns, CallClient: g.callClient})
 	g.site.must(err)
 	l, err := net.Listen("tcp", at)
 	g.site.must(err)
