@@ -54,7 +54,7 @@ func (c *conn) serve() {
 	cancel()
 }
 
-// read starts a job per call. There is no next one before there is room for it: that is what stops a peer.
+// read starts a job per call. No next one is read before there is room for it: that is what stops a peer.
 func (c *conn) read(ctx context.Context) error {
 	s := c.srv
 	var b [headSize]byte
@@ -70,11 +70,6 @@ func (c *conn) read(ctx context.Context) error {
 			c.giveUp(h.id)
 			continue
 		}
-		select {
-		case s.calls <- struct{}{}:
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		}
 		j := &job{conn: c, id: h.id, in: s.pool.Get(int(h.length))}
 		body := j.in.B[:h.length]
 		if _, err = io.ReadFull(c.stream, body); err == nil {
@@ -83,8 +78,13 @@ func (c *conn) read(ctx context.Context) error {
 		}
 		if err != nil {
 			j.in.Release()
-			<-s.calls
 			return err
+		}
+		select {
+		case s.calls <- struct{}{}:
+		case <-s.ctx.Done():
+			j.in.Release()
+			return s.ctx.Err()
 		}
 		c.begin(ctx, j)
 	}
@@ -188,6 +188,9 @@ func (j *job) answer(ctx context.Context) (a answer) {
 			c.File.Hold.Release()
 		}
 	}()
+	if !s.cfg.Member(j.conn.name) {
+		return busy
+	}
 	if j.request.kind == kindCallback {
 		return j.callBack(ctx)
 	}

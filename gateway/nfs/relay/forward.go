@@ -112,6 +112,9 @@ func (w *watch) wait(ctx context.Context, ready <-chan struct{}) bool {
 // tellAll answers a call that names no volume, and lets every other gateway do the same: a client gives up its locks, or
 // acknowledges one, and only some gateway knows what it means. The answer is ours; a peer that cannot be reached is left out.
 func (h *Handler) tellAll(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	if !isClient(h.cfg.Catalog, c.Remote.Addr()) {
+		return h.cfg.Local.Handle(ctx, c) // strangers do not make all gateways work
+	}
 	within, cancel := context.WithTimeout(ctx, min(h.cfg.Wait, tellWithin))
 	defer cancel()
 	var all sync.WaitGroup

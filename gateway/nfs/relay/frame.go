@@ -45,7 +45,7 @@ type answer uint8
 
 const (
 	notMine answer = 0x80 // the owner is another one, or is one in another epoch
-	busy    answer = 0x81 // no handler for the program, or the gateway stops
+	busy    answer = 0x81 // no handler for the program, or the sender is no member
 )
 
 var errFrame = errors.New("relay: malformed frame")

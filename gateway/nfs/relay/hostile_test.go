@@ -164,6 +164,21 @@ func TestEpochIsChecked(t *testing.T) {
 	}
 }
 
+// TestExpelled holds that a node that was removed is not answered, although its connection stands and its certificate is good.
+func TestExpelled(t *testing.T) {
+	s := newSite(t, 200*time.Millisecond)
+	c := s.g[1].dial("127.0.0.1")
+	if got := c.call(1, nfs, 3, getAttr, s.getAttrArgs()); status(got) != 0 {
+		t.Errorf("%x", got)
+	}
+	s.mu.Lock()
+	s.expelled = "g2"
+	s.mu.Unlock()
+	if got := c.call(2, nfs, 3, getAttr, s.getAttrArgs()); status(got) != nfsJukebox {
+		t.Errorf("%x", got)
+	}
+}
+
 // TestLargeDoNotBlockSmall holds that small calls are answered while the large ones hang.
 func TestLargeDoNotBlockSmall(t *testing.T) {
 	s := newSite(t, patience)

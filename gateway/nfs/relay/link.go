@@ -77,7 +77,13 @@ func (l *lane) dial(p *Peers, done chan struct{}) {
 	err = made.read()
 	end()
 	made.fail()
+	if p.ctx.Err() != nil {
+		return
+	}
 	p.cfg.Log.Debug("the connection to a gateway has ended", "node", l.name, "err", err)
+	if p.cfg.Broken != nil {
+		p.cfg.Broken(l.name)
+	}
 }
 
 // connect dials a peer and makes sure that it is he.

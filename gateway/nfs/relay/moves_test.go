@@ -168,6 +168,7 @@ func TestOwnerComesBack(t *testing.T) {
 	c := s.g[1].dial("127.0.0.1")
 	c.call(1, nfs, 3, getAttr, s.getAttrArgs())
 	s.g[0].kill()
+	eventually(t, "told", func() bool { return s.g[1].broken.Load() == 1 })
 	for xid := range uint32(20) {
 		c.send(xid, nfs, 3, getAttr, s.getAttrArgs())
 	}

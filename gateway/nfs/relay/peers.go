@@ -21,6 +21,9 @@ type PeersConfig struct {
 	Others  func() []string                              // all other gateways of the cluster
 	TLS     func() *tls.Config                           // a client's; asked anew for every connection
 
+	// Broken, if not nil, is called when a connection ends that nobody here closed: its peer may have died. It must not block.
+	Broken func(peer string)
+
 	BulkConns    int           // connections per peer for large calls; default 2
 	MaxCalls     int           // outstanding on the connection for small calls; default 256
 	MaxBulk      int           // outstanding per connection for large calls; default 8

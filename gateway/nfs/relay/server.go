@@ -34,6 +34,9 @@ type ServerConfig struct {
 	// CallClient makes calls to clients from an address that this gateway has; nil: none.
 	CallClient func(context.Context, lockd.Callback) ([]byte, error)
 
+	// Member tells whether a node is of the cluster still: certificates outlive that. Nil: all that have one are.
+	Member func(node string) bool
+
 	MaxConns     int           // default 1,024
 	MaxCalls     int           // in execution, of all peers; default 1,024. Each may hold MaxFrame bytes twice
 	MaxFrame     int           // bytes; default 1 MiB + 128 KiB; the same at all gateways
@@ -53,6 +56,9 @@ func (c *ServerConfig) Validate() error {
 		return errors.New("relay: Catalog is needed")
 	case c.Owns == nil:
 		return errors.New("relay: Owns is needed")
+	}
+	if c.Member == nil {
+		c.Member = func(string) bool { return true }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -46,10 +46,11 @@ type site struct {
 	guest   uint16              // port of the client's portmap and lock manager
 	granted chan netip.AddrPort // from where it was called
 
-	mu      sync.Mutex
-	owner   string // empty: none
-	epoch   causeway.Epoch
-	changed chan struct{}
+	mu       sync.Mutex
+	owner    string // empty: none
+	expelled string
+	epoch    causeway.Epoch
+	changed  chan struct{}
 }
 
 // gate is one gateway.
@@ -66,6 +67,7 @@ type gate struct {
 	server     atomic.Pointer[Server]
 	peerAt     string
 	callClient func(context.Context, lockd.Callback) ([]byte, error)
+	broken     atomic.Int32
 	callbacks  atomic.Int32                    // that the other gateway had this one make
 	before     atomic.Pointer[func(*rpc.Call)] // called before a call that came from the other gateway is executed
 	after      atomic.Pointer[func(*rpc.Call)] // called after it
@@ -172,6 +174,7 @@ func (s *site) newGate(name, host string, wait time.Duration) *gate {
 		Address: func(string) (string, bool) { return g.other().peerAt, true },
 		Others:  func() []string { return []string{g.other().name} },
 		TLS:     g.identity.Client,
+		Broken:  func(string) { g.broken.Add(1) },
 	})
 	s.must(err)
 	g.rpc, err = rpc.NewServer(rpc.Config{})
@@ -209,6 +212,12 @@ func (h held) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle
 		(*f)()
 	}
 	return h.Namespace.Remove(ctx, c, dir, name, kind)
+}
+
+func (s *site) isMember(node string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return node != s.expelled
 }
 
 func (g *gate) other() *gate {
@@ -267,7 +276,7 @@ func (g *gate) listen(at string) {
 	if at == "" {
 		at = g.host + ":0"
 	}
-	server, err := NewServer(ServerConfig{TLS: g.identity.Server(), Handlers: g.local, Catalog: g.catalog, Owns: g.owns, CallClient: g.callClient})
+	server, err := NewServer(ServerConfig{TLS: g.identity.Server(), Handlers: g.local, Catalog: g.catalog, Owns: g.owns, Member: s.isMember, CallClient: g.callClient})
 	g.site.must(err)
 	l, err := net.Listen("tcp", at)
 	g.site.must(err)
