@@ -30,20 +30,25 @@ func (h *Handler) forward(ctx context.Context, c *rpc.Call, v causeway.VolumeID)
 	within, cancel := context.WithTimeout(ctx, h.cfg.Wait)
 	defer cancel()
 	stats := &h.cfg.Peers.counts
-	uncertain := false
+	args, uncertain := c.Args, false
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
 		changed := h.cfg.Changed()
 		peer, epoch, local, ok := h.cfg.Owner(v)
-		if ok && local {
-			return h.cfg.Local.Handle(ctx, c)
-		}
 		if ok {
-			verdict, what := h.try(within, c, v, peer, epoch)
+			verdict, what := rpc.Drop, answered
+			if local {
+				c.Args = args
+				verdict = h.cfg.Local.Handle(ctx, c)
+			} else {
+				verdict, what = h.try(within, c, v, peer, epoch)
+			}
 			switch {
 			case what == answered && verdict == rpc.Drop && uncertain:
-				// What we sent before is still being executed there: its answer can be had in a moment.
+				// What we sent before is still being executed: its answer can be had in a moment.
 			case what == answered:
-				stats.forwarded.Add(1)
+				if !local {
+					stats.forwarded.Add(1)
+				}
 				return verdict
 			case what == lost:
 				uncertain = true
@@ -52,6 +57,7 @@ func (h *Handler) forward(ctx context.Context, c *rpc.Call, v causeway.VolumeID)
 		}
 		if !sleep(within, pause, changed) {
 			stats.refused.Add(1)
+			c.Args = args
 			return refuse(c, uncertain)
 		}
 	}
