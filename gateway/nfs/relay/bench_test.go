@@ -40,3 +40,19 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMany measures GETATTR of many clients at once.
+func BenchmarkMany(b *testing.B) {
+	s := newSite(b, patience)
+	for i, where := range []string{"direct", "relayed"} {
+		b.Run(where, func(b *testing.B) {
+			b.SetParallelism(8)
+			b.RunParallel(func(p *testing.PB) {
+				c, args := s.g[i].dial("127.0.0.1"), s.getAttrArgs()
+				for p.Next() {
+					c.call(1, nfs, 3, getAttr, args)
+				}
+			})
+		})
+	}
+}
