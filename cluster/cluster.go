@@ -34,6 +34,7 @@ type Cluster struct {
 	machine  *ownership.Machine                  // run's alone, as are the next two
 	member   membership                          //
 	located  time.Duration                       // grow's alone: when it last asked for the servers
+	rounds   int                                 // grow's alone
 	grown    atomic.Int64                        // voting servers
 	paused   map[causeway.VolumeID]time.Duration // since when
 	events   chan ownership.Event

@@ -2,12 +2,14 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -280,6 +282,7 @@ func TestOneGateway(t *testing.T) {
 
 // TestGrowth starts three gateways with tokens; the database grows to three servers, and the volumes spread.
 func TestGrowth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	a := w.first("a")
 	a.createVolumes(12)
@@ -303,6 +306,36 @@ func TestGrowth(t *testing.T) {
 	cfg.Bootstrap, cfg.Door = false, nil
 	a = w.start(cfg)
 	eventually(t, "the first is back", func() bool { return served(12, a, b, c) && a.owns() > 0 })
+	if moves := b.Preview(); len(moves) > 0 {
+		t.Errorf("at rest, %v would move", moves)
+	}
+	if err := b.RemoveNode(t.Context(), "a"); !errors.Is(err, ErrRunning) {
+		t.Error(err)
+	}
+}
+
+// TestReplaceServer has a fourth gateway run the server of one that was removed.
+func TestReplaceServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.first("a")
+	a.createVolumes(6)
+	b, c := w.join(a, "b"), w.join(a, "c")
+	eventually(t, "three servers", func() bool { return voters(a) == 3 })
+	d := w.join(a, "d")
+	eventually(t, "volumes are served", func() bool { return served(6, a, b, c, d) })
+	if err := c.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "c is gone", func() bool { return b.Table().Get(record.Named(record.KindMember, "c")) == nil })
+	eventually(t, "c is removed", func() bool { return b.RemoveNode(t.Context(), "c") == nil || b.Table().Node("c") == nil })
+	eventually(t, "d votes in its place", func() bool {
+		status := b.Status(t.Context())
+		return slices.Equal(status.Database.Voters(), []string{"a", "b", "d"})
+	})
+	if !served(6, a, b, d) {
+		t.Error("volumes are not served")
+	}
 }
 
 // TestAdmission lets nobody in without a good token of this cluster.

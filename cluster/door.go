@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"time"
 
+	"causeway"
 	"causeway/cluster/pki"
 	"causeway/cluster/record"
 )
@@ -37,7 +38,8 @@ type admission struct {
 	Endpoints   []string `json:"endpoints"`
 }
 
-// CreateToken makes a join token that is good for a time.
+// CreateToken makes a join token that is good for a time, however often. It goes with a lease of that time, but that can end
+// late: what counts is the time in the record.
 func (c *Cluster) CreateToken(ctx context.Context, life time.Duration) (string, error) {
 	authority, _, err := c.authority(ctx)
 	if err != nil {
@@ -47,8 +49,15 @@ func (c *Cluster) CreateToken(ctx context.Context, life time.Duration) (string, 
 	if err != nil {
 		return "", err
 	}
+	lease, _, err := c.db.Grant(ctx, max(life, time.Minute))
+	if err != nil {
+		return "", err
+	}
 	rec := &record.Token{Hash: token.Hash(), Expires: c.cfg.Now().Add(life).UTC()}
-	_, err = c.db.Transact(ctx, record.Create(record.Named(record.KindToken, token.ID), rec, 0))
+	r, err := c.db.Transact(ctx, record.Create(record.Named(record.KindToken, token.ID), rec, lease))
+	if err == nil && !r.Done { // the lease has ended already
+		err = causeway.ErrDelay
+	}
 	return token.String(), err
 }
 

@@ -46,6 +46,7 @@ func (c *Cluster) begin(ctx context.Context, j joined) {
 	c.member = membership{j.event.Lease, cancel}
 	c.lease.deadline.Store(int64(j.deadline))
 	c.tasks.Go(func() { c.keepAlive(alive, j.event.Lease) })
+	c.noteLease(j.event.Lease)
 	c.log.Info("joined the cluster", "incarnation", j.event.Incarnation, "revision", j.event.Member)
 	c.step(ctx, j.event)
 	select {

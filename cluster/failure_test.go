@@ -315,3 +315,24 @@ func TestNameInUse(t *testing.T) {
 		t.Error("the gateway that was there first suffered")
 	}
 }
+
+// TestSlowDatabase delays everything between the gateways and the database: nobody loses a lease, and volumes still move.
+func TestSlowDatabase(t *testing.T) {
+	t.Parallel()
+	_, m, proxies, p := three(t)
+	for _, of := range proxies {
+		for _, one := range of {
+			one.slow.Store(int64(100 * time.Millisecond))
+		}
+	}
+	p.take()
+	time.Sleep(3 * time.Second) // longer than a lease
+	if volumes, _ := p.take(); len(volumes) > 0 || !served(manyVolumes, m...) {
+		t.Errorf("volumes %v were paused because the database is slow", volumes)
+	}
+	if err := m[1].Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	took := eventually(t, "others serve", func() bool { return served(manyVolumes, m[0], m[2]) })
+	t.Logf("served by others %v after a stop", took)
+}

@@ -64,11 +64,9 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 		c.client, err = engine.Connect(ctx, c.cfg.External, c.cfg.ExternalTLS, c.log)
 		return err
 	}
-	where := whereabouts{Format: 1}
-	if data, err := os.ReadFile(c.path(clusterFile)); err == nil {
-		if err := json.Unmarshal(data, &where); err != nil || where.Format != 1 {
-			return fmt.Errorf("%s: format %d: %w", c.path(clusterFile), where.Format, err)
-		}
+	where, err := c.recall()
+	if err != nil {
+		return err
 	}
 	if c.cfg.EnginePeer, c.cfg.EngineClient, err = engineAddresses(c.cfg.EnginePeer, c.cfg.EngineClient); err != nil {
 		return err
@@ -99,6 +97,25 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 	}
 	c.client, err = engine.Connect(ctx, where.Endpoints, c.identity.Client(), c.log)
 	return err
+}
+
+// recall returns where the database was. A new state directory knows nothing.
+func (c *Cluster) recall() (whereabouts, error) {
+	where := whereabouts{Format: 1}
+	data, err := os.ReadFile(c.path(clusterFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return where, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &where)
+	}
+	if err == nil && where.Format != 1 {
+		err = fmt.Errorf("format %d, this version reads 1", where.Format)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.path(clusterFile), err)
+	}
+	return where, err
 }
 
 func (c *Cluster) remember(endpoints []string) error {

@@ -104,6 +104,7 @@ func runGateway(settings string) {
 // process is a gateway in a process of its own, and what it said.
 type process struct {
 	cmd  *exec.Cmd
+	dir  string
 	mu   sync.Mutex
 	said []utterance
 }
@@ -123,7 +124,7 @@ func (d *database3) process(name string) *process {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(os.Args[0])}
+	p := &process{cmd: exec.Command(os.Args[0]), dir: settings.Dir}
 	p.cmd.Env = append(os.Environ(), "CAUSEWAY_TEST_GATEWAY="+string(text))
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
@@ -195,20 +196,51 @@ func together(ps ...*process) (total int, last time.Duration) {
 	return total, last
 }
 
+// processes starts three gateways as processes that serve manyVolumes.
+func processes(t *testing.T) (*database3, []*process) {
+	d := startDatabase(t)
+	maker, _ := d.gateway(newWorld(t), "z", nil) // only to make volumes
+	maker.createVolumes(manyVolumes)
+	p := []*process{d.process("a"), d.process("b"), d.process("c")}
+	eventually(t, "three processes run", func() bool {
+		return maker.Table().Len(record.KindMember) == 4 && maker.Table().Len(record.KindPlan) == 0
+	})
+	if err := maker.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "they serve", func() bool { n, _ := together(p...); return n == manyVolumes })
+	return d, p
+}
+
+// TestBury kills a process and has its supervisor end its lease.
+func TestBury(t *testing.T) {
+	t.Parallel()
+	d, p := processes(t)
+	start := boottime()
+	if err := p[1].cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p[1].cmd.Process.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Dir: p[1].dir, Log: testLog(t), ExternalTLS: d.client}
+	for _, s := range d.servers {
+		cfg.External = append(cfg.External, s.Endpoint())
+	}
+	if err := Bury(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the others serve", func() bool { n, _ := together(p[0], p[2]); return n == manyVolumes })
+	_, last := together(p[0], p[2])
+	t.Logf("served by others after %v", last-start)
+}
+
 // TestPausedProcess stops a gateway's process for longer than its lease, and lets it go on: others have taken over, it notices
 // before it does anything else, and the volumes come back. Then it is killed.
 func TestPausedProcess(t *testing.T) {
 	t.Parallel()
-	d := startDatabase(t)
-	a, _ := d.gateway(newWorld(t), "z", nil) // only to make volumes
-	a.createVolumes(manyVolumes)
-	p := []*process{d.process("a"), d.process("b"), d.process("c")}
-	eventually(t, "three processes run", func() bool { return a.Table().Len(record.KindMember) == 4 && a.Table().Len(record.KindPlan) == 0 })
-	if err := a.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, p := processes(t)
 	all := func() bool { n, _ := together(p...); return n == manyVolumes }
-	eventually(t, "they serve", all)
 	held := len(p[1].serves())
 	start := boottime()
 	if err := p[1].cmd.Process.Signal(syscall.SIGSTOP); err != nil {

@@ -22,8 +22,21 @@ type Caller struct {
 	Open     causeway.OpenID // zero for NFSv3
 	Owner    causeway.Owner  // lock owner; zero where there is none
 	Client   netip.Addr      // for records and status, never for rights
+	Later    *Pending        // if not nil, a change may leave the waiting for stable storage to whoever asked
 	ReadOnly bool            // the client's export rule forbids changes: they fail with ErrROFS
 	NoWait   bool
+}
+
+// Pending is what a change of names or attributes still has to wait for: it was made, and may be acknowledged when Persist has
+// returned for these objects.
+type Pending struct {
+	Volume  causeway.VolumeID // zero: nothing
+	Objects [2]causeway.ObjectID
+}
+
+// Persister makes changes stable: one call for many of them. Zero object ids are skipped.
+type Persister interface {
+	Persist(ctx context.Context, v causeway.VolumeID, ids ...causeway.ObjectID) error
 }
 
 // Entry is a found or created object.
@@ -75,7 +88,7 @@ const (
 // Namespace is the part of Access about names and attributes: by handle and one name component, never by path. Rights are
 // checked by each method for its caller. Names are checked too: empty, with NUL or "/", or "." and ".." where an entry is
 // made or removed are ErrBadName/ErrInval/ErrExist as POSIX has it; longer than MaxName is ErrNameTooLong. What a method
-// changed is on stable storage when it returns, unless the volume is async.
+// changed is on stable storage when it returns, unless the volume is async or the caller takes the waiting over (Caller.Later).
 type Namespace interface {
 	// Root returns the root of a volume. It checks no rights.
 	Root(ctx context.Context, c *Caller, v causeway.VolumeID) (Entry, error)
@@ -153,6 +166,7 @@ type Access interface {
 	Namespace
 	Locker
 	Layouts
+	Persister
 	// Subscribe registers the receiver of events for owners of a kind. It is called once per kind, before the first request.
 	Subscribe(kind causeway.OwnerKind, e Events)
 }

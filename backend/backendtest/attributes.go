@@ -152,6 +152,9 @@ var attributeTests = []test{
 			{Mask: causeway.SetAtime, Atime: causeway.Time{Sec: 5}},
 			{Mask: causeway.SetUID, UID: v.o.UID},
 		} {
+			if set.Mask == causeway.SetUID && !v.caps.Owners {
+				continue // even one that changes nothing may be refused
+			}
 			before := v.stat(f)
 			v.tick()
 			v.set(f, set)

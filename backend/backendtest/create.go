@@ -60,6 +60,9 @@ var createTests = []test{
 				continue
 			}
 			for _, mode := range []uint32{0, 0o777, 0o666, 0o022, 0o400, 0o1777, 0o2775, 0o4755, 0o7777} {
+				if typ == causeway.TypeDirectory && mode&0o700 != 0o700 && !v.caps.Owners {
+					continue // without privileges the store itself may not look into it
+				}
 				id := v.create(v.root, "x", typ, mode)
 				v.check(v.stat(id).Mode == mode, "type %d: mode %o, want %o", typ, v.stat(id).Mode, mode)
 				v.ok(v.s.Remove(v.ctx, v.root, "x", typ == causeway.TypeDirectory))

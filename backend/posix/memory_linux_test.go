@@ -229,6 +229,7 @@ func (x *exclusiveRun) compare(t *testing.T, name string, id causeway.ObjectID, 
 // TestExclusiveIsExact lets many use an exclusive volume at once, and whenever they rest compares all that the store tells
 // with the kernel.
 func TestExclusiveIsExact(t *testing.T) {
+	needRoot(t) // it asks the kernel about directories of all modes
 	for name, base := range map[string]string{"disk": "", "memory": "/dev/shm"} {
 		t.Run(name, func(t *testing.T) {
 			path, err := os.MkdirTemp(base, "causeway-test-")

@@ -32,9 +32,8 @@ import (
 type Listener interface {
 	// Listen starts to accept connections to addr, which is not yet an address of this machine: see Freebind.
 	Listen(addr netip.Addr) error
-	// Close stops to accept connections to addr and ends those that exist, without a word to the clients: see Silence, which
-	// also those need that wait to be accepted. The address is no longer this machine's. Closing what does not listen is no
-	// error.
+	// Close accepts the connections that wait, stops to listen at addr and ends all connections to it, without a word to the
+	// clients: see Abandon. The address is no longer this machine's. Closing what does not listen is no error.
 	Close(addr netip.Addr) error
 }
 

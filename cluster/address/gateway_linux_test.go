@@ -77,7 +77,7 @@ func gatewayMain(name string, in io.Reader, out io.Writer) error {
 		Lifetime: lifetime, Renew: lifetime * 4 / 10,
 		Clock:    w.now,
 		Entitled: func(netip.Addr) bool { return !w.denied.Load() },
-		Listener: &nameServer{name: name, listeners: map[netip.Addr]served{}, conns: map[net.Conn]bool{}},
+		Listener: &nameServer{name: name, listeners: map[netip.Addr]served{}},
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", name),
 		Notify: func(e Event) {
 			if e.Err != nil {
@@ -159,7 +159,6 @@ type nameServer struct {
 
 	mu        sync.Mutex
 	listeners map[netip.Addr]served
-	conns     map[net.Conn]bool
 }
 
 type served struct {
@@ -190,9 +189,6 @@ func (s *nameServer) accept(l served) {
 		if err != nil {
 			return
 		}
-		s.mu.Lock()
-		s.conns[c] = true
-		s.mu.Unlock()
 		go s.serve(c)
 	}
 }
@@ -201,17 +197,7 @@ func (s *nameServer) serve(c net.Conn) {
 	for lines := bufio.NewScanner(c); lines.Scan(); {
 		_, _ = c.Write([]byte(s.name + "\n"))
 	}
-	s.end(c)
-}
-
-func (s *nameServer) end(c net.Conn) {
-	if raw, err := c.(*net.TCPConn).SyscallConn(); err == nil {
-		_ = Silence(raw)
-	}
 	_ = c.Close()
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
 }
 
 func (s *nameServer) Close(addr netip.Addr) error {
@@ -224,18 +210,8 @@ func (s *nameServer) Close(addr netip.Addr) error {
 	}
 	_ = l.SetDeadline(time.Now().Add(5 * time.Millisecond)) // accepts what waits
 	<-l.done
-	s.mu.Lock()
-	var gone []net.Conn
-	for c := range s.conns {
-		if c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() == addr {
-			gone = append(gone, c)
-		}
-	}
-	s.mu.Unlock()
-	for _, c := range gone {
-		s.end(c)
-	}
-	return l.Close()
+	_, err := Abandon(addr)
+	return errors.Join(err, l.Close())
 }
 
 // gateway is a gateway process on a host.

@@ -123,6 +123,24 @@ func (n *netlink) putAddress(index int, addr netip.Addr, lifetime time.Duration,
 	return n.request(unix.RTM_NEWADDR, flags, body, nothing, ignore)
 }
 
+// isLocal reports whether packets to addr are delivered on this machine.
+func (n *netlink) isLocal(addr netip.Addr) (bool, error) {
+	body := make([]byte, unix.SizeofRtMsg)
+	body[0], body[1] = family(addr), uint8(addr.BitLen())
+	body = appendAttribute(body, unix.RTA_DST, addr.AsSlice())
+	local := false
+	err := n.request(unix.RTM_GETROUTE, unix.NLM_F_ACK, body, nothing, func(kind uint16, body []byte) error {
+		if kind == unix.RTM_NEWROUTE && len(body) >= unix.SizeofRtMsg {
+			local = body[7] == unix.RTN_LOCAL
+		}
+		return nil
+	})
+	if err == unix.ENETUNREACH || err == unix.EHOSTUNREACH {
+		err = nil
+	}
+	return local, err
+}
+
 // removeAddress removes addr as putAddress has added it.
 func (n *netlink) removeAddress(index int, addr netip.Addr) error {
 	return n.request(unix.RTM_DELADDR, unix.NLM_F_ACK, addressMessage(index, addr), nothing, ignore)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"causeway"
@@ -16,6 +17,9 @@ import (
 type kernel struct {
 	routes  *netlink
 	monitor *monitor
+
+	mu     sync.Mutex
+	sender *packets // opened when first needed; to close one takes the kernel some 10 ms
 }
 
 func newMachine(changed func(netip.Addr)) (machine, error) {
@@ -30,7 +34,29 @@ func newMachine(changed func(netip.Addr)) (machine, error) {
 	return &kernel{routes: routes, monitor: monitor}, nil
 }
 
-func (k *kernel) close() error { return errors.Join(k.monitor.close(), k.routes.close()) }
+func (k *kernel) close() error {
+	err := errors.Join(k.monitor.close(), k.routes.close())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.sender != nil {
+		err = errors.Join(err, k.sender.close())
+	}
+	return err
+}
+
+// packets returns the socket that sends packets to the neighbours.
+func (k *kernel) packets() (*packets, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.sender == nil {
+		sender, err := openPackets(0, 0)
+		if err != nil {
+			return nil, err
+		}
+		k.sender = sender
+	}
+	return k.sender, nil
+}
 
 // survey finds addr, or else the interface where it should be: the one called ifname, or else the one with the smallest network
 // that contains it.
@@ -85,7 +111,24 @@ func choose(addr netip.Addr, ifname string, lifetime time.Duration, links []link
 }
 
 func (k *kernel) put(p place, addr netip.Addr, lifetime time.Duration, create bool) error {
-	return coded("add to "+p.name, k.routes.putAddress(p.index, addr, lifetime, create))
+	err := k.routes.putAddress(p.index, addr, lifetime, create)
+	if err == nil && addr.Is6() && !p.present && p.up {
+		err = k.delivered(addr)
+	}
+	return coded("add to "+p.name, err)
+}
+
+// settling bounds the wait for the kernel to deliver what it gets for a new IPv6 address: it answers before its own worker has
+// made the route, and a client who is told too early is lost for a second.
+const settling = 200 * time.Millisecond
+
+func (k *kernel) delivered(addr netip.Addr) error {
+	for end := time.Now().Add(settling); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if local, err := k.routes.isLocal(addr); local || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *kernel) remove(p place, addr netip.Addr) error {
@@ -98,17 +141,16 @@ func (k *kernel) remove(p place, addr netip.Addr) error {
 
 // announce tells the neighbours.
 func (k *kernel) announce(p place, addr netip.Addr) error {
-	s, err := openPackets(p.index, 0)
+	s, err := k.packets()
 	if err != nil {
 		return err
 	}
-	defer s.close()
 	if addr.Is6() {
-		return s.send(unix.ETH_P_IPV6, allNodesMAC, advertisement(p.mac, addr))
+		return s.send(p.index, unix.ETH_P_IPV6, allNodesMAC, advertisement(p.mac, addr))
 	}
 	// Some neighbours heed only requests, some only replies (RFC 5227 §3).
-	return errors.Join(s.send(unix.ETH_P_ARP, broadcastMAC, announcement(arpRequest, p.mac, addr)),
-		s.send(unix.ETH_P_ARP, broadcastMAC, announcement(arpReply, p.mac, addr)))
+	return errors.Join(s.send(p.index, unix.ETH_P_ARP, broadcastMAC, announcement(arpRequest, p.mac, addr)),
+		s.send(p.index, unix.ETH_P_ARP, broadcastMAC, announcement(arpReply, p.mac, addr)))
 }
 
 func (k *kernel) probe(ctx context.Context, p place, addr netip.Addr, wait time.Duration) (string, error) {

@@ -154,7 +154,8 @@ func testRemovedByHand(t *testing.T, addr netip.Addr) {
 	if name := client.whoAnswers(addr); name != "g1" {
 		t.Fatalf("%q answers", name)
 	}
-	g.ip("addr flush dev " + ifname)
+	// Again, and not by "addr flush", which goes on until the address stays away.
+	g.ip("addr del " + netip.PrefixFrom(addr, addr.BitLen()).String() + " dev " + ifname)
 	g.awaits(Restored, addr)
 	if present, mortal := g.has(addr); !present || !mortal {
 		t.Fatalf("present %v, with a lifetime %v", present, mortal)

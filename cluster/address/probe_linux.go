@@ -70,9 +70,10 @@ func listenUntil(ctx context.Context, a asker, until time.Time) (string, error) 
 // arpAsker asks by ARP probes.
 type arpAsker struct {
 	*packets
-	mac  [6]byte
-	addr netip.Addr
-	buf  [128]byte
+	index int
+	mac   [6]byte
+	addr  netip.Addr
+	buf   [128]byte
 }
 
 func askARP(p place, addr netip.Addr) (asker, error) {
@@ -80,10 +81,12 @@ func askARP(p place, addr netip.Addr) (asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &arpAsker{packets: s, mac: p.mac, addr: addr}, nil
+	return &arpAsker{packets: s, index: p.index, mac: p.mac, addr: addr}, nil
 }
 
-func (a *arpAsker) ask() error { return a.send(unix.ETH_P_ARP, broadcastMAC, arpProbe(a.mac, a.addr)) }
+func (a *arpAsker) ask() error {
+	return a.send(a.index, unix.ETH_P_ARP, broadcastMAC, arpProbe(a.mac, a.addr))
+}
 
 func (a *arpAsker) handle() int { return a.fd }
 
@@ -101,10 +104,11 @@ func (a *arpAsker) hear() (string, error) {
 // neighbourAsker asks by Neighbour Solicitations; the answers come to all nodes, and so to a raw socket.
 type neighbourAsker struct {
 	*packets
-	raw  int
-	mac  [6]byte
-	addr netip.Addr
-	buf  [512]byte
+	index int
+	raw   int
+	mac   [6]byte
+	addr  netip.Addr
+	buf   [512]byte
 }
 
 func askNeighbours(p place, addr netip.Addr) (asker, error) {
@@ -116,7 +120,7 @@ func askNeighbours(p place, addr netip.Addr) (asker, error) {
 	if err != nil {
 		return nil, errors.Join(coded("open an ICMPv6 socket", err), s.close())
 	}
-	return &neighbourAsker{packets: s, raw: raw, mac: p.mac, addr: addr}, nil
+	return &neighbourAsker{packets: s, index: p.index, raw: raw, mac: p.mac, addr: addr}, nil
 }
 
 // openAdvertisements opens a raw socket that receives Neighbour Advertisements of an interface.
@@ -143,7 +147,7 @@ func openAdvertisements(ifname string) (int, error) {
 
 func (a *neighbourAsker) ask() error {
 	packet, mac := solicitation(a.addr)
-	return a.send(unix.ETH_P_IPV6, mac, packet)
+	return a.send(a.index, unix.ETH_P_IPV6, mac, packet)
 }
 
 func (a *neighbourAsker) handle() int { return a.raw }

@@ -18,14 +18,6 @@ func Freebind(network, _ string, c syscall.RawConn) error {
 	})
 }
 
-// Silence makes the kernel forget a TCP connection when it is closed, without a FIN or RST to the client, who belongs to the next
-// holder of the address now. It needs CAP_NET_ADMIN; call it right before Close, and close anyway if it fails.
-func Silence(c syscall.RawConn) error {
-	return control(c, "setsockopt(TCP_REPAIR)", func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_REPAIR, 1)
-	})
-}
-
 func control(c syscall.RawConn, name string, set func(fd int) error) error {
 	var err error
 	if controlErr := c.Control(func(fd uintptr) { err = set(int(fd)) }); controlErr != nil {

@@ -17,18 +17,27 @@ import (
 // was paused was cured of answering reads with what was true before the pause (etcd issue 20418).
 var Oldest = map[int]int{5: 29, 6: 10, 7: 0}
 
-// Connect returns a client of the servers, and refuses servers that are too old. It uses none that it cannot reach now.
+// Connect returns a client of the servers, and refuses servers that are too old. It fails if none answers now.
 func Connect(ctx context.Context, endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Client, error) {
+	c, err := Dial(endpoints, tls, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkVersions(ctx, c, endpoints); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Dial returns a client of the servers, which it has not yet reached.
+func Dial(endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Client, error) {
 	c, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, TLS: tls, Logger: zapTo(log, new(atomic.Bool)),
 		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configuration database: %w", err)
-	}
-	if err := checkVersions(ctx, c, endpoints); err != nil {
-		c.Close()
-		return nil, err
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"causeway"
@@ -141,8 +142,8 @@ func (s *master) writing(m *Machine) bool {
 }
 
 // active returns the node's record if it may own volumes now.
-func active(m *Machine, name string) *record.Node {
-	node, member := m.table.Node(name), m.table.Get(record.Named(record.KindMember, name))
+func active(t *record.Table, name string) *record.Node {
+	node, member := t.Node(name), t.Get(record.Named(record.KindMember, name))
 	if node == nil || member == nil || node.State != record.Active {
 		return nil
 	}
@@ -152,30 +153,35 @@ func active(m *Machine, name string) *record.Node {
 func (s *master) compute(m *Machine) {
 	s.computed++
 	s.computing, s.changed = s.computed, false
+	m.emit(Compute{s.computing, InputOf(&m.table)})
+}
+
+// InputOf returns what placement is computed from.
+func InputOf(t *record.Table) Input {
 	in := Input{Owners: make(map[causeway.VolumeID]string), Refused: make(map[causeway.VolumeID]map[string]bool)}
-	for _, item := range m.table.Items(record.KindNode) {
-		if n := active(m, item.Key.Name); n != nil {
+	for _, item := range t.Items(record.KindNode) {
+		if n := active(t, item.Key.Name); n != nil {
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
-	for _, item := range m.table.Items(record.KindVolume) {
+	for _, item := range t.Items(record.KindVolume) {
 		in.Volumes = append(in.Volumes, item.Value.(*record.Volume))
 	}
-	for item := range m.table.All(record.KindAssign) {
+	for item := range t.All(record.KindAssign) {
 		in.Owners[item.Key.Volume] = item.Value.(*record.Assign).Node
 	}
-	for item := range m.table.All(record.KindRefusal) {
+	for item := range t.All(record.KindRefusal) {
 		if in.Refused[item.Key.Volume] == nil {
 			in.Refused[item.Key.Volume] = make(map[string]bool)
 		}
 		in.Refused[item.Key.Volume][item.Key.Name] = true
 	}
-	m.emit(Compute{s.computing, in})
+	return in
 }
 
 // target returns the node that placement chose for a volume, or "" if there is none that may own it now.
 func (s *master) target(m *Machine, v *record.Volume, name string) string {
-	node := active(m, name)
+	node := active(&m.table, name)
 	if node == nil || !record.SharesDomain(node, v) || m.table.Get(record.Refused(v.ID, name)) != nil {
 		return ""
 	}
@@ -204,7 +210,7 @@ func (s *master) carryOut(m *Machine) {
 		for _, one := range some {
 			txn.If, txn.Then = append(txn.If, one.If...), append(txn.Then, one.Then...)
 		}
-		s.transact(m, purpose{what: "assign", node: string(rune('0' + i))}, txn)
+		s.transact(m, purpose{what: "assign", node: strconv.Itoa(i)}, txn)
 	}
 	// What moves now might be in use at a dropped node; once its fence is lifted, placement is computed again.
 	if len(moves) == 0 || len(s.fences) > 0 {

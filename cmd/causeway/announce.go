@@ -10,13 +10,24 @@ import (
 
 	"causeway"
 	"causeway/cmd/causeway/config"
+	"causeway/gateway/nfs/mount"
+	"causeway/gateway/nfs/nlm"
 )
 
 // place is where a gateway can be mounted from.
 type place struct {
 	addr    netip.AddrPort // that NFS listens on
 	portmap bool
+	nolock  bool         // port 111 leads to another server of NLM
 	lan     netip.Prefix // a network of this machine, with the machine's address in it; invalid if there is none
+}
+
+// place says how clients reach the gateway.
+func (n *node) place() *place {
+	return &place{
+		addr: n.address(), lan: findLAN(), nolock: n.lacking[nlm.Program],
+		portmap: n.portmap != "" && !n.lacking[nfsProgram] && !n.lacking[mount.Program],
+	}
 }
 
 // server is the address to write in front of the export.
@@ -47,6 +58,8 @@ func (p *place) linux(volume string) string {
 	options := "vers=3,proto=" + p.tcp()
 	if !p.portmap {
 		options += fmt.Sprintf(",port=%d,mountport=%d,mountproto=%s,nolock", p.addr.Port(), p.addr.Port(), p.tcp())
+	} else if p.nolock {
+		options += ",nolock"
 	}
 	return fmt.Sprintf("sudo mount -t nfs -o %s %s:/%s /mnt", options, p.server(), volume)
 }
@@ -56,6 +69,8 @@ func (p *place) macOS(volume string) string {
 	options := "vers=3," + p.tcp() + ",resvport"
 	if !p.portmap {
 		options += fmt.Sprintf(",port=%d,mountport=%d,locallocks", p.addr.Port(), p.addr.Port())
+	} else if p.nolock {
+		options += ",locallocks"
 	}
 	return fmt.Sprintf("sudo mount_nfs -o %s %s:/%s /private/mnt", options, p.server(), volume)
 }
@@ -128,8 +143,9 @@ func warnUnprivileged(w io.Writer, uid int) {
 	if uid == 0 {
 		return
 	}
-	fmt.Fprintf(w, "causeway: not root (user %d): everything that clients make belongs to this user, files that it cannot read are\n"+
-		"  refused to all, owners cannot be changed, and ports below 1024 cannot be used\n", uid)
+	fmt.Fprintf(w, "causeway: not root: only user %d of the clients can make things, and files that he cannot read are refused to all;\n"+
+		"  owners cannot be changed, and ports below 1024 cannot be used. To let every client act as him, say:\n"+
+		"  --allow 127.0.0.0/8=rw,all_squash,anonuid=%d,anongid=%d\n", uid, uid, os.Getegid())
 }
 
 func euid() int { return os.Geteuid() }

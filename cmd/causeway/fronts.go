@@ -51,7 +51,7 @@ func (n *node) startFronts(context.Context) (err error) {
 	if n.replies, err = drc.New(drc.Config{Secret: n.state.Boot().Instance}); err != nil {
 		return err
 	}
-	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Replies: n.replies, Log: n.log})
+	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access, Replies: n.replies, Log: n.log})
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ type node struct {
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
 	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
+	lacking  map[uint32]bool   // programs to which port 111 does not lead, because another server has them there
 
 	teardown teardown
 	serving  sync.WaitGroup

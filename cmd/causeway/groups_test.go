@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -111,6 +112,9 @@ func TestServeWithGroups(t *testing.T) {
 		r := startServe(t, t.TempDir(), []string{"PATH=" + path + ":" + os.Getenv("PATH")}, append(append(anyPort, dir), c.args...)...)
 		if got := readAs(r, c.uid); got != c.want {
 			t.Errorf("%s: %d reads %q", c.why, c.uid, got)
+		}
+		if err := r.signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 )
@@ -40,16 +41,33 @@ func (n *node) startPortmap(ctx context.Context) error {
 	return nil
 }
 
-// register leaves port 111 to the rpcbind that has it.
+// register leaves port 111 to the rpcbind that has it. What another server of this host has there stays with it.
 func (n *node) register(ctx context.Context, taken error) error {
-	r, err := portmap.Register(ctx, portmap.RegisterConfig{Services: n.services})
-	if errors.Is(err, portmap.ErrTaken) {
-		return fmt.Errorf("%w: another NFS or lock server is registered with this host's rpcbind (see: rpcinfo -p); stop it, or do without --portmap", err)
-	}
+	r, err := portmap.Register(ctx, portmap.RegisterConfig{Services: n.services, Partial: true})
 	if err != nil {
 		return fmt.Errorf("%w; and registering with the rpcbind that may own it fails: %w", taken, err)
 	}
 	n.teardown.add("registration with rpcbind", r.Close)
 	n.portmap = "rpcbind"
+	n.lacking = map[uint32]bool{}
+	for _, s := range r.Taken() {
+		if !n.lacking[s.Prog] {
+			n.log.Warn("another server of this host is registered with rpcbind (see: rpcinfo -p)", "program", s.Prog, "means", lackOf(s.Prog))
+		}
+		n.lacking[s.Prog] = true
+	}
 	return nil
+}
+
+// lackOf is what it means for clients that port 111 leads them to another server of a program.
+func lackOf(program uint32) string {
+	switch program {
+	case nlm.Program:
+		return "clients send their locks there, where they fail: while this host mounts NFS itself, its kernel has that place. " +
+			"Clients must mount with nolock, or this host must mount nothing and causeway start again"
+	case nlm.NSMProgram:
+		return "clients that restart tell it to that server (rpc.statd), so their locks here stay until they lock again. " +
+			"Stop rpc-statd on this host and start causeway again"
+	}
+	return "clients that ask for it find the other server: they must mount with port= and mountport="
 }

@@ -64,7 +64,7 @@ func serve(ctx context.Context, s *settings, c *config.Config, stdout, stderr io
 	}
 	warnUnprivileged(stderr, euid())
 	r.node.Store(n)
-	p := &place{addr: n.address(), portmap: n.portmap != "", lan: findLAN()}
+	p := n.place()
 	announce(stdout, p, n.volumes.catalog.Volumes(), c.Allow)
 	if n.http != nil {
 		fmt.Fprintf(stdout, "administration on %v\n", n.http.Addr())

@@ -35,7 +35,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("%q is missing in what it prints:\n%s", want, r.said)
 		}
 	}
-	target := r.mustMount("data", 1000)
+	target := r.mustMount("data", someone)
 	f, err := target.OpenFile("/file", 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func checkStatus(t *testing.T, r *running) {
 func TestHandlesSurviveAKill(t *testing.T) {
 	dir, state := share(t, "data"), t.TempDir()
 	r := startServe(t, state, nil, append(anyPort, dir)...)
-	target := r.mustMount("data", 1000)
+	target := r.mustMount("data", someone)
 	if _, err := target.Create("/file", 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestHandlesSurviveAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := startServe(t, state, nil, "--listen", r.nfs.String(), "--admin", "off", "other="+dir)
-	attr, err := again.mustMount("other", 1000).GetAttr(handle)
+	attr, err := again.mustMount("other", someone).GetAttr(handle)
 	if err != nil || attr.FileMode != 0o644 {
 		t.Errorf("a handle from before, of a file and a volume that have other names now: %+v, %v", attr, err)
 	}
@@ -130,7 +130,7 @@ func TestReload(t *testing.T) {
 	state := t.TempDir()
 	r := startServe(t, state, []string{socket}, append(anyPort, "--config", file)...)
 	notified()
-	mounted := r.mustMount("one", 1000)
+	mounted := r.mustMount("one", someone)
 	if _, err := mounted.Create("/before", 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestReload(t *testing.T) {
 	if _, err := mounted.Create("/after", 0o644); err == nil {
 		t.Error("the volume is read-only now, and takes a file")
 	}
-	if _, err := r.mustMount("two", 1000).Create("/file", 0o644); err != nil {
+	if _, err := r.mustMount("two", someone).Create("/file", 0o644); err != nil {
 		t.Errorf("a volume that was added: %v", err)
 	}
 
@@ -156,7 +156,7 @@ func TestReload(t *testing.T) {
 	if _, stderr, code := run(t, "reload", "--state-dir", state); code != 1 || !strings.Contains(stderr, file+":3:13: ") {
 		t.Errorf("status %d for a wrong file: %s", code, stderr)
 	}
-	if _, err := r.mount("two", 1000); err != nil {
+	if _, err := r.mount("two", someone); err != nil {
 		t.Errorf("after a wrong file: %v", err)
 	}
 
@@ -164,7 +164,7 @@ func TestReload(t *testing.T) {
 	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served") {
 		t.Errorf("status %d: %s%s", code, out, stderr)
 	}
-	if _, err := r.mount("two", 1000); err == nil {
+	if _, err := r.mount("two", someone); err == nil {
 		t.Error("a volume that is gone can be mounted")
 	}
 	if _, err := mounted.Create("/again", 0o644); err != nil {
@@ -190,7 +190,7 @@ func TestReloadOfModes(t *testing.T) {
 		}
 	}
 	reload("", "")
-	target := r.mustMount("data", 1000)
+	target := r.mustMount("data", someone)
 	name := filepath.Join(dir, "file")
 	if err := errors.Join(os.WriteFile(name, []byte("x"), 0o666), os.Chmod(name, 0o666)); err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestReloadOfModes(t *testing.T) {
 func TestRulesOfTheCommandLine(t *testing.T) {
 	dir := share(t, "data")
 	r := startServe(t, t.TempDir(), nil, append(anyPort, dir, "--allow", "10.0.0.0/8=rw", "--allow", "192.168.0.0/16=ro")...)
-	if _, err := r.mount("data", 1000); err == nil {
+	if _, err := r.mount("data", someone); err == nil {
 		t.Error("loopback has no rule and is let in")
 	}
 }
@@ -236,7 +236,7 @@ func TestTwoGateways(t *testing.T) {
 			t.Errorf("status %d, %q; want %q", code, stderr, c.want)
 		}
 	}
-	if _, err := r.mount("data", 1000); err != nil {
+	if _, err := r.mount("data", someone); err != nil {
 		t.Errorf("the first gateway suffers: %v", err)
 	}
 }

@@ -104,16 +104,30 @@ func (v *volume) mayChange(c *gateway.Caller) error {
 	switch {
 	case c.ReadOnly || v.ReadOnly:
 		return causeway.ErrROFS
-	case c.NoWait && !v.Async:
+	case c.NoWait && !v.Async && c.Later == nil:
 		return causeway.ErrWouldBlock // for Persist, below every change
 	}
 	return nil
 }
 
-// persist makes changes stable, unless the volume acknowledges them before.
-func (v *volume) persist(ctx context.Context, ids ...causeway.ObjectID) error {
-	if v.Async {
+// persist makes changes stable, unless the volume acknowledges them before, or the caller waits for it himself.
+func (v *volume) persist(ctx context.Context, c *gateway.Caller, ids ...causeway.ObjectID) error {
+	switch {
+	case v.Async:
 		return nil
+	case c.Later != nil:
+		c.Later.Volume = v.ID
+		copy(c.Later.Objects[:], ids)
+		return nil
+	}
+	return v.store.Persist(ctx, ids...)
+}
+
+// Persist implements gateway.Persister.
+func (e *Engine) Persist(ctx context.Context, id causeway.VolumeID, ids ...causeway.ObjectID) error {
+	v, err := e.volume(id)
+	if err != nil {
+		return err
 	}
 	return v.store.Persist(ctx, ids...)
 }

@@ -16,7 +16,7 @@ func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err != nil {
 		return gateway.Entry{}, causeway.Change{}, err
 	}
-	if c.NoWait && !v.Async {
+	if c.NoWait && !v.Async && c.Later == nil {
 		return gateway.Entry{}, causeway.Change{}, causeway.ErrWouldBlock
 	}
 	ch, err := e.begin(ctx, c, v, dir)
@@ -32,7 +32,7 @@ func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Han
 		return entry, result, err
 	}
 	entry.Handle.Volume = dir.Volume
-	return entry, result, v.persist(ctx, dir.Object, entry.Handle.Object)
+	return entry, result, v.persist(ctx, c, dir.Object, entry.Handle.Object)
 }
 
 func create(ctx context.Context, c *gateway.Caller, ch *change, name string, spec *gateway.CreateSpec) (gateway.Entry, error) {

@@ -35,7 +35,7 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	if err != nil {
 		return attr, result, err
 	}
-	return attr, result, v.persist(ctx, dir.Object, h.Object)
+	return attr, result, v.persist(ctx, c, dir.Object, h.Object)
 }
 
 func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {

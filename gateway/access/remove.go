@@ -29,7 +29,7 @@ func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Han
 		return result, err
 	}
 	e.released(ctx, dir.Volume, gone)
-	return result, v.persist(ctx, dir.Object)
+	return result, v.persist(ctx, c, dir.Object)
 }
 
 // victim is an object that a change of names unnamed.

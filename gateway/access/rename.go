@@ -45,9 +45,9 @@ func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Ha
 	}
 	e.released(ctx, to.Volume, gone)
 	if to == from {
-		return srcChange, dstChange, v.persist(ctx, from.Object)
+		return srcChange, dstChange, v.persist(ctx, c, from.Object)
 	}
-	return srcChange, dstChange, v.persist(ctx, to.Object, from.Object)
+	return srcChange, dstChange, v.persist(ctx, c, to.Object, from.Object)
 }
 
 func rename(ctx context.Context, c *gateway.Caller, src *change, name string, dst *change, newName string) (victim, error) {

@@ -23,7 +23,7 @@ func (e *Engine) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Hand
 	err = setAttr(ctx, c, &ch, set, guard)
 	result := ch.end(ctx)
 	if err == nil {
-		err = v.persist(ctx, h.Object)
+		err = v.persist(ctx, c, h.Object)
 	}
 	return result, err
 }

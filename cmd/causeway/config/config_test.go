@@ -156,6 +156,9 @@ func TestFileFaultsAreLocated(t *testing.T) {
 		{"a: [b\n", "f:1:"},
 		{"---\nlisten: 127.0.0.1\n---\nlisten: 127.0.0.1\n", "f: more than one"},
 		{"- x\n", "f:1:"},
+		{"a: b\n" + strings.Repeat("[", 1000), "f:2:1: more than 64 brackets"},
+		{"a: b\n" + strings.Repeat("- ", 1000), "f:2:1: more than 8 lists"},
+		{"a: &x [b]\nlisten: *x\n", "f:1:"},
 	} {
 		_, err := Parse("f", []byte(c.text))
 		where := (*FileError)(nil)
@@ -215,6 +218,25 @@ func TestCheckPaths(t *testing.T) {
 	if err := f.Config.CheckPaths(); err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzParse looks for files that the parser does not end with, and for configurations that are not what Validate lets pass.
+func FuzzParse(f *testing.F) {
+	f.Add(Example)
+	f.Add("volumes:\n  - {path: /srv/a, name: a, allow: [10.0.0.0/8=rw]}\n")
+	f.Add("a: &x [*x]\n? - - b\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 16<<10 {
+			return // larger ones are only slower
+		}
+		file, err := Parse("f", []byte(text))
+		if err != nil {
+			return
+		}
+		if err := file.Config.Validate(); err != nil {
+			t.Fatalf("%q: valid, and then not: %v", text, err)
+		}
+	})
 }
 
 func FuzzParseRule(f *testing.F) {

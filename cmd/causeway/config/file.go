@@ -66,6 +66,9 @@ func Parse(name string, text []byte) (*File, error) {
 	if len(text) > MaxFile {
 		return nil, &FileError{File: name, Err: fmt.Errorf("larger than %d bytes", MaxFile)}
 	}
+	if line, err := checkDepth(text); err != nil {
+		return nil, &FileError{File: name, Line: line, Column: 1, Err: err}
+	}
 	f := &File{Name: name, Config: Default()}
 	var err error
 	if f.tree, err = parser.ParseBytes(text, 0); err != nil {

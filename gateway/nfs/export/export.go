@@ -54,6 +54,9 @@ func (g *Guard) AdmitVolume(c *rpc.Call, v *causeway.Volume) (*causeway.ExportRu
 		ReadOnly: rule.ReadOnly || v.ReadOnly,
 		NoWait:   c.NoWait,
 	}
+	if c.MayLater {
+		c.Caller.Later = &c.Later
+	}
 	if c.Flavor == rpc.AuthNone {
 		rule.Anonymous(&c.Caller.Cred)
 	} else {

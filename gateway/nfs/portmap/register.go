@@ -17,17 +17,23 @@ var ErrTaken = errors.New("program is registered by another server")
 // RegisterConfig says what to register where.
 type RegisterConfig struct {
 	Services []Service
+	Partial  bool           // register the rest where another server has some of them
 	Socket   string         // of rpcbind; default /run/rpcbind.sock
 	Addr     netip.AddrPort // of rpcbind, where there is no socket; default 127.0.0.1:111. It wants a privileged port
 }
 
 // Registration is what was registered.
 type Registration struct {
-	cfg  RegisterConfig
-	done []binding
+	cfg   RegisterConfig
+	done  []binding
+	taken []Service
 }
 
-// Register registers services with the rpcbind of this host, all or none of them. A registration that was left behind by a
+// Taken returns the services that another server has on at least one transport, and that clients find there. It is empty
+// unless Partial was asked for.
+func (r *Registration) Taken() []Service { return r.taken }
+
+// Register registers services with the rpcbind of this host, all or (unless Partial) none of them. A registration that was left behind by a
 // server which no longer answers is replaced. ErrTaken: somebody else serves one of the programs, as the kernel's lockd does
 // for NLM while the host itself mounts NFS.
 func Register(ctx context.Context, cfg RegisterConfig) (*Registration, error) {
@@ -46,7 +52,14 @@ func Register(ctx context.Context, cfg RegisterConfig) (*Registration, error) {
 	for _, s := range cfg.Services {
 		for _, id := range s.netIDs() {
 			b := binding{s.Prog, s.Vers, id, UAddr(s.reached(id, netip.Addr{})), ""}
-			if err := r.set(ctx, conn, b); err != nil {
+			err := r.set(ctx, conn, b)
+			if cfg.Partial && errors.Is(err, ErrTaken) {
+				if len(r.taken) == 0 || r.taken[len(r.taken)-1] != s {
+					r.taken = append(r.taken, s)
+				}
+				continue
+			}
+			if err != nil {
 				return nil, errors.Join(fmt.Errorf("register program %d version %d by %s: %w", s.Prog, s.Vers, id, err), r.unset(ctx, conn))
 			}
 			r.done = append(r.done, b)

@@ -116,4 +116,26 @@ func leftBehind(t *testing.T, ctx context.Context, mine func(uint16) []Service, 
 	if _, err := Register(ctx, RegisterConfig{Services: mine(4047)}); !errors.Is(err, ErrTaken) {
 		t.Error(err)
 	}
+	nfs := Service{100003, 3, "tcp", netip.AddrPortFrom(netip.IPv4Unspecified(), 4047)}
+	r, err := Register(ctx, RegisterConfig{Services: append(mine(4047), nfs), Partial: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// By UDP nobody answers at the old port, so that registration is replaced.
+	if taken := r.Taken(); len(taken) != 1 || taken[0] != mine(4047)[0] {
+		t.Errorf("taken: %v", taken)
+	}
+	if at, err := find(); err != nil || at.Port() != 4046 {
+		t.Errorf("what another server has was replaced: %v, %v", at, err)
+	}
+	at, err := Client{}.Find(ctx, "tcp", netip.Addr{}, netip.MustParseAddr("127.0.0.1"), 100003, 3)
+	if err != nil || at.Port() != 4047 {
+		t.Errorf("what nobody has was not registered: %v, %v", at, err)
+	}
+	if err := r.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if at, err := find(); err != nil || at.Port() != 4046 {
+		t.Errorf("another server's registration was taken back: %v, %v", at, err)
+	}
 }

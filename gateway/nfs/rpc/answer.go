@@ -35,6 +35,9 @@ func (s *Server) answer(ctx context.Context, c *Call, groups *[maxGroups]uint32,
 // hangUp is answer's verdict on what is no call: the peer does not speak RPC.
 const hangUp Verdict = 255
 
+// held is run's verdict on a call whose reply will be sent by somebody else.
+const held Verdict = 254
+
 // dispatch finds the program and lets it work.
 func (s *Server) dispatch(ctx context.Context, c *Call, start int) Verdict {
 	h := s.find(c)

@@ -61,6 +61,12 @@ type Call struct {
 	// Caller is scratch for the program, so that what it passes to the engines does not escape per call.
 	Caller gateway.Caller
 
+	// Later is set by a program that holds the reply of a change (see MayHold): what it still has to wait for.
+	MayLater bool
+	Later    gateway.Pending
+
+	worker *worker // who runs the call inline, else nil
+
 	// File, if File.Hold is not nil after Done, is sent behind Reply and padded to 4 bytes. Length fields in front of it are
 	// the program's. The server releases it.
 	File gateway.FileRange

@@ -44,6 +44,9 @@ type worker struct {
 
 	calls, bytesIn uint64 // of this visit
 
+	holds bool  // a place for a held reply is taken
+	held  *Held // the reply under way is held
+
 	// For calls of Bulk bytes that run inline, see large.go.
 	lastSmall time.Duration
 	largeRun  int
@@ -77,7 +80,7 @@ func (s *Server) getWorker() *worker {
 		return w
 	}
 	w := &worker{srv: s, handed: make(chan struct{}, 1)}
-	w.grow = w.growReply
+	w.grow, w.call.worker = w.growReply, w
 	l.all = append(l.all, w)
 	return w
 }
@@ -173,15 +176,22 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 	w.start = w.call.Reply.Len()
 	w.call.Reply.Uint32(0) // the record mark
 	w.allowLarge(c, t)
+	w.call.MayLater = false
 	w.begin()
 	verdict := w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
 	if !w.end() {
 		w.calls++
 		w.bytesIn += uint64(len(record))
+		if w.settleHeld(c, verdict, t, len(record)) {
+			verdict = held
+		}
 		w.finishStolen(c, record, verdict)
 		return turnStolen, t
 	}
 	w.noteLarge(c, t, verdict)
+	if w.settleHeld(c, verdict, t, len(record)) {
+		verdict = held
+	}
 	switch verdict {
 	case Park:
 		w.call.Reply.Truncate(w.start)
@@ -252,6 +262,7 @@ func (w *worker) panicked(c *conn, r any) turn {
 	w.srv.logPanic(&w.call, r)
 	w.call.releaseFile()
 	w.call.Reply.Truncate(w.start)
+	w.settleHeld(c, Drop, 0, 0)
 	w.call.Reply.Uint32(0)
 	accept(&w.call.Reply, w.call.XID, acceptSystemErr)
 	if w.inside() && !w.end() {

@@ -108,7 +108,7 @@ func (s *site) build(store backend.Store, change ...func(*causeway.Volume)) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.server, err = v3.New(v3.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: names, Transfer: bytesOf, Replies: replies})
+	s.server, err = v3.New(v3.Config{Guard: &export.Guard{Catalog: s.catalog}, Access: names, Transfer: bytesOf, Persist: names, Replies: replies})
 	if err != nil {
 		s.Fatal(err)
 	}

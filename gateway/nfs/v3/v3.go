@@ -19,6 +19,7 @@ import (
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/fh"
 	"causeway/gateway/nfs/rpc"
+	"causeway/gateway/nfs/xdr"
 )
 
 // Program and version of ONC RPC (RFC 1813 §1.5).
@@ -32,8 +33,9 @@ type Config struct {
 	Guard    *export.Guard
 	Access   gateway.Namespace
 	Transfer gateway.Transfer
-	Replies  *drc.Cache   // nil: a repeated call is done again
-	Log      *slog.Logger // nil: silent
+	Persist  gateway.Persister // makes changes stable, many at once; nil: each call waits for its own
+	Replies  *drc.Cache        // nil: a repeated call is done again
+	Log      *slog.Logger      // nil: silent
 }
 
 // Validate names the field at fault.
@@ -57,6 +59,7 @@ type Server struct {
 	guard    *export.Guard
 	access   gateway.Namespace
 	transfer gateway.Transfer
+	stable   *stabilizer // nil: each call waits for its own changes
 	replies  *drc.Cache
 	log      *slog.Logger
 	counts   [procedureCount][statuses]atomic.Uint64
@@ -69,16 +72,26 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Server{guard: cfg.Guard, access: cfg.Access, transfer: cfg.Transfer, replies: cfg.Replies, log: cfg.Log}, nil
+	s := &Server{guard: cfg.Guard, access: cfg.Access, transfer: cfg.Transfer, replies: cfg.Replies, log: cfg.Log}
+	if cfg.Persist != nil {
+		s.stable = newStabilizer(cfg.Persist)
+	}
+	return s, nil
 }
 
-// procedure is a line of the dispatch table. Changes are not idempotent: they park unless the volume is async, and their
-// replies are remembered.
+// procedure is a line of the dispatch table. Changes are not idempotent: their replies are remembered, and held until they are
+// stable, unless the volume is async.
 type procedure struct {
 	name    string
 	run     func(*Server, context.Context, *rpc.Call) rpc.Verdict
 	changes bool
 }
+
+// Procedures whose results have another shape when they fail.
+const (
+	procRename = 14
+	procLink   = 15
+)
 
 // procedures are those of RFC 1813 §3.3, by number; set in init, because they refer to themselves through Server.status.
 const procedureCount = 22
@@ -123,12 +136,10 @@ func (s *Server) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	switch {
 	case !p.changes:
 		verdict = p.run(s, ctx, c)
-	case c.NoWait && !s.async(c):
+	case c.NoWait && !s.async(c) && (s.stable == nil || !c.MayHold()):
 		verdict = rpc.Park
-	case s.replies == nil:
-		verdict = p.run(s, ctx, c)
 	default:
-		verdict = s.once(ctx, c, p)
+		verdict = s.change(ctx, c, p)
 	}
 	if verdict != rpc.Done {
 		c.Reply.Truncate(start)
@@ -149,40 +160,85 @@ func (s *Server) async(c *rpc.Call) bool {
 	return v != nil && v.Async
 }
 
+// change runs a change. If it is made but not stable yet, its reply is held.
+func (s *Server) change(ctx context.Context, c *rpc.Call, p *procedure) rpc.Verdict {
+	c.Later, c.MayLater = gateway.Pending{}, c.NoWait && s.stable != nil
+	var verdict rpc.Verdict
+	var remember func(reply []byte)
+	start := c.Reply.Len()
+	if s.replies == nil {
+		verdict = p.run(s, ctx, c)
+	} else {
+		verdict, remember = s.once(ctx, c, p)
+	}
+	c.MayLater = false
+	switch {
+	case verdict != rpc.Done:
+	case c.Later.Volume != 0:
+		s.stable.add(c, start, remember, s.lost(c.Proc))
+	case remember != nil:
+		remember(c.Reply.Bytes()[start:])
+	}
+	return verdict
+}
+
+// lost returns what answers a change that was made but could not be made stable: an I/O error, and no attributes.
+func (s *Server) lost(proc uint32) func(*xdr.Encoder) {
+	return func(e *xdr.Encoder) {
+		st := statusOf(causeway.ErrIO)
+		s.counts[proc][st.index()].Add(1)
+		e.Uint32(uint32(st))
+		attributes := 2 // of wcc_data, or of post_op_attr and the first half of one
+		switch proc {
+		case procRename:
+			attributes = 4
+		case procLink:
+			attributes = 3
+		}
+		for range attributes {
+			e.Bool(false)
+		}
+	}
+}
+
 // once runs a change unless it is a retransmission. A call that is not admitted changes nothing: its refusal is not remembered,
 // where the client's own call would find it, nor does it find what the client was answered.
-func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) rpc.Verdict {
+//
+// remember, if not nil, ends what was begun: with the reply, or with nil if nothing is to be remembered.
+func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) (v rpc.Verdict, remember func(reply []byte)) {
 	args := c.Args
 	peek := args
 	if _, _, _, err := s.guard.Admit(c, peek.Opaque(maxHandle)); err != nil {
-		return p.run(s, ctx, c)
+		return p.run(s, ctx, c), nil
 	}
 	key := drc.Key{
 		Client: c.Remote.Addr().Unmap(), XID: c.XID, Prog: c.Prog, Vers: c.Vers, Proc: c.Proc,
 		Sum: s.replies.Sum(args.Rest(), c.Cred.UID),
 	}
-	start := c.Reply.Len()
 	replayed, state := s.replies.Begin(key, nil)
 	switch state {
 	case drc.Running:
-		return rpc.Drop
+		return rpc.Drop, nil
 	case drc.Finished:
 		copy(c.Reply.Reserve(len(replayed)), replayed)
-		return rpc.Done
+		return rpc.Done, nil
 	}
-	finished := false
 	defer func() {
-		if !finished {
-			s.replies.Abort(key) // parked, garbage, try later, or a panic
+		if remember == nil {
+			s.replies.Abort(key) // parked, garbage, or a panic
 		}
 	}()
-	verdict := p.run(s, ctx, c)
-	if reply := c.Reply.Bytes()[start:]; verdict == rpc.Done && !tryLater(reply) {
-		id, _ := fh.VolumeID(args.Opaque(maxHandle))
-		s.replies.Finish(key, id, reply)
-		finished = true
+	if v = p.run(s, ctx, c); v != rpc.Done {
+		return v, nil
 	}
-	return verdict
+	id, _ := fh.VolumeID(args.Opaque(maxHandle))
+	return v, func(reply []byte) {
+		if reply == nil || tryLater(reply) {
+			s.replies.Abort(key)
+			return
+		}
+		s.replies.Finish(key, id, reply)
+	}
 }
 
 // parks reports whether a call must be parked because an engine would have had to wait.
