@@ -76,8 +76,24 @@ type gate struct {
 
 func newSite(t testing.TB, wait time.Duration) *site {
 	t.Helper()
+	return newSiteOn(t, wait, memory())
+}
+
+// memory is a store whose clock rises by a millisecond whenever it is asked.
+func memory() backend.Store {
 	now := time.Unix(1_700_000_000, 123_456_789)
-	s := &site{TB: t, changed: make(chan struct{}), epoch: causeway.Epoch{Incarnation: 1, Revision: 7}, owner: "g1"}
+	var clock sync.Mutex
+	return mem.New(mem.Config{Generation: 1, Mode: 0o777, MaxBytes: 64 << 20, Clock: func() time.Time {
+		clock.Lock()
+		defer clock.Unlock()
+		now = now.Add(time.Millisecond)
+		return now
+	}})
+}
+
+func newSiteOn(t testing.TB, wait time.Duration, store backend.Store) *site {
+	t.Helper()
+	s := &site{TB: t, store: store, changed: make(chan struct{}), epoch: causeway.Epoch{Incarnation: 1, Revision: 7}, owner: "g1"}
 	s.volume = &causeway.Volume{
 		ID: 0x1122334455667788, Name: "v", Keys: []causeway.HandleKey{{ID: 1, Secret: [16]byte{1, 2, 3}}},
 		Exports: []causeway.ExportRule{
@@ -86,13 +102,6 @@ func newSite(t testing.TB, wait time.Duration) *site {
 			{Prefix: netip.MustParsePrefix("127.0.0.9/32"), Squash: causeway.AllSquash, AnonUID: 4711, AnonGID: 4712},
 		},
 	}
-	var clock sync.Mutex
-	s.store = mem.New(mem.Config{Generation: 1, Mode: 0o777, MaxBytes: 64 << 20, Clock: func() time.Time {
-		clock.Lock()
-		defer clock.Unlock()
-		now = now.Add(time.Millisecond)
-		return now
-	}})
 	var err error
 	s.replies, err = drc.New(drc.Config{Secret: [16]byte{9}})
 	s.must(err)
