@@ -54,7 +54,7 @@ func (c *conn) serve() {
 	cancel()
 }
 
-// read starts a job per call. There is no next one before there is room for it: that is what stops a peer.
+// read starts a job per call. No next one is read before there is room for it: that is what stops a peer.
 func (c *conn) read(ctx context.Context) error {
 	s := c.srv
 	var b [headSize]byte
@@ -70,20 +70,21 @@ func (c *conn) read(ctx context.Context) error {
 			c.giveUp(h.id)
 			continue
 		}
-		select {
-		case s.calls <- struct{}{}:
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		}
 		j := &job{conn: c, id: h.id, in: s.pool.Get(int(h.length))}
 		body := j.in.B[:h.length]
 		if _, err = io.ReadFull(c.stream, body); err == nil {
+			j.request.kind = h.kind
 			err = parseCall(body, &j.request, &j.call, &j.groups)
 		}
 		if err != nil {
 			j.in.Release()
-			<-s.calls
 			return err
+		}
+		select {
+		case s.calls <- struct{}{}:
+		case <-s.ctx.Done():
+			j.in.Release()
+			return s.ctx.Err()
 		}
 		c.begin(ctx, j)
 	}
@@ -91,11 +92,11 @@ func (c *conn) read(ctx context.Context) error {
 
 // begin runs a job. What may be given up ends with the connection, or when the sender's patience does.
 func (c *conn) begin(ctx context.Context, j *job) {
-	if !harmless(&j.call) {
+	if j.request.kind == kindCall && !harmless(&j.call) {
 		c.jobs.Go(func() { j.run(c.srv.ctx) })
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(j.request.patience, time.Millisecond))
+	ctx, cancel := context.WithTimeout(ctx, j.request.patience+slack)
 	c.mu.Lock()
 	c.cancels[j.id] = cancel
 	c.mu.Unlock()
@@ -109,6 +110,10 @@ func (c *conn) begin(ctx context.Context, j *job) {
 		j.run(ctx)
 	})
 }
+
+// slack is how much longer than its sender's patience a call may run, so that the sender is sure not to take what the end of its
+// time made of it for an answer.
+const slack = time.Second
 
 func (c *conn) giveUp(id uint64) {
 	c.mu.Lock()
@@ -183,6 +188,12 @@ func (j *job) answer(ctx context.Context) (a answer) {
 			c.File.Hold.Release()
 		}
 	}()
+	if !s.cfg.Member(j.conn.name) {
+		return busy
+	}
+	if j.request.kind == kindCallback {
+		return j.callBack(ctx)
+	}
 	if !s.mine(c, j.request.epoch) {
 		return notMine
 	}

@@ -30,20 +30,25 @@ func (h *Handler) forward(ctx context.Context, c *rpc.Call, v causeway.VolumeID)
 	within, cancel := context.WithTimeout(ctx, h.cfg.Wait)
 	defer cancel()
 	stats := &h.cfg.Peers.counts
-	uncertain := false
+	args, uncertain := c.Args, false
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
 		changed := h.cfg.Changed()
 		peer, epoch, local, ok := h.cfg.Owner(v)
-		if ok && local {
-			return h.cfg.Local.Handle(ctx, c)
-		}
 		if ok {
-			verdict, what := h.try(within, c, v, peer, epoch)
+			verdict, what := rpc.Drop, answered
+			if local {
+				c.Args = args
+				verdict = h.cfg.Local.Handle(ctx, c)
+			} else {
+				verdict, what = h.try(within, c, v, peer, epoch)
+			}
 			switch {
 			case what == answered && verdict == rpc.Drop && uncertain:
-				// What we sent before is still being executed there: its answer can be had in a moment.
+				// What we sent before is still being executed: its answer can be had in a moment.
 			case what == answered:
-				stats.forwarded.Add(1)
+				if !local {
+					stats.forwarded.Add(1)
+				}
 				return verdict
 			case what == lost:
 				uncertain = true
@@ -52,6 +57,7 @@ func (h *Handler) forward(ctx context.Context, c *rpc.Call, v causeway.VolumeID)
 		}
 		if !sleep(within, pause, changed) {
 			stats.refused.Add(1)
+			c.Args = args
 			return refuse(c, uncertain)
 		}
 	}
@@ -81,7 +87,7 @@ func (h *Handler) try(ctx context.Context, c *rpc.Call, v causeway.VolumeID, pee
 		is, now, local, ok := h.cfg.Owner(v)
 		return ok && (local || is != peer || now != epoch)
 	}
-	return h.cfg.Peers.exchange(ctx, peer, epoch, c, &w)
+	return h.cfg.Peers.exchange(ctx, peer, request{kind: kindCall, epoch: epoch}, c, &w)
 }
 
 // watch tells when waiting for a peer has no sense any more.
@@ -112,6 +118,9 @@ func (w *watch) wait(ctx context.Context, ready <-chan struct{}) bool {
 // tellAll answers a call that names no volume, and lets every other gateway do the same: a client gives up its locks, or
 // acknowledges one, and only some gateway knows what it means. The answer is ours; a peer that cannot be reached is left out.
 func (h *Handler) tellAll(ctx context.Context, c *rpc.Call) rpc.Verdict {
+	if !isClient(h.cfg.Catalog, c.Remote.Addr()) {
+		return h.cfg.Local.Handle(ctx, c) // strangers do not make all gateways work
+	}
 	within, cancel := context.WithTimeout(ctx, min(h.cfg.Wait, tellWithin))
 	defer cancel()
 	var all sync.WaitGroup
@@ -123,7 +132,7 @@ func (h *Handler) tellAll(ctx context.Context, c *rpc.Call) rpc.Verdict {
 		all.Go(func() {
 			w := watch{look: time.NewTimer(tellWithin), over: func() bool { return false }}
 			defer w.look.Stop()
-			h.cfg.Peers.exchange(within, peer, causeway.Epoch{}, &told, &w)
+			h.cfg.Peers.exchange(within, peer, request{kind: kindCall}, &told, &w)
 		})
 	}
 	return h.cfg.Local.Handle(ctx, c)

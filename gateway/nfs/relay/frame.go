@@ -21,9 +21,10 @@ const (
 type kind uint8
 
 const (
-	kindCall   kind = 1 // a request
-	kindReply  kind = 2 // its answer
-	kindCancel kind = 3 // nobody waits for the answer any more; no body
+	kindCall     kind = 1 // a client's request
+	kindReply    kind = 2 // an answer
+	kindCancel   kind = 3 // nobody waits for the answer any more; no body
+	kindCallback kind = 4 // a call to be made to a client, laid out like one of his
 )
 
 // The body of a call, before groups (4 bytes each), machine and arguments.
@@ -44,7 +45,7 @@ type answer uint8
 
 const (
 	notMine answer = 0x80 // the owner is another one, or is one in another epoch
-	busy    answer = 0x81 // no handler for the program, or the gateway stops
+	busy    answer = 0x81 // no handler for the program, or the sender is no member
 )
 
 var errFrame = errors.New("relay: malformed frame")
@@ -67,7 +68,7 @@ func parseHead(p []byte, limit int) (head, error) {
 	h := head{length: binary.BigEndian.Uint32(p), kind: kind(p[5]), id: binary.BigEndian.Uint64(p[8:])}
 	least := uint32(0)
 	switch h.kind {
-	case kindCall:
+	case kindCall, kindCallback:
 		least = callSize
 	case kindReply:
 		least = replySize
@@ -84,6 +85,7 @@ func parseHead(p []byte, limit int) (head, error) {
 
 // request is a call between gateways.
 type request struct {
+	kind     kind
 	epoch    causeway.Epoch // zero: for every gateway, whatever it owns
 	patience time.Duration  // how long the sender will wait, in milliseconds on the wire
 }

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"causeway"
 	"causeway/gateway/nfs/rpc"
 	"causeway/internal/buf"
 )
@@ -21,6 +20,9 @@ type PeersConfig struct {
 	Address func(peer string) (hostPort string, ok bool) // where a peer's [Server] listens now
 	Others  func() []string                              // all other gateways of the cluster
 	TLS     func() *tls.Config                           // a client's; asked anew for every connection
+
+	// Broken, if not nil, is called when a connection ends that nobody here closed: its peer may have died. It must not block.
+	Broken func(peer string)
 
 	BulkConns    int           // connections per peer for large calls; default 2
 	MaxCalls     int           // outstanding on the connection for small calls; default 256
@@ -176,7 +178,7 @@ func isBulk(c *rpc.Call) bool {
 const nfsRead = 6
 
 // exchange sends a call to a peer and copies the answer's result into c.Reply.
-func (p *Peers) exchange(ctx context.Context, name string, epoch causeway.Epoch, c *rpc.Call, w *watch) (rpc.Verdict, attempt) {
+func (p *Peers) exchange(ctx context.Context, name string, r request, c *rpc.Call, w *watch) (rpc.Verdict, attempt) {
 	length := callLength(c)
 	if length > p.cfg.MaxFrame {
 		return rpc.SystemErr, answered
@@ -185,7 +187,6 @@ func (p *Peers) exchange(ctx context.Context, name string, epoch causeway.Epoch,
 	if l == nil {
 		return 0, refused
 	}
-	r := request{epoch: epoch}
 	if end, ok := ctx.Deadline(); ok {
 		r.patience = time.Until(end)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	lockd "causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/rpc"
 	"causeway/internal/buf"
 )
@@ -29,6 +30,12 @@ type ServerConfig struct {
 
 	// Owns tells in which epoch this gateway administers a volume; ok is false if it does not. It must not block.
 	Owns func(causeway.VolumeID) (epoch causeway.Epoch, ok bool)
+
+	// CallClient makes calls to clients from an address that this gateway has; nil: none.
+	CallClient func(context.Context, lockd.Callback) ([]byte, error)
+
+	// Member tells whether a node is of the cluster still: certificates outlive that. Nil: all that have one are.
+	Member func(node string) bool
 
 	MaxConns     int           // default 1,024
 	MaxCalls     int           // in execution, of all peers; default 1,024. Each may hold MaxFrame bytes twice
@@ -49,6 +56,9 @@ func (c *ServerConfig) Validate() error {
 		return errors.New("relay: Catalog is needed")
 	case c.Owns == nil:
 		return errors.New("relay: Owns is needed")
+	}
+	if c.Member == nil {
+		c.Member = func(string) bool { return true }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -170,11 +180,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.stream.Close()
+		c.stream.Close() // first: what cancelling makes of a call is no answer
 	}
 	return ctx.Err()
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"causeway"
@@ -111,6 +112,11 @@ func mountTarget(c *rpc.Call, cat *gateway.Catalog) (causeway.VolumeID, reach) {
 		return 0, here
 	}
 	return v.ID, owner
+}
+
+// isClient reports whether a host may use any volume.
+func isClient(cat *gateway.Catalog, host netip.Addr) bool {
+	return slices.ContainsFunc(cat.Volumes(), func(v *causeway.Volume) bool { return v.Rule(host) != nil })
 }
 
 func only(cat *gateway.Catalog, client netip.Addr) (found *causeway.Volume) {
