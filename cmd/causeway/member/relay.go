@@ -59,7 +59,10 @@ func (r *Relay) owner(id causeway.VolumeID) (peer string, epoch causeway.Epoch, 
 	return s.Node, s.Epoch, s.Here, s.Open
 }
 
-// Owns says in which epoch this gateway administers a volume.
+// member reports whether a node was not removed.
+func (r *Relay) member(node string) bool { return r.m.Cluster().Table().Node(node) != nil }
+
+// owns says in which epoch this gateway administers a volume.
 func (r *Relay) owns(id causeway.VolumeID) (causeway.Epoch, bool) {
 	s := r.m.routes.Now(id)
 	return s.Epoch, s.Open && s.Here && r.m.Valid()
@@ -83,7 +86,7 @@ type outside struct{ rpc.Handler }
 // Serve answers other gateways until Close.
 func (r *Relay) Serve(l net.Listener) (stop func(context.Context) error, err error) {
 	server, err := relay.NewServer(relay.ServerConfig{TLS: r.m.Cluster().Identity().Server(), Handlers: r.own, Catalog: r.m.cfg.Catalog,
-		Owns: r.owns, Log: r.m.log})
+		Owns: r.owns, Member: r.member, Log: r.m.log})
 	if err != nil {
 		return nil, err
 	}
