@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +53,28 @@ func TestDemo(t *testing.T) {
 		if out, stderr, code := run(t, strings.Fields(m[1])...); code != 0 {
 			t.Errorf("%s: status %d: %s%s", m[1], code, out, stderr)
 		}
+	}
+	port, err := strconv.ParseUint(regexp.MustCompile(`port=(\d+)`).FindStringSubmatch(said)[1], 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := &client{t: t, at: netip.AddrPortFrom(demoAddress(1), uint16(port)), volume: demoVolumes[1]}
+	user.write("before", "the kill")
+	lock := regexp.MustCompile(`head -1 (\S+/g2/lock)`).FindStringSubmatch(said)[1]
+	text, err := os.ReadFile(lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a client of the killed gateway wrote again after %v", user.write("after", "the kill"))
+	if got := user.read("before"); got != "the kill" {
+		t.Errorf("%q", got)
 	}
 	if err := c.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
