@@ -53,7 +53,11 @@ func (n *node) startFronts(context.Context) (err error) {
 	if n.replies, err = drc.New(drc.Config{Secret: n.secret()}); err != nil {
 		return err
 	}
-	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access, Replies: n.replies, Log: n.log})
+	config := v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access, Replies: n.replies, Log: n.log}
+	if n.member != nil {
+		config.Persist = nil // a volume that moves waits for its calls, not for replies that are held behind them
+	}
+	nfs, err := v3.New(config)
 	if err != nil {
 		return err
 	}

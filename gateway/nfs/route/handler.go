@@ -70,7 +70,6 @@ func (h Handler) here(ctx context.Context, c *rpc.Call, s *standing) (rpc.Verdic
 	if !h.Table.cfg.Valid() {
 		return 0, s.changed
 	}
-	c.MayLater = false // what is under way must have ended when the volume is drained
 	verdict := h.Local.Handle(ctx, c)
 	if verdict == rpc.Done && !h.Table.cfg.Valid() {
 		return rpc.Drop, nil
