@@ -33,8 +33,10 @@ type Config struct {
 	Metrics  *Metrics
 	Source   Source
 	Commands map[string]Command // by name, over the unix socket only
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Routes are more that is answered over the unix socket only, by pattern (net/http.ServeMux).
+	Routes map[string]http.Handler
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Command is something that the operator can order: POST /command/NAME. The text is shown to him.

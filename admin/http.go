@@ -48,6 +48,9 @@ func ownNames(next http.Handler) http.Handler {
 func (s *Server) everything() http.Handler {
 	mux := s.readOnly()
 	mux.HandleFunc("POST /command/{name}", s.command)
+	for pattern, h := range s.cfg.Routes {
+		mux.Handle(pattern, h)
+	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

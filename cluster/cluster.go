@@ -114,6 +114,9 @@ func (c *Cluster) changed(ctx context.Context, n database.Notice) {
 // Table returns this gateway's copy of all records as it is now. It does not change, and costs nothing to get.
 func (c *Cluster) Table() *record.Table { return c.copy.Table() }
 
+// Identity returns this gateway's certificate, nil with External servers.
+func (c *Cluster) Identity() *pki.Identity { return c.identity }
+
 // Valid reports whether this gateway is a member, by a clock that counts while the machine sleeps. Without it no I/O may be
 // started and no success reported.
 func (c *Cluster) Valid() bool { return c.lease.valid() }

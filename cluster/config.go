@@ -55,6 +55,7 @@ type Config struct {
 	Seed      NodeRecord   // the node's record, if there is none; Name and State are set by Start
 	Peer      string       // host:port where other gateways and joiners reach this one
 	Door      net.Listener // for joiners and renewals, at Peer; nil: this gateway admits nobody
+	Relay     string       // host:port where other gateways send their clients' requests; empty: nowhere
 	Addresses []netip.Addr // service addresses
 
 	Bootstrap bool   // make a new cluster, if the state directory holds none

@@ -142,7 +142,11 @@ func (c *Cluster) accept(ctx context.Context) error {
 
 // locate keeps the addresses of the voting servers, for this process and for the next one.
 func (c *Cluster) locate(ctx context.Context) error {
-	if c.cfg.Clock()-c.located < 5*time.Second && c.located != 0 {
+	every := 5 * time.Second
+	if len(c.client.Endpoints()) < servers(c.Table().Len(record.KindMember)) {
+		every = 0 // soon there are more, and who does not know them falls with those that it knows
+	}
+	if c.cfg.Clock()-c.located < every && c.located != 0 {
 		return nil
 	}
 	if s := c.server.Load(); s != nil && c.located == 0 {

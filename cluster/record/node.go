@@ -18,6 +18,9 @@ type Node struct {
 	Groups         []string  `json:"groups,omitempty"`    // highest priority first
 	Domains        []string  `json:"domains,omitempty"`   // every node is also in AllDomain
 	State          NodeState `json:"state"`
+
+	// Addresses are the service addresses that belong to the node: others answer for them while it does not run.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
 }
 
 // NodeState says whether a node may own volumes.
@@ -78,6 +81,7 @@ type Member struct {
 	Incarnation  uint64       `json:"incarnation"` // another one for each time that the gateway joined; never 0
 	Lease        int64        `json:"lease"`
 	Peer         string       `json:"peer,omitempty"`        // where other gateways reach it, host:port
+	Relay        string       `json:"relay,omitempty"`       // where it takes other gateways' clients' requests, host:port
 	EnginePeer   string       `json:"engine_peer,omitempty"` // where it would run a server of the database, host:port; empty: nowhere
 	EngineClient string       `json:"engine_client,omitempty"`
 	Addresses    []netip.Addr `json:"addresses,omitempty"` // service addresses

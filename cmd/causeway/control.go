@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -70,9 +72,29 @@ func newControl(dir string) *control {
 	return c
 }
 
+// order sends what is to be done, as JSON, and reads the answer into out unless it is nil.
+func (c *control) order(ctx context.Context, path string, in, out any) ([]byte, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	text, err := c.send(ctx, http.MethodPost, path, bytes.NewReader(body))
+	if err == nil && out != nil {
+		err = json.Unmarshal(text, out)
+	}
+	return text, err
+}
+
 // do sends a request and returns the body of the answer.
 func (c *control) do(ctx context.Context, method, path string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, nil)
+	return c.send(ctx, method, path, nil)
+}
+
+// errNoCluster says that the gateway answers, but knows nothing of clusters.
+var errNoCluster = errors.New("this gateway serves alone (causeway serve); a cluster is made of gateways that causeway node runs")
+
+func (c *control) send(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +104,9 @@ func (c *control) do(ctx context.Context, method, path string) ([]byte, error) {
 	}
 	defer a.Body.Close()
 	text, err := io.ReadAll(a.Body)
+	if err == nil && a.StatusCode == http.StatusNotFound && strings.HasPrefix(path, "/cluster") {
+		return nil, errNoCluster
+	}
 	if err == nil && a.StatusCode != http.StatusOK {
 		err = fmt.Errorf("the gateway answers: %s", bytes.TrimSpace(text))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"causeway/gateway/nfs/mount"
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
+	"causeway/gateway/nfs/route"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/v3"
 	"causeway/internal/gate"
@@ -48,10 +50,14 @@ func (n *node) startFronts(context.Context) (err error) {
 		return err
 	}
 	n.teardown.add("rpc", n.rpc.Shutdown)
-	if n.replies, err = drc.New(drc.Config{Secret: n.state.Boot().Instance}); err != nil {
+	if n.replies, err = drc.New(drc.Config{Secret: n.secret()}); err != nil {
 		return err
 	}
-	nfs, err := v3.New(v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access, Gate: &n.gate, Replies: n.replies, Log: n.log})
+	config := v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access, Gate: &n.gate, Replies: n.replies, Log: n.log}
+	if n.member != nil {
+		config.Persist = nil // a volume that moves waits for its calls, not for replies that are held behind them
+	}
+	nfs, err := v3.New(config)
 	if err != nil {
 		return err
 	}
@@ -65,11 +71,12 @@ func (n *node) startFronts(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
-	n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
-	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp")
-	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
-	return nil
+	return errors.Join(
+		n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes}, &n.gate}, nfsProgram, []uint32{3}, "tcp"),
+		n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp"),
+		n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp"),
+		n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp"),
+	)
 }
 
 // streamOnly answers calls that come by TCP. Who may do what goes by the client's address, and the sender of a datagram is
@@ -98,16 +105,52 @@ func (p passing) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 }
 
 // offer registers a program, and remembers what portmap will say of it.
-func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
+func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) error {
+	if n.relay != nil {
+		var err error
+		if h, err = n.spread(h, prog, versions); err != nil {
+			return err
+		}
+	}
 	if !slices.Contains(networks, "udp") {
 		h = streamOnly{h}
 	}
 	for _, v := range versions {
 		n.rpc.Register(prog, v, h)
 		for _, network := range networks {
-			n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.listen.addr})
+			if n.listen != nil {
+				n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.listen.addr})
+			}
 		}
 	}
+	return nil
+}
+
+// spread makes a program answer for the volumes of the whole cluster.
+func (n *node) spread(h rpc.Handler, prog uint32, versions []uint32) (rpc.Handler, error) {
+	volume := func(*rpc.Call) (causeway.VolumeID, bool) { return 0, false }
+	switch prog {
+	case nfsProgram:
+		volume = route.ByHandle(n.volumes.catalog)
+	case mount.Program:
+		volume = route.ByPath(n.volumes.catalog)
+	case nlm.Program:
+		volume = route.ByLock(n.volumes.catalog)
+	}
+	h, err := n.relay.Handler(prog, versions, h, volume)
+	if err != nil || prog != nfsProgram {
+		return h, err
+	}
+	replies, err := drc.New(drc.Config{Secret: n.secret()})
+	return route.Remember{Handler: h, Table: n.member.Routes(), Replies: replies, Volume: volume}, err
+}
+
+// secret is the key by which retransmissions are recognised: in a cluster, the same at all gateways.
+func (n *node) secret() [16]byte {
+	if n.member != nil {
+		return n.member.Secret("replies")
+	}
+	return n.state.Boot().Instance
 }
 
 // serve begins to answer on what was bound.

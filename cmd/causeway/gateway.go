@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
@@ -52,8 +54,10 @@ type node struct {
 	gate     gate.Gate         // through which every request goes that uses a volume
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
-	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
-	lacking  map[uint32]bool   // programs to which port 111 does not lead, because another server has them there
+	member   *member.Member    // nil: no cluster
+	relay    *member.Relay
+	portmap  string          // who answers port 111: "", "causeway" or "rpcbind"
+	lacking  map[uint32]bool // programs to which port 111 does not lead, because another server has them there
 
 	teardown teardown
 	serving  sync.WaitGroup
@@ -124,7 +128,12 @@ func (n *node) bind(ctx context.Context) (err error) {
 }
 
 func (n *node) startAdmin(reload admin.Command) (err error) {
+	var routes map[string]http.Handler
+	if n.member != nil {
+		routes = n.member.Orders()
+	}
 	n.admin, err = admin.New(admin.Config{
+		Routes:  routes,
 		Version: versionText(), Metrics: n.metrics, Logger: n.log, Source: n.source(),
 		Commands: map[string]admin.Command{"reload": reload},
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,24 +25,51 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := newControl(dir).do(cmd.Context(), "GET", "/status")
+			c := newControl(dir)
+			text, err := c.do(cmd.Context(), "GET", "/status")
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				_, err = cmd.OutOrStdout().Write(text)
+			of, clusterText, err := clusterStatus(cmd.Context(), c)
+			if err != nil && !errors.Is(err, errNoCluster) {
 				return err
+			}
+			if asJSON {
+				return writeStatusJSON(cmd.OutOrStdout(), text, clusterText)
 			}
 			st := &admin.Status{}
 			if err := json.Unmarshal(text, st); err != nil {
 				return fmt.Errorf("the gateway's answer cannot be read: %w", err)
 			}
+			if of == nil {
+				return writeStatus(cmd.OutOrStdout(), st)
+			}
+			if err := writeCluster(cmd.OutOrStdout(), of); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nGateway %s:\n", of.Node)
 			return writeStatus(cmd.OutOrStdout(), st)
 		},
 	}
 	flags.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return c
+}
+
+// writeStatusJSON adds what is known of the cluster, if there is one, as "cluster" to a gateway's status.
+func writeStatusJSON(w io.Writer, gateway, cluster []byte) error {
+	if cluster == nil {
+		_, err := w.Write(gateway)
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(gateway, &fields); err != nil {
+		return err
+	}
+	fields["cluster"] = cluster
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(fields)
 }
 
 // writeStatus prints tables for people. Scripts read the JSON.

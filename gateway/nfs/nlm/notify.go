@@ -71,25 +71,38 @@ func (s *Service) notifyOnce(ctx context.Context, r Record) (told bool) {
 func (s *Service) notifyFrom(ctx context.Context, to, local netip.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer cancel()
-	at, err := s.cfg.Portmap.Find(ctx, "udp", local, to, NSMProgram, 1)
-	if err != nil {
-		return err
+	var conn *rpc.Client
+	tell := func(args func(*xdr.Encoder)) error {
+		cb := Callback{Datagram: true, Local: local, Remote: to, Prog: NSMProgram, Vers: 1, Proc: smNotify}
+		if done, err := s.elsewhere(ctx, cb, args, nil); done {
+			return err
+		}
+		if conn == nil {
+			at, err := s.cfg.Portmap.Find(ctx, "udp", local, to, NSMProgram, 1)
+			if err != nil {
+				return err
+			}
+			if conn, err = rpc.Dial(ctx, "udp", netip.AddrPortFrom(local, 0), at); err != nil {
+				return err
+			}
+		}
+		return conn.Call(ctx, NSMProgram, 1, smNotify, nil, args, nil)
 	}
-	conn, err := rpc.Dial(ctx, "udp", netip.AddrPortFrom(local, 0), at)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
 	names := []string{s.cfg.Name}
 	if local.IsValid() && local.String() != s.cfg.Name {
 		names = append(names, local.String())
 	}
 	var errs error
 	for i, name := range names {
-		err := conn.Call(ctx, NSMProgram, 1, smNotify, nil, func(e *xdr.Encoder) {
+		err := tell(func(e *xdr.Encoder) {
 			e.String(name)
 			e.Uint32(s.cfg.Records.State())
-		}, nil)
+		})
 		if err == nil && i == len(names)-1 {
 			return nil
 		}

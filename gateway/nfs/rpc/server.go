@@ -233,6 +233,16 @@ func (s *Server) snapshot() []*conn {
 	return conns
 }
 
+// Disconnect ends all connections to a local address that moves to another server: the replies of calls that run are lost, and clients
+// ask there.
+func (s *Server) Disconnect(local netip.Addr) {
+	for _, c := range s.snapshot() {
+		if c.local.Addr() == local.Unmap() {
+			c.fail(ErrServerClosed)
+		}
+	}
+}
+
 // Shutdown stops listening and reading, lets the calls that run finish, sends their replies and closes. When ctx ends before that,
 // it cancels the context of the calls and closes all connections; it returns ctx's error then, without waiting for handlers that
 // do not come back.

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"causeway/cmd/causeway/member"
+)
+
+// clusterCommand is a command about the cluster of a running gateway.
+type clusterCommand struct {
+	use, short, example string
+
+	cmd    *cobra.Command
+	flags  stateFlags
+	asJSON bool
+}
+
+func (o *clusterCommand) command(args cobra.PositionalArgs, do func(context.Context, *control, []string, io.Writer) error) *cobra.Command {
+	o.cmd = &cobra.Command{
+		Use: o.use, Short: o.short, Example: o.example, Args: arguments(args),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := o.flags.path()
+			if err != nil {
+				return err
+			}
+			return do(cmd.Context(), newControl(dir), args, cmd.OutOrStdout())
+		},
+	}
+	o.cmd.Flags().StringVar(&o.flags.dir, "state-dir", "", "state directory of a gateway of the cluster that runs here (default as for node)")
+	o.cmd.Flags().BoolVar(&o.asJSON, "json", false, "as JSON")
+	return o.cmd
+}
+
+// print shows an answer to people or, as JSON, to programs: value, or the text that the gateway sent.
+func (o *clusterCommand) print(w io.Writer, text []byte, value any, people func() error) error {
+	switch {
+	case !o.asJSON:
+		return people()
+	case value == nil:
+		_, err := w.Write(text)
+		return err
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(value)
+}
+
+func noSuch(what, name string) error { return fmt.Errorf("there is no %s %s", what, name) }
+
+// clusterStatus asks a gateway what it knows of its cluster.
+func clusterStatus(ctx context.Context, c *control) (*member.Status, []byte, error) {
+	text, err := c.do(ctx, "GET", "/cluster")
+	if err != nil {
+		return nil, nil, err
+	}
+	st := &member.Status{}
+	if err := json.Unmarshal(text, st); err != nil {
+		return nil, nil, fmt.Errorf("the gateway's answer cannot be read: %w", err)
+	}
+	return st, text, nil
+}
+
+func newToken() *cobra.Command {
+	o, life := &clusterCommand{use: "token", short: "Print a token with which another gateway can join the cluster"}, time.Duration(0)
+	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
+		token := member.Token{}
+		text, err := c.order(ctx, "/cluster/token", member.TokenOrder{Life: life}, &token)
+		if err != nil {
+			return err
+		}
+		return o.print(w, text, nil, func() error {
+			_, err := fmt.Fprintf(w, "%s\n\nIt is good until %s. On the machine that shall join, with an address of its own:\n"+
+				"  causeway node --name NAME --service-address ADDRESS --peer ADDRESS:9441 --join %s --token %s\n",
+				token.Token, token.Expires.Local().Format(time.DateTime), token.Peer, token.Token)
+			return err
+		})
+	})
+	c.Flags().DurationVar(&life, "life", time.Hour, "how long the token is good, a week at most")
+	return c
+}
+
+func newRebalance() *cobra.Command {
+	o, in := &clusterCommand{use: "rebalance", short: "Move volumes to where they belong now"}, member.RebalanceOrder{}
+	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
+		moves := []member.Move{}
+		text, err := c.order(ctx, "/cluster/rebalance", in, &moves)
+		if err != nil {
+			return err
+		}
+		return o.print(w, text, nil, func() error {
+			if len(moves) == 0 {
+				fmt.Fprintln(w, "every volume is where it belongs")
+			}
+			for _, m := range moves {
+				fmt.Fprintf(w, "%s: %s to %s: %s\n", m.Volume, orNobody(m.From), orNobody(m.To), m.Reason)
+			}
+			return nil
+		})
+	})
+	c.Flags().BoolVar(&in.DryRun, "dry-run", false, "show what would move and why, and move nothing")
+	return c
+}
+
+func orNobody(node string) string {
+	if node == "" {
+		return "nobody"
+	}
+	return node
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"causeway/cmd/causeway/member"
+)
+
+// writeCluster prints tables for people.
+func writeCluster(w io.Writer, st *member.Status) error {
+	fmt.Fprintf(w, "cluster %s as %s sees it; %s places volumes; configuration database: %s\n", st.Cluster, st.Node, orNobody(st.Master), st.Database.Advice)
+	if !st.Valid {
+		fmt.Fprintf(w, "%s is cut off from the cluster and serves nothing until it has joined again\n", st.Node)
+	}
+	fmt.Fprintln(w)
+	if err := writeNodes(w, st); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return writeVolumes(w, st)
+}
+
+func writeNodes(out io.Writer, st *member.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tSTATE\tVOLUMES\tWEIGHT\tANSWERS AT\tPEER\tSINCE")
+	for _, n := range st.Nodes {
+		state, since := string(n.State), "-"
+		if !n.Running {
+			state = "down"
+		} else {
+			since = n.Since.Local().Format(time.DateTime)
+		}
+		if n.Fenced != "" {
+			state = "fenced"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", n.Name, state, n.Owns, n.Weight, orDash(answers(st, n.Name)), orDash(n.Peer), since)
+	}
+	return w.Flush()
+}
+
+// answers lists the addresses where a node answers, with whose they are if they are not its own.
+func answers(st *member.Status, node string) string {
+	var words []string
+	for _, a := range st.Addresses {
+		switch {
+		case a.At == node && a.Home == node:
+			words = append(words, a.Address.String())
+		case a.At == node:
+			words = append(words, fmt.Sprintf("%v (of %s)", a.Address, a.Home))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
+	var own []netip.Addr
+	for _, a := range st.Addresses {
+		if a.Home == n.Name {
+			own = append(own, a.Address)
+		}
+	}
+	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %d\n  groups %s\n  domains %s\n",
+		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight,
+		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "))
+	return err
+}
+
+func writeVolumes(out io.Writer, st *member.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "VOLUME\tSTATE\tADMINISTERED BY\tEPOCH\tWEIGHT\tGROUP\tDOMAIN\tBACKEND")
+	for i := range st.Volumes {
+		v := &st.Volumes[i]
+		fmt.Fprintf(w, "/%s\t%s\t%s\t%d.%d\t%d\t%s\t%s\t%s\n", v.Name, volumeState(v), orNobody(v.Owner), v.Epoch.Incarnation, v.Epoch.Revision,
+			v.Weight, orDash(v.Group), v.Domain, v.Backend)
+	}
+	for _, v := range st.Volumes {
+		for node, why := range v.Refused {
+			fmt.Fprintf(w, "/%s cannot be administered by %s: %s\n", v.Name, node, why)
+		}
+	}
+	return w.Flush()
+}
+
+func volumeState(v *member.Volume) string {
+	switch {
+	case v.Moving:
+		return "moving"
+	case v.Serving:
+		return "served"
+	case v.Assigned == "":
+		return "no node may have it"
+	}
+	return "waits for " + v.Assigned
+}
+
+func writeVolume(w io.Writer, v *member.Volume) error {
+	preferred := orDash(v.Preferred)
+	_, err := fmt.Fprintf(w, "volume /%s (%v): %s, administered by %s in epoch %d.%d\n  backend %s\n  weight %d, group %s, preferred node %s, may migrate: %v\n"+
+		"  domain %s (%s), async: %v, read-only: %v\n", v.Name, v.ID, volumeState(v), orNobody(v.Owner), v.Epoch.Incarnation, v.Epoch.Revision,
+		v.Backend, v.Weight, orDash(v.Group), preferred, v.CanMigrate, v.Domain, v.DomainPolicy, v.Async, v.ReadOnly)
+	for _, r := range v.Allow {
+		fmt.Fprintf(w, "  for %v: squash %s, read-only: %v, secure: %v\n", r.Prefix, r.Squash, r.ReadOnly, r.Secure)
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"causeway/admin"
+	"causeway/cluster"
+	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
+)
+
+// membership is what a gateway of a cluster is told beside what every gateway is.
+type membership struct {
+	name      string
+	peer      netip.AddrPort
+	addresses []netip.Addr
+	port      uint16 // of NFS, at every service address of the cluster
+	network   string // the interface that carries service addresses
+	bootstrap bool
+	join      string
+	token     string
+}
+
+// joinWithin bounds how long a gateway tries to become a member when it starts.
+const joinWithin = 90 * time.Second
+
+// Ports of a gateway beside that of --peer, relative to it.
+const (
+	enginePeerPort   = 1
+	engineClientPort = 2
+	relayPort        = 3
+)
+
+// at is the host of --peer with another port; port 0 stays one that the system chooses.
+func (c *membership) at(offset uint16) string {
+	port := c.peer.Port()
+	if port != 0 {
+		port += offset
+	}
+	return netip.AddrPortFrom(c.peer.Addr(), port).String()
+}
+
+// startMember makes a gateway of a cluster, and serves.
+func startMember(ctx context.Context, c *config.Config, mc *membership, log *slog.Logger) (*node, error) {
+	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1)}
+	j := &joining{node: n, membership: mc}
+	for _, step := range []func(context.Context) error{
+		n.openState,
+		j.listen,
+		n.startEngines,
+		j.newMember,
+		func(context.Context) error { return n.startAdmin(notReloadable) },
+		j.enter,
+		n.startFronts,
+		j.serve,
+		n.startCallbacks,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, n.teardown.run(context.WithoutCancel(ctx), log))
+		}
+	}
+	n.up.Store(true)
+	n.admin.Enter(admin.Ready)
+	return n, nil
+}
+
+func notReloadable(context.Context) (string, error) {
+	return "", errors.New("a gateway of a cluster has its settings from the cluster: see causeway volume set and causeway node set")
+}
+
+// joining is a gateway on its way into a cluster.
+type joining struct {
+	*node
+	*membership
+	door, between net.Listener // for joiners, and for other gateways' requests
+	site          *site
+}
+
+func (j *joining) listen(ctx context.Context) (err error) {
+	if j.door, err = new(net.ListenConfig).Listen(ctx, "tcp", j.peer.String()); err != nil {
+		return explainBind("--peer", j.peer, err)
+	}
+	j.teardown.addClose("door", func() error { j.door.Close(); return nil })
+	if j.between, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(relayPort)); err != nil {
+		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, relayPort, err)
+	}
+	j.teardown.addClose("relay listener", func() error { j.between.Close(); return nil })
+	return nil
+}
+
+func (j *joining) newMember(context.Context) (err error) {
+	j.site = &site{port: j.port, open: map[netip.Addr]net.Listener{}, done: map[netip.Addr]chan struct{}{}}
+	dir, err := j.state.Sub("cluster")
+	if err != nil {
+		return err
+	}
+	cfg := cluster.Config{
+		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
+		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(),
+		Bootstrap: j.bootstrap, Join: j.join, Token: j.token,
+	}
+	if j.peer.Port() != 0 {
+		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
+	}
+	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
+		Listener: j.site, Interface: j.network, Log: j.log.With("node", j.name)})
+	return err
+}
+
+// enter joins. What follows needs what the cluster's gateways share.
+func (j *joining) enter(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, joinWithin)
+	defer cancel()
+	j.teardown.add("membership", j.member.Leave)
+	if err := j.member.Join(ctx); err != nil {
+		return err
+	}
+	j.relay, err = j.member.NewRelay()
+	return err
+}
+
+// serve answers other gateways, then clients.
+func (j *joining) serve(context.Context) error {
+	j.site.rpc = j.rpc
+	stop, err := j.relay.Serve(j.between)
+	if err != nil {
+		return err
+	}
+	j.teardown.add("relay", stop)
+	if err := j.member.Serve(); err != nil {
+		return err
+	}
+	j.teardown.add("membership", j.member.Leave) // before all others
+	return nil
+}

@@ -1,0 +1,48 @@
+package member
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/cluster"
+)
+
+// hooks do what the cluster decided about volumes.
+type hooks struct{ m *Member }
+
+var _ cluster.Hooks = hooks{}
+
+// Pause makes calls of a volume wait, here and where this gateway would send them.
+func (h hooks) Pause(ctx context.Context, v causeway.VolumeID) error {
+	h.m.routes.Close(v)
+	return h.m.routes.Drain(ctx, v)
+}
+
+// Resume lets calls go on, to the gateway that owns the volume now.
+func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
+	select {
+	case <-h.m.joined:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	t := h.m.Cluster().Table()
+	owner, _ := t.Owner(v)
+	if owner == nil || t.Epoch(v) != e {
+		return nil // it moves on: another Pause and Resume follow
+	}
+	h.m.routes.Open(v, owner.Node == h.m.cfg.Cluster.Node, owner.Node, e)
+	return nil
+}
+
+// Acquire opens the volume.
+func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, _ causeway.Epoch) error {
+	return h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend)
+}
+
+// Release closes it.
+func (h hooks) Release(ctx context.Context, v causeway.VolumeID, _ causeway.Epoch) error {
+	return h.m.cfg.Volumes.Release(ctx, v)
+}
+
+// Fence stops all I/O.
+func (h hooks) Fence() { h.m.routes.CloseAll() }

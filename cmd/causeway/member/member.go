@@ -1,0 +1,216 @@
+// Package member makes a gateway a member of a cluster: it connects the cluster's decisions (who administers which volume, who
+// answers for which service address) to the volumes, the routing of calls, and the listeners of the gateway, and answers the
+// operator's commands about the cluster.
+//
+// Not here: the decisions themselves (cluster, cluster/balance), flags and what is printed (cmd/causeway).
+package member
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"causeway"
+	"causeway/cluster"
+	"causeway/cluster/address"
+	"causeway/cluster/record"
+	"causeway/gateway"
+	"causeway/gateway/nfs/route"
+)
+
+// Volumes are the volumes that this gateway has open.
+type Volumes interface {
+	// Identify returns the id of the volume in a backend, which is born if there was none.
+	Identify(ctx context.Context, backend string) (causeway.VolumeID, error)
+	// Acquire opens a volume's backend and administers it.
+	Acquire(ctx context.Context, v *causeway.Volume, backend string) error
+	// Release ends that. No request for the volume runs.
+	Release(ctx context.Context, id causeway.VolumeID) error
+	// Update gives volumes that are open new settings.
+	Update(vs []*causeway.Volume)
+}
+
+// Config says what a Member connects. All is required but Interface.
+type Config struct {
+	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
+	Catalog   *gateway.Catalog
+	Volumes   Volumes
+	Listener  address.Listener // answers clients at service addresses
+	Interface string           // that carries service addresses; "": the one with a network that contains the address
+	Log       *slog.Logger
+}
+
+// Member is a gateway in a cluster.
+type Member struct {
+	cfg     Config
+	log     *slog.Logger
+	routes  *route.Table
+	cluster atomic.Pointer[cluster.Cluster]
+	joined  chan struct{} // closed when cluster is set
+	wake    chan struct{} // something changed
+	keeper  *keeper
+	stop    context.CancelFunc
+	left    sync.Once
+	tasks   sync.WaitGroup
+}
+
+// New returns a Member that has not joined: calls wait.
+func New(cfg Config) (*Member, error) {
+	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
+	var err error
+	m.routes, err = route.New(route.Config{Valid: m.Valid})
+	return m, err
+}
+
+// Routes says where the volumes are answered.
+func (m *Member) Routes() *route.Table { return m.routes }
+
+// Cluster returns the gateway's part of the cluster, nil before Join.
+func (m *Member) Cluster() *cluster.Cluster { return m.cluster.Load() }
+
+// Valid reports whether this gateway may do I/O.
+func (m *Member) Valid() bool {
+	c := m.cluster.Load()
+	return c != nil && c.Valid()
+}
+
+// Join joins the cluster or makes it. Calls are answered from then on, but at no service address before Serve.
+func (m *Member) Join(ctx context.Context) error {
+	cfg := m.cfg.Cluster
+	cfg.Place, cfg.Hooks = place, hooks{m}
+	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
+	cfg.Notify = func(int64, []record.Change) { m.poke() }
+	c, err := cluster.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	m.cluster.Store(c)
+	close(m.joined)
+	if err := m.publish(c.Table()); err != nil {
+		return errors.Join(err, m.Leave(ctx))
+	}
+	return m.claimAddresses(ctx)
+}
+
+// claimAddresses puts the service addresses that this gateway was started with into its record.
+func (m *Member) claimAddresses(ctx context.Context) error {
+	mine, key := m.cfg.Cluster.Seed.Addresses, record.Named(record.KindNode, m.cfg.Cluster.Node)
+	for m.Cluster().Table().Get(key) == nil { // it was written a moment ago
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return m.change(ctx, key, func(r record.Record) (record.Record, error) {
+		n := *r.(*record.Node)
+		n.Addresses = mine
+		for item := range m.Cluster().Table().All(record.KindNode) {
+			for _, a := range item.Value.(*record.Node).Addresses {
+				if item.Key.Name != n.Name && contains(mine, a) {
+					return nil, fmt.Errorf("the service address %v belongs to %s already", a, item.Key.Name)
+				}
+			}
+		}
+		return &n, nil
+	})
+}
+
+// Secret returns bytes that all gateways of the cluster share and nobody else knows.
+func (m *Member) Secret(purpose string) [16]byte {
+	sum := sha256.Sum256([]byte(purpose + "\x00" + m.Cluster().Table().Cluster().ID))
+	return [16]byte(sum[:16])
+}
+
+// Serve begins to answer at service addresses, and follows the cluster.
+func (m *Member) Serve() error {
+	var err error
+	if m.keeper, err = newKeeper(m); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop = cancel
+	m.tasks.Go(func() { m.follow(ctx) })
+	return nil
+}
+
+// poke makes follow look again.
+func (m *Member) poke() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// follow brings the catalog and the service addresses to what the records say.
+func (m *Member) follow(ctx context.Context) {
+	ticker := time.NewTicker(200 * time.Millisecond) // for what could not be done at once, and for the lease
+	defer ticker.Stop()
+	seen := int64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.wake:
+		case <-ticker.C:
+		}
+		t := m.Cluster().Table()
+		if t.Revision() != seen {
+			if err := m.publish(t); err != nil {
+				m.log.Error("the volumes cannot be published", "err", err)
+			}
+			seen = t.Revision()
+		}
+		m.keeper.keep(ctx, t)
+	}
+}
+
+// publish shows clients the volumes of the cluster, but those that are for others alone.
+func (m *Member) publish(t *record.Table) error {
+	self := t.Node(m.cfg.Cluster.Node)
+	var list []*causeway.Volume
+	for _, item := range t.Items(record.KindVolume) {
+		v := item.Value.(*record.Volume)
+		if v.DomainPolicy == record.Strict && (self == nil || !record.SharesDomain(self, v)) {
+			continue
+		}
+		list = append(list, v.Volume())
+	}
+	m.cfg.Volumes.Update(list)
+	return m.cfg.Catalog.Publish(list)
+}
+
+// Leave gives up volumes and addresses, so that others take them at once. It does so once.
+func (m *Member) Leave(ctx context.Context) (err error) {
+	m.left.Do(func() {
+		m.stop()
+		m.tasks.Wait()
+		if c := m.Cluster(); c != nil {
+			m.say(ctx, c)
+		}
+		if m.keeper != nil {
+			err = errors.Join(err, m.keeper.manager.Close(ctx))
+		}
+	})
+	return err
+}
+
+// leaveWithin bounds how long a gateway tries to hand over what it has.
+const leaveWithin = 4 * time.Second
+
+// say tells the others that this gateway leaves. The last ones of a cluster have nobody to tell: most of the database is gone.
+func (m *Member) say(ctx context.Context, c *cluster.Cluster) {
+	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
+	defer cancel()
+	if err := c.Stop(ctx); err != nil {
+		m.log.Warn("the gateway left without handing over: others notice when its lease ends", "err", err)
+	}
+}
+
+// Peer is where other gateways reach this one.
+func (m *Member) Peer() string { return m.cfg.Cluster.Peer }

@@ -1,0 +1,49 @@
+package member
+
+import (
+	"context"
+	"fmt"
+
+	"causeway/cluster/balance"
+	"causeway/cluster/record"
+)
+
+// NodeOrder changes what it does not leave out.
+type NodeOrder struct {
+	Name    string            `json:"name"`
+	Weight  *uint64           `json:"weight,omitempty"`
+	Groups  *[]string         `json:"groups,omitempty"`
+	Domains *[]string         `json:"domains,omitempty"`
+	State   *record.NodeState `json:"state,omitempty"`
+}
+
+func (m *Member) setNode(ctx context.Context, o NodeOrder) (any, error) {
+	err := m.change(ctx, record.Named(record.KindNode, o.Name), func(r record.Record) (record.Record, error) {
+		n := *r.(*record.Node)
+		if o.Weight != nil && (*o.Weight == 0 || *o.Weight > balance.MaxNodeWeight) {
+			return nil, fmt.Errorf("weight %d is not within 1 to %d", *o.Weight, balance.MaxNodeWeight)
+		}
+		put(&n.Weight, o.Weight)
+		put(&n.Groups, o.Groups)
+		put(&n.Domains, o.Domains)
+		put(&n.State, o.State)
+		return &n, nil
+	})
+	return struct{}{}, err
+}
+
+// put sets a field if there is something to set.
+func put[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// Named names what an order is about.
+type Named struct {
+	Name string `json:"name"`
+}
+
+func (m *Member) removeNode(ctx context.Context, o Named) (any, error) {
+	return struct{}{}, m.Cluster().RemoveNode(ctx, o.Name)
+}

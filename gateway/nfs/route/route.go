@@ -1,0 +1,126 @@
+// Package route decides for each call where it is answered: here, where the call's volume is administered, or by the gateway
+// that administers it; and it makes calls wait while a volume moves. Calls never fail because of a move.
+//
+// It reads of a call only which volume it is about. Who owns what, and when that changes, is the cluster's to say; how a call
+// reaches another gateway is the relay's.
+package route
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"causeway"
+	"causeway/internal/gate"
+)
+
+// Config says what a Table works with.
+type Config struct {
+	// Valid reports whether this gateway may do I/O and report success at this moment. It is asked before and after each
+	// call that is answered here.
+	Valid func() bool
+	// Patience is how long a call waits for a volume. Then it gets no answer, and the client sends it again. Default 20 s.
+	Patience time.Duration
+}
+
+// Validate sets defaults and names the field at fault.
+func (c *Config) Validate() error {
+	if c.Valid == nil {
+		return errors.New("route: Valid is missing")
+	}
+	if c.Patience < 0 {
+		return errors.New("route: Patience is negative")
+	}
+	if c.Patience == 0 {
+		c.Patience = 20 * time.Second
+	}
+	return nil
+}
+
+// Table knows where the volumes are answered. Its methods may be called by many goroutines.
+type Table struct {
+	cfg     Config
+	volumes sync.Map // causeway.VolumeID → *volume
+	changed atomic.Pointer[chan struct{}]
+}
+
+// volume is what the table knows of a volume. It stays for the life of the process.
+type volume struct {
+	gate gate.Gate // through which every call goes that was let in
+
+	now atomic.Pointer[standing]
+}
+
+// standing is immutable.
+type standing struct {
+	Standing
+	changed chan struct{} // closed when this is no longer so
+}
+
+// Standing says where a volume is answered.
+type Standing struct {
+	Open  bool // calls are let in; else they wait
+	Here  bool // this gateway answers
+	Node  string
+	Epoch causeway.Epoch
+}
+
+// New returns a Table in which all volumes are closed: their calls wait.
+func New(cfg Config) (*Table, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	t := &Table{cfg: cfg}
+	first := make(chan struct{})
+	t.changed.Store(&first)
+	return t, nil
+}
+
+func (t *Table) volume(id causeway.VolumeID) *volume {
+	if v, ok := t.volumes.Load(id); ok {
+		return v.(*volume)
+	}
+	fresh := &volume{}
+	fresh.now.Store(&standing{changed: make(chan struct{})})
+	v, _ := t.volumes.LoadOrStore(id, fresh)
+	return v.(*volume)
+}
+
+// become replaces a standing and wakes those who wait.
+func (t *Table) become(v *volume, s Standing) {
+	old := v.now.Swap(&standing{s, make(chan struct{})})
+	close(old.changed)
+	next := make(chan struct{})
+	close(*t.changed.Swap(&next))
+}
+
+// Now returns where a volume is answered. It costs next to nothing.
+func (t *Table) Now(id causeway.VolumeID) Standing { return t.volume(id).now.Load().Standing }
+
+// Changed returns a channel that is closed when the standing of any volume changes next.
+func (t *Table) Changed() <-chan struct{} { return *t.changed.Load() }
+
+// Close makes calls of a volume wait.
+func (t *Table) Close(id causeway.VolumeID) { t.become(t.volume(id), Standing{}) }
+
+// Drain waits until no call that was let in before is under way here.
+func (t *Table) Drain(ctx context.Context, id causeway.VolumeID) error {
+	return t.volume(id).gate.Wait(ctx)
+}
+
+// Open lets calls of a volume in: to node, or here.
+func (t *Table) Open(id causeway.VolumeID, here bool, node string, e causeway.Epoch) {
+	t.become(t.volume(id), Standing{true, here, node, e})
+}
+
+// CloseAll closes all volumes that this gateway answers. It does not wait.
+func (t *Table) CloseAll() {
+	t.volumes.Range(func(_, x any) bool {
+		if v := x.(*volume); v.now.Load().Here {
+			t.become(v, Standing{})
+		}
+		return true
+	})
+}
