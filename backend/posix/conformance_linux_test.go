@@ -111,15 +111,19 @@ func TestUnprivileged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := filepath.Join("/dev/shm", filepath.Base(t.TempDir())+"-posix.test") // where another user may execute it
+	dir := must[string](t)(os.MkdirTemp("/dev/shm", "causeway-test-"))
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	copied := filepath.Join(dir, "posix.test") // where another user may execute it
 	raw, err := os.ReadFile(binary)
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
 	if err == nil {
 		err = os.WriteFile(copied, raw, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.Remove(copied) })
 	cmd := exec.Command(copied, "-test.run=^(TestConformanceByIndex|TestConformanceByIndexInMemory|TestLife)$", "-test.v")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: causeway.Nobody, Gid: causeway.Nobody}}
 	cmd.Dir = "/"
