@@ -55,7 +55,7 @@ func dial(t *testing.T, addr string, uid uint32) *nfs3.Client {
 	return c
 }
 
-func mount(t *testing.T, c *nfs3.Client) []byte {
+func mountRoot(t *testing.T, c *nfs3.Client) []byte {
 	t.Helper()
 	root, err := c.Mount("/")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestOneSlowReadDoesNotStopTheConnection(t *testing.T) {
 	fs, _ := directory(t, "slow", "quick")
 	addr := serve(t, fs, 100)
 	c := dial(t, addr, 0)
-	root := mount(t, c)
+	root := mountRoot(t, c)
 	slow, err := c.Lookup(root, "slow")
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestRightsOfTheCaller(t *testing.T) {
 		}
 	}
 	c := dial(t, serve(t, fs, 100), 4711)
-	root := mount(t, c)
+	root := mountRoot(t, c)
 	lacks(t, "uid 4711 cannot read a file of mode 0600 of another user", func() error {
 		h, err := c.Lookup(root, "secret")
 		if err != nil {
@@ -185,7 +185,7 @@ func TestRightsOfTheCaller(t *testing.T) {
 func TestStableWritesAreSynced(t *testing.T) {
 	fs, _ := directory(t, "file")
 	c := dial(t, serve(t, fs, 100), 0)
-	h, err := c.Lookup(mount(t, c), "file")
+	h, err := c.Lookup(mountRoot(t, c), "file")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestStableWritesAreSynced(t *testing.T) {
 func TestHandlesOutliveTheProcess(t *testing.T) {
 	fs, _ := directory(t, "file")
 	before := dial(t, serve(t, fs, 100), 0)
-	h, err := before.Lookup(mount(t, before), "file")
+	h, err := before.Lookup(mountRoot(t, before), "file")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestHandlesOutliveManyOthers(t *testing.T) {
 	}
 	fs, _ := directory(t, names...)
 	c := dial(t, serve(t, fs, 20), 0)
-	root := mount(t, c)
+	root := mountRoot(t, c)
 	h, err := c.Lookup(root, "file0")
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +256,7 @@ func TestHandlesOutliveManyOthers(t *testing.T) {
 func TestHandlesSurviveARename(t *testing.T) {
 	fs, dir := directory(t, "old")
 	c := dial(t, serve(t, fs, 100), 0)
-	h, err := c.Lookup(mount(t, c), "old")
+	h, err := c.Lookup(mountRoot(t, c), "old")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestByteRangeLocks(t *testing.T) {
 func TestPeerWorks(t *testing.T) {
 	fs, _ := directory(t, "file")
 	c := dial(t, serve(t, fs, 100), 0)
-	h, err := c.Lookup(mount(t, c), "file")
+	h, err := c.Lookup(mountRoot(t, c), "file")
 	if err != nil {
 		t.Fatal(err)
 	}
