@@ -17,6 +17,7 @@ import (
 	"causeway"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
+	"causeway/internal/testport"
 )
 
 // gateway is what Hooks drive in these tests: it remembers what it may do, and complains when two may.
@@ -148,14 +149,7 @@ type member struct {
 	cfg Config
 }
 
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+func freePort(t *testing.T) string { return testport.Free(t) }
 
 func (w *world) config(name string) Config {
 	door, err := net.Listen("tcp", "127.0.0.1:0")

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/url"
 	"path/filepath"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"causeway"
 	"causeway/cluster/record"
+	"causeway/internal/testport"
 )
 
 // open starts a database of one server, without TLS, that only this test reaches.
@@ -25,12 +25,7 @@ func open(t *testing.T) *DB {
 	cfg.Dir = filepath.Join(t.TempDir(), "etcd")
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	for _, urls := range []*[]url.URL{&cfg.ListenPeerUrls, &cfg.ListenClientUrls} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		*urls = []url.URL{{Scheme: "http", Host: l.Addr().String()}}
+		*urls = []url.URL{{Scheme: "http", Host: testport.Free(t)}}
 	}
 	cfg.AdvertisePeerUrls, cfg.AdvertiseClientUrls = cfg.ListenPeerUrls, cfg.ListenClientUrls
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
