@@ -61,8 +61,17 @@ func Load(name string) (*File, error) {
 	return Parse(name, text)
 }
 
-// Parse is Load of a text.
-func Parse(name string, text []byte) (*File, error) {
+// Parse is Load of a text. The YAML library panics on some texts that are no YAML; they are refused like others.
+func Parse(name string, text []byte) (f *File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			f, err = nil, &FileError{File: name, Err: fmt.Errorf("no YAML that can be understood: %v", r)}
+		}
+	}()
+	return parse(name, text)
+}
+
+func parse(name string, text []byte) (*File, error) {
 	if len(text) > MaxFile {
 		return nil, &FileError{File: name, Err: fmt.Errorf("larger than %d bytes", MaxFile)}
 	}
