@@ -47,8 +47,9 @@ func (t Token) String() string {
 
 // ParseToken is the inverse of String.
 func ParseToken(s string) (Token, error) {
+	// The decoder of base64 passes over line ends: without them a token has one form only.
 	parts := strings.Split(s, ".")
-	if len(s) > 200 || len(parts) != 4 || parts[0] != tokenVersion || len(parts[1]) != 12 || strings.Trim(parts[1], "0123456789abcdef") != "" {
+	if len(s) > 200 || strings.ContainsAny(s, "\r\n") || len(parts) != 4 || parts[0] != tokenVersion || len(parts[1]) != 12 || strings.Trim(parts[1], "0123456789abcdef") != "" {
 		return Token{}, ErrToken
 	}
 	t := Token{ID: parts[1]}
