@@ -168,7 +168,8 @@ func TestUnsyncedFilesStayOpen(t *testing.T) {
 		o.Close()
 	}
 	st := s.Stats()
-	if st.Descriptors > MinDescriptors || st.Dirty > MinDescriptors*3/4+1 || st.Syncs == 0 {
+	// A sync of everything covers at most what may be unsynced at a time, so the files that were given up needed several.
+	if st.Descriptors > MinDescriptors || st.Dirty > MinDescriptors*3/4+1 || st.Evictions < 4*MinDescriptors || st.Syncs < 5 {
 		t.Fatalf("%+v", st)
 	}
 }
