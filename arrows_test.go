@@ -28,6 +28,8 @@ var arrows = map[string][]string{
 	"gateway/billy":       {"gateway"},
 	"gateway/gatewaytest": {"gateway"},
 	"gateway/nfs/*":       {"gateway", "gateway/nfs/*"},
+	"gateway/peer":        {"gateway", "gateway/peer/*"},
+	"gateway/peer/*":      {"gateway", "gateway/peer/*"},
 	"admin":               {},
 	"cluster/balance":     {},
 	"cmd/causeway":        {"*"},

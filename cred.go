@@ -20,6 +20,10 @@ func (c *Cred) InGroup(gid uint32) bool { return c.GID == gid || slices.Contains
 // OpenID names an open (an NFSv4 stateid's or an SMB FileId's open); zero for protocols without opens.
 type OpenID [16]byte
 
+// OpID names a call that must not be done twice: it is the same whenever its client repeats the call, and differs from those of
+// all other calls of all clients for as long as a repetition may come. Zero: none.
+type OpID [24]byte
+
 // OwnerKind tells which protocol's rules a lock owner follows.
 type OwnerKind uint8
 

@@ -21,6 +21,7 @@ type Caller struct {
 	Cred     causeway.Cred
 	Open     causeway.OpenID // zero for NFSv3
 	Owner    causeway.Owner  // lock owner; zero where there is none
+	Op       causeway.OpID   // of a call that must not be done twice: who has done it answers what he answered first
 	Client   netip.Addr      // for records and status, never for rights
 	Later    *Pending        // if not nil, a change may leave the waiting for stable storage to whoever asked
 	ReadOnly bool            // the client's export rule forbids changes: they fail with ErrROFS
