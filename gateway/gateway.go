@@ -22,6 +22,7 @@ type Caller struct {
 	Open     causeway.OpenID // zero for NFSv3
 	Owner    causeway.Owner  // lock owner; zero where there is none
 	Client   netip.Addr      // for records and status, never for rights
+	Op       causeway.OpID   // of a change whose repetition shall be answered as it was the first time; zero: none
 	Later    *Pending        // if not nil, a change may leave the waiting for stable storage to whoever asked
 	ReadOnly bool            // the client's export rule forbids changes: they fail with ErrROFS
 	NoWait   bool
