@@ -69,6 +69,7 @@ type Grant struct {
 	Extents []Extent
 	Attr    Attr          // decides rights on an exclusive volume
 	Deny    []Span        // ranges that a mandatory lock of another denies
+	Guarded bool          // leases or mandatory locks are on the object: gateway.Guard is asked before each I/O
 	Lease   time.Duration // from the moment the request for it was sent; 0: as long as the process lives (local)
 	Epoch   Epoch
 	Seq     uint64 // orders grants and recalls of one object
