@@ -49,8 +49,13 @@ const (
 	Op_PERSIST        Op = 19
 	Op_GRANT          Op = 20
 	Op_RETURN         Op = 21
+	Op_RENEW          Op = 22
+	Op_COMMIT         Op = 23
 	Op_RECALL         Op = 32 // from the administrative gateway, as what follows
 	Op_EVENT          Op = 33
+	Op_REASSERT       Op = 34
+	Op_KEEP           Op = 35
+	Op_COLLECT        Op = 36
 )
 
 // Enum value maps for Op.
@@ -78,8 +83,13 @@ var (
 		19: "PERSIST",
 		20: "GRANT",
 		21: "RETURN",
+		22: "RENEW",
+		23: "COMMIT",
 		32: "RECALL",
 		33: "EVENT",
+		34: "REASSERT",
+		35: "KEEP",
+		36: "COLLECT",
 	}
 	Op_value = map[string]int32{
 		"NONE":           0,
@@ -104,8 +114,13 @@ var (
 		"PERSIST":        19,
 		"GRANT":          20,
 		"RETURN":         21,
+		"RENEW":          22,
+		"COMMIT":         23,
 		"RECALL":         32,
 		"EVENT":          33,
+		"REASSERT":       34,
+		"KEEP":           35,
+		"COLLECT":        36,
 	}
 )
 
@@ -378,11 +393,14 @@ type Request struct {
 	Create        *CreateSpec            `protobuf:"bytes,16,opt,name=create,proto3" json:"create,omitempty"`
 	Lock          *LockSpec              `protobuf:"bytes,17,opt,name=lock,proto3" json:"lock,omitempty"`
 	Span          *Span                  `protobuf:"bytes,18,opt,name=span,proto3" json:"span,omitempty"`
-	Grant         *Grant                 `protobuf:"bytes,19,opt,name=grant,proto3" json:"grant,omitempty"`
+	Grant         *GrantSpec             `protobuf:"bytes,19,opt,name=grant,proto3" json:"grant,omitempty"`
 	Objects       [][]byte               `protobuf:"bytes,20,rep,name=objects,proto3" json:"objects,omitempty"`
-	Gone          bool                   `protobuf:"varint,21,opt,name=gone,proto3" json:"gone,omitempty"`
+	Recall        *Recall                `protobuf:"bytes,21,opt,name=recall,proto3" json:"recall,omitempty"`
 	Event         *Event                 `protobuf:"bytes,22,opt,name=event,proto3" json:"event,omitempty"`
 	Client        []byte                 `protobuf:"bytes,23,opt,name=client,proto3" json:"client,omitempty"`
+	Held          []*Held                `protobuf:"bytes,24,rep,name=held,proto3" json:"held,omitempty"`
+	Commit        *Commit                `protobuf:"bytes,25,opt,name=commit,proto3" json:"commit,omitempty"`
+	Batch         *Batch                 `protobuf:"bytes,26,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,7 +561,7 @@ func (x *Request) GetSpan() *Span {
 	return nil
 }
 
-func (x *Request) GetGrant() *Grant {
+func (x *Request) GetGrant() *GrantSpec {
 	if x != nil {
 		return x.Grant
 	}
@@ -557,11 +575,11 @@ func (x *Request) GetObjects() [][]byte {
 	return nil
 }
 
-func (x *Request) GetGone() bool {
+func (x *Request) GetRecall() *Recall {
 	if x != nil {
-		return x.Gone
+		return x.Recall
 	}
-	return false
+	return nil
 }
 
 func (x *Request) GetEvent() *Event {
@@ -574,6 +592,27 @@ func (x *Request) GetEvent() *Event {
 func (x *Request) GetClient() []byte {
 	if x != nil {
 		return x.Client
+	}
+	return nil
+}
+
+func (x *Request) GetHeld() []*Held {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Request) GetCommit() *Commit {
+	if x != nil {
+		return x.Commit
+	}
+	return nil
+}
+
+func (x *Request) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
 	}
 	return nil
 }
@@ -597,6 +636,9 @@ type Reply struct {
 	Conflict      *Lock                  `protobuf:"bytes,14,opt,name=conflict,proto3" json:"conflict,omitempty"`
 	Locks         []*Lock                `protobuf:"bytes,15,rep,name=locks,proto3" json:"locks,omitempty"`
 	Grant         *Grant                 `protobuf:"bytes,16,opt,name=grant,proto3" json:"grant,omitempty"`
+	Commit        *Commit                `protobuf:"bytes,17,opt,name=commit,proto3" json:"commit,omitempty"`
+	Held          []*Held                `protobuf:"bytes,18,rep,name=held,proto3" json:"held,omitempty"`
+	Batch         *Batch                 `protobuf:"bytes,19,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -739,6 +781,27 @@ func (x *Reply) GetLocks() []*Lock {
 func (x *Reply) GetGrant() *Grant {
 	if x != nil {
 		return x.Grant
+	}
+	return nil
+}
+
+func (x *Reply) GetCommit() *Commit {
+	if x != nil {
+		return x.Commit
+	}
+	return nil
+}
+
+func (x *Reply) GetHeld() []*Held {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Reply) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
 	}
 	return nil
 }
@@ -1575,6 +1638,7 @@ type DirEntry struct {
 	Type          uint32                 `protobuf:"varint,4,opt,name=type,proto3" json:"type,omitempty"`
 	Object        []byte                 `protobuf:"bytes,5,opt,name=object,proto3" json:"object,omitempty"`
 	Attr          *Attr                  `protobuf:"bytes,6,opt,name=attr,proto3" json:"attr,omitempty"`
+	Seq           uint64                 `protobuf:"varint,7,opt,name=seq,proto3" json:"seq,omitempty"` // of the grant on the object that came along
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1649,6 +1713,13 @@ func (x *DirEntry) GetAttr() *Attr {
 		return x.Attr
 	}
 	return nil
+}
+
+func (x *DirEntry) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
 }
 
 type FSStat struct {
@@ -2087,6 +2158,8 @@ type Grant struct {
 	LeaseNs       uint64                 `protobuf:"varint,8,opt,name=lease_ns,json=leaseNs,proto3" json:"lease_ns,omitempty"` // counted by the receiver from when it sent the request
 	Epoch         *Epoch                 `protobuf:"bytes,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Seq           uint64                 `protobuf:"varint,10,opt,name=seq,proto3" json:"seq,omitempty"`
+	Leases        uint32                 `protobuf:"varint,11,opt,name=leases,proto3" json:"leases,omitempty"`
+	Guarded       bool                   `protobuf:"varint,12,opt,name=guarded,proto3" json:"guarded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2191,6 +2264,521 @@ func (x *Grant) GetSeq() uint64 {
 	return 0
 }
 
+func (x *Grant) GetLeases() uint32 {
+	if x != nil {
+		return x.Leases
+	}
+	return 0
+}
+
+func (x *Grant) GetGuarded() bool {
+	if x != nil {
+		return x.Guarded
+	}
+	return false
+}
+
+type GrantSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          uint32                 `protobuf:"varint,1,opt,name=mode,proto3" json:"mode,omitempty"`
+	Span          *Span                  `protobuf:"bytes,2,opt,name=span,proto3" json:"span,omitempty"`
+	Leases        uint32                 `protobuf:"varint,3,opt,name=leases,proto3" json:"leases,omitempty"`
+	Name          []byte                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	List          uint32                 `protobuf:"varint,5,opt,name=list,proto3" json:"list,omitempty"`
+	Cookie        uint64                 `protobuf:"varint,6,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantSpec) Reset() {
+	*x = GrantSpec{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantSpec) ProtoMessage() {}
+
+func (x *GrantSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantSpec.ProtoReflect.Descriptor instead.
+func (*GrantSpec) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GrantSpec) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *GrantSpec) GetSpan() *Span {
+	if x != nil {
+		return x.Span
+	}
+	return nil
+}
+
+func (x *GrantSpec) GetLeases() uint32 {
+	if x != nil {
+		return x.Leases
+	}
+	return 0
+}
+
+func (x *GrantSpec) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *GrantSpec) GetList() uint32 {
+	if x != nil {
+		return x.List
+	}
+	return 0
+}
+
+func (x *GrantSpec) GetCookie() uint64 {
+	if x != nil {
+		return x.Cookie
+	}
+	return 0
+}
+
+func (x *GrantSpec) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type Held struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        []byte                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`
+	Span          *Span                  `protobuf:"bytes,3,opt,name=span,proto3" json:"span,omitempty"`
+	Leases        uint32                 `protobuf:"varint,4,opt,name=leases,proto3" json:"leases,omitempty"`
+	Seq           uint64                 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Held) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Held) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Held) GetSpan() *Span {
+	if x != nil {
+		return x.Span
+	}
+	return nil
+}
+
+func (x *Held) GetLeases() uint32 {
+	if x != nil {
+		return x.Leases
+	}
+	return 0
+}
+
+func (x *Held) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+type Commit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Written       bool                   `protobuf:"varint,1,opt,name=written,proto3" json:"written,omitempty"`
+	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Mtime         *Time                  `protobuf:"bytes,3,opt,name=mtime,proto3" json:"mtime,omitempty"`
+	Ctime         *Time                  `protobuf:"bytes,4,opt,name=ctime,proto3" json:"ctime,omitempty"`
+	Extents       []*Extent              `protobuf:"bytes,5,rep,name=extents,proto3" json:"extents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Commit) Reset() {
+	*x = Commit{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Commit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Commit) ProtoMessage() {}
+
+func (x *Commit) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Commit.ProtoReflect.Descriptor instead.
+func (*Commit) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Commit) GetWritten() bool {
+	if x != nil {
+		return x.Written
+	}
+	return false
+}
+
+func (x *Commit) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Commit) GetMtime() *Time {
+	if x != nil {
+		return x.Mtime
+	}
+	return nil
+}
+
+func (x *Commit) GetCtime() *Time {
+	if x != nil {
+		return x.Ctime
+	}
+	return nil
+}
+
+func (x *Commit) GetExtents() []*Extent {
+	if x != nil {
+		return x.Extents
+	}
+	return nil
+}
+
+type Recall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`
+	Leases        uint32                 `protobuf:"varint,3,opt,name=leases,proto3" json:"leases,omitempty"`
+	Gone          bool                   `protobuf:"varint,4,opt,name=gone,proto3" json:"gone,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recall) Reset() {
+	*x = Recall{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recall) ProtoMessage() {}
+
+func (x *Recall) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recall.ProtoReflect.Descriptor instead.
+func (*Recall) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Recall) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Recall) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Recall) GetLeases() uint32 {
+	if x != nil {
+		return x.Leases
+	}
+	return 0
+}
+
+func (x *Recall) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *Recall) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+// Copies of what an owner may not lose.
+type Record struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Record) Reset() {
+	*x = Record{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Record) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Record) ProtoMessage() {}
+
+func (x *Record) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Record.ProtoReflect.Descriptor instead.
+func (*Record) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Record) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Record) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Record) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type Version struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         *Epoch                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Version) Reset() {
+	*x = Version{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Version) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Version) ProtoMessage() {}
+
+func (x *Version) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Version.ProtoReflect.Descriptor instead.
+func (*Version) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Version) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *Version) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+type Batch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       *Version               `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	Whole         bool                   `protobuf:"varint,2,opt,name=whole,proto3" json:"whole,omitempty"`
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	Records       []*Record              `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Batch) GetVersion() *Version {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *Batch) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *Batch) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Batch) GetRecords() []*Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
 type ReadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	About         *Request               `protobuf:"bytes,1,opt,name=about,proto3" json:"about,omitempty"`
@@ -2202,7 +2790,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2802,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2815,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{23}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadRequest) GetAbout() *Request {
@@ -2261,7 +2849,7 @@ type ReadReply struct {
 
 func (x *ReadReply) Reset() {
 	*x = ReadReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2861,7 @@ func (x *ReadReply) String() string {
 func (*ReadReply) ProtoMessage() {}
 
 func (x *ReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2874,7 @@ func (x *ReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReply.ProtoReflect.Descriptor instead.
 func (*ReadReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{24}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReadReply) GetReply() *Reply {
@@ -2315,7 +2903,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2915,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2928,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{25}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WriteRequest) GetAbout() *Request {
@@ -2383,7 +2971,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2983,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +2996,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{26}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WriteReply) GetReply() *Reply {
@@ -2448,7 +3036,7 @@ type SyncRequest struct {
 
 func (x *SyncRequest) Reset() {
 	*x = SyncRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +3048,7 @@ func (x *SyncRequest) String() string {
 func (*SyncRequest) ProtoMessage() {}
 
 func (x *SyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +3061,7 @@ func (x *SyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncRequest.ProtoReflect.Descriptor instead.
 func (*SyncRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{27}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SyncRequest) GetAbout() *Request {
@@ -2493,7 +3081,7 @@ type SyncReply struct {
 
 func (x *SyncReply) Reset() {
 	*x = SyncReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +3093,7 @@ func (x *SyncReply) String() string {
 func (*SyncReply) ProtoMessage() {}
 
 func (x *SyncReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +3106,7 @@ func (x *SyncReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncReply.ProtoReflect.Descriptor instead.
 func (*SyncReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{28}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SyncReply) GetReply() *Reply {
@@ -2556,7 +3144,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06depths\x18\x04 \x01(\rR\x06depths\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\rR\aversion\"\x8a\x06\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"\xb9\a\n" +
 	"\aRequest\x12$\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x14.causeway.peer.v1.OpR\x02op\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x06R\x06volume\x12-\n" +
@@ -2577,12 +3165,15 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05guard\x18\x0f \x01(\v2\x16.causeway.peer.v1.TimeR\x05guard\x124\n" +
 	"\x06create\x18\x10 \x01(\v2\x1c.causeway.peer.v1.CreateSpecR\x06create\x12.\n" +
 	"\x04lock\x18\x11 \x01(\v2\x1a.causeway.peer.v1.LockSpecR\x04lock\x12*\n" +
-	"\x04span\x18\x12 \x01(\v2\x16.causeway.peer.v1.SpanR\x04span\x12-\n" +
-	"\x05grant\x18\x13 \x01(\v2\x17.causeway.peer.v1.GrantR\x05grant\x12\x18\n" +
-	"\aobjects\x18\x14 \x03(\fR\aobjects\x12\x12\n" +
-	"\x04gone\x18\x15 \x01(\bR\x04gone\x12-\n" +
+	"\x04span\x18\x12 \x01(\v2\x16.causeway.peer.v1.SpanR\x04span\x121\n" +
+	"\x05grant\x18\x13 \x01(\v2\x1b.causeway.peer.v1.GrantSpecR\x05grant\x12\x18\n" +
+	"\aobjects\x18\x14 \x03(\fR\aobjects\x120\n" +
+	"\x06recall\x18\x15 \x01(\v2\x18.causeway.peer.v1.RecallR\x06recall\x12-\n" +
 	"\x05event\x18\x16 \x01(\v2\x17.causeway.peer.v1.EventR\x05event\x12\x16\n" +
-	"\x06client\x18\x17 \x01(\fR\x06client\"\xd6\x04\n" +
+	"\x06client\x18\x17 \x01(\fR\x06client\x12*\n" +
+	"\x04held\x18\x18 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x120\n" +
+	"\x06commit\x18\x19 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12-\n" +
+	"\x05batch\x18\x1a \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\"\xe3\x05\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
@@ -2600,7 +3191,10 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x04stat\x18\r \x01(\v2\x18.causeway.peer.v1.FSStatR\x04stat\x122\n" +
 	"\bconflict\x18\x0e \x01(\v2\x16.causeway.peer.v1.LockR\bconflict\x12,\n" +
 	"\x05locks\x18\x0f \x03(\v2\x16.causeway.peer.v1.LockR\x05locks\x12-\n" +
-	"\x05grant\x18\x10 \x01(\v2\x17.causeway.peer.v1.GrantR\x05grant\"E\n" +
+	"\x05grant\x18\x10 \x01(\v2\x17.causeway.peer.v1.GrantR\x05grant\x120\n" +
+	"\x06commit\x18\x11 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12*\n" +
+	"\x04held\x18\x12 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x12-\n" +
+	"\x05batch\x18\x13 \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\"E\n" +
 	"\x05Epoch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\xcc\x01\n" +
@@ -2675,14 +3269,15 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\bverifier\x18\x04 \x01(\x06R\bverifier\x12\x16\n" +
 	"\x06target\x18\x05 \x01(\fR\x06target\x12\x14\n" +
 	"\x05major\x18\x06 \x01(\rR\x05major\x12\x14\n" +
-	"\x05minor\x18\a \x01(\rR\x05minor\"\xa6\x01\n" +
+	"\x05minor\x18\a \x01(\rR\x05minor\"\xb8\x01\n" +
 	"\bDirEntry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x16\n" +
 	"\x06cookie\x18\x02 \x01(\x04R\x06cookie\x12\x16\n" +
 	"\x06fileid\x18\x03 \x01(\x04R\x06fileid\x12\x12\n" +
 	"\x04type\x18\x04 \x01(\rR\x04type\x12\x16\n" +
 	"\x06object\x18\x05 \x01(\fR\x06object\x12*\n" +
-	"\x04attr\x18\x06 \x01(\v2\x16.causeway.peer.v1.AttrR\x04attr\"\x86\x02\n" +
+	"\x04attr\x18\x06 \x01(\v2\x16.causeway.peer.v1.AttrR\x04attr\x12\x10\n" +
+	"\x03seq\x18\a \x01(\x04R\x03seq\"\x86\x02\n" +
 	"\x06FSStat\x12\x1f\n" +
 	"\vtotal_bytes\x18\x01 \x01(\x04R\n" +
 	"totalBytes\x12\x1d\n" +
@@ -2722,7 +3317,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"fileOffset\x12#\n" +
 	"\rdevice_offset\x18\x03 \x01(\x04R\fdeviceOffset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x04R\x06length\x12\x14\n" +
-	"\x05state\x18\x05 \x01(\rR\x05state\"\xe1\x02\n" +
+	"\x05state\x18\x05 \x01(\rR\x05state\"\x93\x03\n" +
 	"\x05Grant\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\fR\x06object\x12\x18\n" +
 	"\alocator\x18\x02 \x01(\fR\alocator\x12\x12\n" +
@@ -2734,7 +3329,47 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\blease_ns\x18\b \x01(\x04R\aleaseNs\x12-\n" +
 	"\x05epoch\x18\t \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\x12\x10\n" +
 	"\x03seq\x18\n" +
-	" \x01(\x04R\x03seq\"n\n" +
+	" \x01(\x04R\x03seq\x12\x16\n" +
+	"\x06leases\x18\v \x01(\rR\x06leases\x12\x18\n" +
+	"\aguarded\x18\f \x01(\bR\aguarded\"\xd2\x01\n" +
+	"\tGrantSpec\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\rR\x04mode\x12*\n" +
+	"\x04span\x18\x02 \x01(\v2\x16.causeway.peer.v1.SpanR\x04span\x12\x16\n" +
+	"\x06leases\x18\x03 \x01(\rR\x06leases\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\fR\x04name\x12\x12\n" +
+	"\x04list\x18\x05 \x01(\rR\x04list\x12\x16\n" +
+	"\x06cookie\x18\x06 \x01(\x04R\x06cookie\x12-\n" +
+	"\x05epoch\x18\a \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\"\x88\x01\n" +
+	"\x04Held\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\x12\n" +
+	"\x04mode\x18\x02 \x01(\rR\x04mode\x12*\n" +
+	"\x04span\x18\x03 \x01(\v2\x16.causeway.peer.v1.SpanR\x04span\x12\x16\n" +
+	"\x06leases\x18\x04 \x01(\rR\x06leases\x12\x10\n" +
+	"\x03seq\x18\x05 \x01(\x04R\x03seq\"\xc6\x01\n" +
+	"\x06Commit\x12\x18\n" +
+	"\awritten\x18\x01 \x01(\bR\awritten\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12,\n" +
+	"\x05mtime\x18\x03 \x01(\v2\x16.causeway.peer.v1.TimeR\x05mtime\x12,\n" +
+	"\x05ctime\x18\x04 \x01(\v2\x16.causeway.peer.v1.TimeR\x05ctime\x122\n" +
+	"\aextents\x18\x05 \x03(\v2\x18.causeway.peer.v1.ExtentR\aextents\"\x89\x01\n" +
+	"\x06Recall\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x16\n" +
+	"\x06leases\x18\x03 \x01(\rR\x06leases\x12\x12\n" +
+	"\x04gone\x18\x04 \x01(\bR\x04gone\x12-\n" +
+	"\x05epoch\x18\x05 \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\"D\n" +
+	"\x06Record\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"L\n" +
+	"\aVersion\x12-\n" +
+	"\x05epoch\x18\x01 \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\x98\x01\n" +
+	"\x05Batch\x123\n" +
+	"\aversion\x18\x01 \x01(\v2\x19.causeway.peer.v1.VersionR\aversion\x12\x14\n" +
+	"\x05whole\x18\x02 \x01(\bR\x05whole\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x122\n" +
+	"\arecords\x18\x04 \x03(\v2\x18.causeway.peer.v1.RecordR\arecords\"n\n" +
 	"\vReadRequest\x12/\n" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
@@ -2757,7 +3392,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\"V\n" +
 	"\tSyncReply\x12-\n" +
 	"\x05reply\x18\x01 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x1a\n" +
-	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xa9\x02\n" +
+	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xe5\x02\n" +
 	"\x02Op\x12\b\n" +
 	"\x04NONE\x10\x00\x12\b\n" +
 	"\x04ROOT\x10\x01\x12\n" +
@@ -2790,10 +3425,16 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\aPERSIST\x10\x13\x12\t\n" +
 	"\x05GRANT\x10\x14\x12\n" +
 	"\n" +
-	"\x06RETURN\x10\x15\x12\n" +
+	"\x06RETURN\x10\x15\x12\t\n" +
+	"\x05RENEW\x10\x16\x12\n" +
+	"\n" +
+	"\x06COMMIT\x10\x17\x12\n" +
 	"\n" +
 	"\x06RECALL\x10 \x12\t\n" +
-	"\x05EVENT\x10!2J\n" +
+	"\x05EVENT\x10!\x12\f\n" +
+	"\bREASSERT\x10\"\x12\b\n" +
+	"\x04KEEP\x10#\x12\v\n" +
+	"\aCOLLECT\x10$2J\n" +
 	"\x04Peer\x12B\n" +
 	"\bConverse\x12\x18.causeway.peer.v1.Packet\x1a\x18.causeway.peer.v1.Packet(\x010\x012\xd5\x01\n" +
 	"\x04Bulk\x12B\n" +
@@ -2814,7 +3455,7 @@ func file_gateway_peer_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_gateway_peer_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gateway_peer_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_gateway_peer_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_gateway_peer_peerpb_peer_proto_goTypes = []any{
 	(Op)(0),              // 0: causeway.peer.v1.Op
 	(*Packet)(nil),       // 1: causeway.peer.v1.Packet
@@ -2840,12 +3481,19 @@ var file_gateway_peer_peerpb_peer_proto_goTypes = []any{
 	(*Event)(nil),        // 21: causeway.peer.v1.Event
 	(*Extent)(nil),       // 22: causeway.peer.v1.Extent
 	(*Grant)(nil),        // 23: causeway.peer.v1.Grant
-	(*ReadRequest)(nil),  // 24: causeway.peer.v1.ReadRequest
-	(*ReadReply)(nil),    // 25: causeway.peer.v1.ReadReply
-	(*WriteRequest)(nil), // 26: causeway.peer.v1.WriteRequest
-	(*WriteReply)(nil),   // 27: causeway.peer.v1.WriteReply
-	(*SyncRequest)(nil),  // 28: causeway.peer.v1.SyncRequest
-	(*SyncReply)(nil),    // 29: causeway.peer.v1.SyncReply
+	(*GrantSpec)(nil),    // 24: causeway.peer.v1.GrantSpec
+	(*Held)(nil),         // 25: causeway.peer.v1.Held
+	(*Commit)(nil),       // 26: causeway.peer.v1.Commit
+	(*Recall)(nil),       // 27: causeway.peer.v1.Recall
+	(*Record)(nil),       // 28: causeway.peer.v1.Record
+	(*Version)(nil),      // 29: causeway.peer.v1.Version
+	(*Batch)(nil),        // 30: causeway.peer.v1.Batch
+	(*ReadRequest)(nil),  // 31: causeway.peer.v1.ReadRequest
+	(*ReadReply)(nil),    // 32: causeway.peer.v1.ReadReply
+	(*WriteRequest)(nil), // 33: causeway.peer.v1.WriteRequest
+	(*WriteReply)(nil),   // 34: causeway.peer.v1.WriteReply
+	(*SyncRequest)(nil),  // 35: causeway.peer.v1.SyncRequest
+	(*SyncReply)(nil),    // 36: causeway.peer.v1.SyncReply
 }
 var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	2,  // 0: causeway.peer.v1.Packet.frames:type_name -> causeway.peer.v1.Frame
@@ -2860,56 +3508,73 @@ var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	15, // 9: causeway.peer.v1.Request.create:type_name -> causeway.peer.v1.CreateSpec
 	19, // 10: causeway.peer.v1.Request.lock:type_name -> causeway.peer.v1.LockSpec
 	18, // 11: causeway.peer.v1.Request.span:type_name -> causeway.peer.v1.Span
-	23, // 12: causeway.peer.v1.Request.grant:type_name -> causeway.peer.v1.Grant
-	21, // 13: causeway.peer.v1.Request.event:type_name -> causeway.peer.v1.Event
-	12, // 14: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
-	12, // 15: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
-	13, // 16: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
-	13, // 17: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
-	16, // 18: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
-	17, // 19: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
-	20, // 20: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
-	20, // 21: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
-	23, // 22: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
-	8,  // 23: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
-	11, // 24: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
-	10, // 25: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
-	12, // 26: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
-	12, // 27: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
-	9,  // 28: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
-	9,  // 29: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
-	10, // 30: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
-	10, // 31: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
-	14, // 32: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
-	12, // 33: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
-	18, // 34: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
-	8,  // 35: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
-	18, // 36: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
-	20, // 37: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
-	18, // 38: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
-	22, // 39: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
-	12, // 40: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
-	18, // 41: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
-	6,  // 42: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
-	4,  // 43: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 44: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 45: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 46: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 47: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 48: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
-	1,  // 49: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
-	24, // 50: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
-	26, // 51: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
-	28, // 52: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
-	1,  // 53: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
-	25, // 54: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
-	27, // 55: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
-	29, // 56: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
-	53, // [53:57] is the sub-list for method output_type
-	49, // [49:53] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	24, // 12: causeway.peer.v1.Request.grant:type_name -> causeway.peer.v1.GrantSpec
+	27, // 13: causeway.peer.v1.Request.recall:type_name -> causeway.peer.v1.Recall
+	21, // 14: causeway.peer.v1.Request.event:type_name -> causeway.peer.v1.Event
+	25, // 15: causeway.peer.v1.Request.held:type_name -> causeway.peer.v1.Held
+	26, // 16: causeway.peer.v1.Request.commit:type_name -> causeway.peer.v1.Commit
+	30, // 17: causeway.peer.v1.Request.batch:type_name -> causeway.peer.v1.Batch
+	12, // 18: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
+	12, // 19: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
+	13, // 20: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
+	13, // 21: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
+	16, // 22: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
+	17, // 23: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
+	20, // 24: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
+	20, // 25: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
+	23, // 26: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
+	26, // 27: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
+	25, // 28: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
+	30, // 29: causeway.peer.v1.Reply.batch:type_name -> causeway.peer.v1.Batch
+	8,  // 30: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
+	11, // 31: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
+	10, // 32: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
+	12, // 33: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
+	12, // 34: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
+	9,  // 35: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
+	9,  // 36: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
+	10, // 37: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
+	10, // 38: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
+	14, // 39: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
+	12, // 40: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
+	18, // 41: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
+	8,  // 42: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
+	18, // 43: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
+	20, // 44: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
+	18, // 45: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
+	22, // 46: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
+	12, // 47: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
+	18, // 48: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
+	6,  // 49: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 50: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
+	6,  // 51: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 52: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
+	9,  // 53: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
+	9,  // 54: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
+	22, // 55: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
+	6,  // 56: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
+	6,  // 57: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
+	29, // 58: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
+	28, // 59: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
+	4,  // 60: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 61: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 62: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 63: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 64: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 65: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
+	1,  // 66: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
+	31, // 67: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
+	33, // 68: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
+	35, // 69: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
+	1,  // 70: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
+	32, // 71: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
+	34, // 72: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
+	36, // 73: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
+	70, // [70:74] is the sub-list for method output_type
+	66, // [66:70] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_gateway_peer_peerpb_peer_proto_init() }
@@ -2923,7 +3588,7 @@ func file_gateway_peer_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gateway_peer_peerpb_peer_proto_rawDesc), len(file_gateway_peer_peerpb_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
