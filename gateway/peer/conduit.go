@@ -32,7 +32,7 @@ var (
 // that carry it: what has no reply when a stream breaks is sent again on the next one with the same number, and who was asked
 // before answers what he answered before.
 type conduit struct {
-	execute func(ctx context.Context, r *peerpb.Request) (reply *peerpb.Reply, sent func())
+	execute func(context.Context, *peerpb.Request) *peerpb.Reply
 	window  chan struct{} // holds one per open call of this side
 	most    int           // calls of the other side that may be open
 	log     *slog.Logger
@@ -52,7 +52,6 @@ type conduit struct {
 	settled uint64 // all calls of this side with lower numbers have ended
 	tasks   map[uint64]*task
 	done    uint64 // all calls of the other side with lower numbers have ended there
-	running int
 	ended   chan struct{}
 	over    bool
 }
@@ -82,7 +81,7 @@ type task struct {
 	reply  *peerpb.Reply
 }
 
-func newConduit(calls int, log *slog.Logger, n *counts, execute func(context.Context, *peerpb.Request) (*peerpb.Reply, func())) *conduit {
+func newConduit(calls int, log *slog.Logger, n *counts, execute func(context.Context, *peerpb.Request) *peerpb.Reply) *conduit {
 	c := &conduit{
 		execute: execute, window: make(chan struct{}, calls), most: calls, log: log, counts: n, born: time.Now(), settled: 1, done: 1,
 		open: make(map[uint64]*question), tasks: make(map[uint64]*task), ended: make(chan struct{}),
@@ -234,6 +233,17 @@ func (c *conduit) end() {
 
 func (c *conduit) wait() { c.jobs.Wait() }
 
+// start runs f as something that wait waits for; false after the end.
+func (c *conduit) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
+	c.jobs.Go(f)
+	return true
+}
+
 // maxPacket is about how many bytes are sent together.
 const maxPacket = 128 << 10
 
@@ -289,10 +299,10 @@ func (c *conduit) take(k *carrier) []*peerpb.Frame {
 func weight(f *peerpb.Frame) int {
 	w := 256
 	if r := f.Request; r != nil {
-		w += 5*len(r.Caller.GetGroups()) + len(r.Create.GetTarget()) + 40*len(r.Grant.GetExtents())
+		w += 5*len(r.Caller.GetGroups()) + len(r.Create.GetTarget()) + 40*len(r.Commit.GetExtents()) + 80*len(r.Held)
 	}
 	if r := f.Reply; r != nil {
-		w += 200*len(r.Entries) + 40*len(r.Grant.GetExtents()) + 100*len(r.Locks) + len(r.Target)
+		w += 200*len(r.Entries) + 40*len(r.Grant.GetExtents()) + 100*len(r.Locks) + len(r.Target) + 80*len(r.Held)
 	}
 	return w
 }
@@ -385,7 +395,6 @@ func (c *conduit) begin(f *peerpb.Frame) error {
 		ctx, t.cancel = context.WithCancel(ctx)
 	}
 	c.tasks[f.Id] = t
-	c.running++
 	c.jobs.Go(func() { c.run(ctx, f, t) })
 	return nil
 }
@@ -413,30 +422,33 @@ func (c *conduit) forgetLocked(settled uint64) {
 
 // run executes a call of the other side and answers it. The reply of what is no change is not kept: it is executed again.
 func (c *conduit) run(ctx context.Context, f *peerpb.Frame, t *task) {
-	reply, sent := c.safely(ctx, f.Request)
+	reply := c.safely(ctx, f.Request)
 	t.cancel()
 	c.mu.Lock()
-	c.running--
 	t.reply = reply
 	if !wire.Changes(f.Request.Op) || f.Id < c.done {
 		delete(c.tasks, f.Id)
 	}
 	c.pushLocked(&peerpb.Frame{Id: f.Id, Reply: reply})
 	c.mu.Unlock()
-	if sent != nil {
-		sent()
-	}
 }
 
 // safely makes of a panic a failure of that call.
-func (c *conduit) safely(ctx context.Context, r *peerpb.Request) (reply *peerpb.Reply, sent func()) {
+func (c *conduit) safely(ctx context.Context, r *peerpb.Request) (reply *peerpb.Reply) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("a request of another gateway panicked", "op", r.Op.String(), "err", p, "stack", string(debug.Stack()))
-			reply, sent = wire.Failed(causeway.ErrServerFault), nil
+			reply = wire.Failed(causeway.ErrServerFault)
 		}
 	}()
 	return c.execute(ctx, r)
+}
+
+// carried reports whether a stream carries the conduit.
+func (c *conduit) carried() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.carrier != nil
 }
 
 // beat asks for a sign of life.

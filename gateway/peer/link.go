@@ -2,7 +2,9 @@ package peer
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -26,7 +28,7 @@ const (
 
 // link is the session with one node.
 type link struct {
-	links *Links
+	peers *Peers
 	node  string
 	state atomic.Pointer[sessionState]
 }
@@ -39,8 +41,33 @@ type sessionState struct {
 }
 
 func (k *link) renew() {
-	l := k.links
-	k.state.Store(&sessionState{conduit: newConduit(l.cfg.MaxCalls, l.cfg.Log, &l.counts, l.execute), id: session()})
+	p := k.peers
+	execute := func(ctx context.Context, r *peerpb.Request) *peerpb.Reply { return p.execute(ctx, k.node, r) }
+	k.state.Store(&sessionState{conduit: newConduit(p.cfg.MaxCalls, p.cfg.Log, &p.counts, execute), id: newSession()})
+}
+
+// newSession makes a number that no other session has.
+func newSession() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:]) | 1
+}
+
+// link finds the session in which a node is asked, or begins one; nil after Close.
+func (p *Peers) link(node string) *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := p.links[node]; k != nil {
+		return k
+	}
+	if p.ctx.Err() != nil {
+		return nil
+	}
+	k := &link{peers: p, node: node}
+	k.renew()
+	p.links[node] = k
+	p.tasks.Go(k.run)
+	return k
 }
 
 func (k *link) ask(ctx context.Context, r *peerpb.Request) (*peerpb.Reply, error) {
@@ -49,33 +76,33 @@ func (k *link) ask(ctx context.Context, r *peerpb.Request) (*peerpb.Reply, error
 
 // run keeps a stream to the node until Close. Who has had none for a while gives the session up: its calls fail.
 func (k *link) run() {
-	l := k.links
+	p := k.peers
 	pause, since := time.Millisecond, time.Now()
-	for l.ctx.Err() == nil {
+	for p.ctx.Err() == nil {
 		s := k.state.Load()
 		worked, err := k.carry(s)
-		if l.ctx.Err() != nil {
+		if p.ctx.Err() != nil {
 			break
 		}
 		if worked {
 			pause, since = time.Millisecond, time.Now()
-			l.cfg.Log.Debug("the stream to a gateway has ended", "node", k.node, "err", err)
-			if l.cfg.Broken != nil {
-				l.cfg.Broken(k.node)
+			p.cfg.Log.Debug("the stream to a gateway has ended", "node", k.node, "err", err)
+			if p.cfg.Broken != nil {
+				p.cfg.Broken(k.node)
 			}
 		} else {
-			l.counts.failed.Add(1)
-			l.cfg.Log.Debug("a gateway cannot be reached", "node", k.node, "err", err)
+			p.counts.failed.Add(1)
+			p.cfg.Log.Debug("a gateway cannot be reached", "node", k.node, "err", err)
 		}
-		if time.Since(since) > l.cfg.Linger {
+		if time.Since(since) > p.cfg.Linger {
 			k.giveUp(s)
 			since = time.Now()
 		}
 		select {
 		case <-time.After(pause):
-		case <-l.ctx.Done():
+		case <-p.ctx.Done():
 		}
-		pause = min(2*pause, l.cfg.Redial)
+		pause = min(2*pause, p.cfg.Redial)
 	}
 	k.state.Load().end()
 	k.state.Load().wait()
@@ -90,20 +117,20 @@ func (k *link) giveUp(s *sessionState) {
 
 // carry makes a stream and lets it carry the session until it ends. worked: it did.
 func (k *link) carry(s *sessionState) (worked bool, err error) {
-	l := k.links
-	ctx, cancel := context.WithCancel(l.ctx)
+	p := k.peers
+	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
 	conn, err := k.connect()
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
-	limit := time.AfterFunc(l.cfg.DialTimeout, cancel)
+	limit := time.AfterFunc(p.cfg.DialTimeout, cancel)
 	stream, err := peerpb.NewPeerClient(conn).Converse(ctx)
 	if err != nil {
 		return false, err
 	}
-	hello := &peerpb.Hello{Node: l.cfg.Node, Session: s.id, Resume: s.known, Depths: depth.Max, Version: version}
+	hello := &peerpb.Hello{Node: p.cfg.Node, Session: s.id, Resume: s.known, Depths: depth.Max, Version: version}
 	if err := stream.Send(&peerpb.Packet{Frames: []*peerpb.Frame{{Hello: hello}}}); err != nil {
 		_, err = stream.Recv() // tells the reason
 		return false, err
@@ -116,7 +143,7 @@ func (k *link) carry(s *sessionState) (worked bool, err error) {
 		return false, errFrame
 	}
 	if s.known && !first.Frames[0].Hello.Resume {
-		l.counts.lost.Add(1)
+		p.counts.lost.Add(1)
 		s.lose()
 	}
 	s.known = true
@@ -124,7 +151,7 @@ func (k *link) carry(s *sessionState) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l.counts.streams.Add(1)
+	p.counts.streams.Add(1)
 	k.work(s, carrier, cancel, &err)
 	return true, err
 }
@@ -151,7 +178,7 @@ func (k *link) work(s *sessionState, c *carrier, cancel context.CancelFunc, err 
 
 // watch cuts a stream that brings nothing.
 func (k *link) watch(s *sessionState, c *carrier, cancel context.CancelFunc) {
-	beat := k.links.cfg.Beat
+	beat := k.peers.cfg.Beat
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
@@ -173,12 +200,12 @@ func (k *link) watch(s *sessionState, c *carrier, cancel context.CancelFunc) {
 
 // connect makes a connection over which only this node is spoken to.
 func (k *link) connect() (*grpc.ClientConn, error) {
-	l := k.links
-	at, ok := l.cfg.Address(k.node)
+	p := k.peers
+	at, ok := p.cfg.Address(k.node)
 	if !ok {
 		return nil, fmt.Errorf("no address of %s is known", k.node)
 	}
-	return dial(at, k.node, l.cfg.TLS(), l.cfg.DialTimeout, streamWindow)
+	return dial(at, k.node, p.cfg.Client(), p.cfg.DialTimeout, streamWindow)
 }
 
 func dial(at, node string, base *tls.Config, within time.Duration, window int32) (*grpc.ClientConn, error) {

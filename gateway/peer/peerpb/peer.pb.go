@@ -54,8 +54,6 @@ const (
 	Op_RECALL         Op = 32 // from the administrative gateway, as what follows
 	Op_EVENT          Op = 33
 	Op_REASSERT       Op = 34
-	Op_KEEP           Op = 35
-	Op_COLLECT        Op = 36
 )
 
 // Enum value maps for Op.
@@ -88,8 +86,6 @@ var (
 		32: "RECALL",
 		33: "EVENT",
 		34: "REASSERT",
-		35: "KEEP",
-		36: "COLLECT",
 	}
 	Op_value = map[string]int32{
 		"NONE":           0,
@@ -119,8 +115,6 @@ var (
 		"RECALL":         32,
 		"EVENT":          33,
 		"REASSERT":       34,
-		"KEEP":           35,
-		"COLLECT":        36,
 	}
 )
 
@@ -400,7 +394,6 @@ type Request struct {
 	Client        []byte                 `protobuf:"bytes,23,opt,name=client,proto3" json:"client,omitempty"`
 	Held          []*Held                `protobuf:"bytes,24,rep,name=held,proto3" json:"held,omitempty"`
 	Commit        *Commit                `protobuf:"bytes,25,opt,name=commit,proto3" json:"commit,omitempty"`
-	Batch         *Batch                 `protobuf:"bytes,26,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -610,13 +603,6 @@ func (x *Request) GetCommit() *Commit {
 	return nil
 }
 
-func (x *Request) GetBatch() *Batch {
-	if x != nil {
-		return x.Batch
-	}
-	return nil
-}
-
 // Reply is what a call came to. What is known is set also when code is not 0.
 type Reply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -638,7 +624,6 @@ type Reply struct {
 	Grant         *Grant                 `protobuf:"bytes,16,opt,name=grant,proto3" json:"grant,omitempty"`
 	Commit        *Commit                `protobuf:"bytes,17,opt,name=commit,proto3" json:"commit,omitempty"`
 	Held          []*Held                `protobuf:"bytes,18,rep,name=held,proto3" json:"held,omitempty"`
-	Batch         *Batch                 `protobuf:"bytes,19,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -795,13 +780,6 @@ func (x *Reply) GetCommit() *Commit {
 func (x *Reply) GetHeld() []*Held {
 	if x != nil {
 		return x.Held
-	}
-	return nil
-}
-
-func (x *Reply) GetBatch() *Batch {
-	if x != nil {
-		return x.Batch
 	}
 	return nil
 }
@@ -2713,10 +2691,11 @@ func (x *Version) GetTerm() uint64 {
 
 type Batch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       *Version               `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	Whole         bool                   `protobuf:"varint,2,opt,name=whole,proto3" json:"whole,omitempty"`
-	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
-	Records       []*Record              `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"`
+	Volume        uint64                 `protobuf:"fixed64,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Version       *Version               `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Whole         bool                   `protobuf:"varint,3,opt,name=whole,proto3" json:"whole,omitempty"`
+	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Records       []*Record              `protobuf:"bytes,5,rep,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2751,6 +2730,13 @@ func (*Batch) Descriptor() ([]byte, []int) {
 	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{29}
 }
 
+func (x *Batch) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
 func (x *Batch) GetVersion() *Version {
 	if x != nil {
 		return x.Version
@@ -2779,6 +2765,58 @@ func (x *Batch) GetRecords() []*Record {
 	return nil
 }
 
+type CollectRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        uint64                 `protobuf:"fixed64,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectRequest) Reset() {
+	*x = CollectRequest{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectRequest) ProtoMessage() {}
+
+func (x *CollectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectRequest.ProtoReflect.Descriptor instead.
+func (*CollectRequest) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CollectRequest) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *CollectRequest) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
 type ReadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	About         *Request               `protobuf:"bytes,1,opt,name=about,proto3" json:"about,omitempty"`
@@ -2790,7 +2828,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2802,7 +2840,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2815,7 +2853,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{30}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReadRequest) GetAbout() *Request {
@@ -2849,7 +2887,7 @@ type ReadReply struct {
 
 func (x *ReadReply) Reset() {
 	*x = ReadReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +2899,7 @@ func (x *ReadReply) String() string {
 func (*ReadReply) ProtoMessage() {}
 
 func (x *ReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +2912,7 @@ func (x *ReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReply.ProtoReflect.Descriptor instead.
 func (*ReadReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{31}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReadReply) GetReply() *Reply {
@@ -2903,7 +2941,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +2953,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +2966,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{32}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WriteRequest) GetAbout() *Request {
@@ -2971,7 +3009,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2983,7 +3021,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2996,7 +3034,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{33}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WriteReply) GetReply() *Reply {
@@ -3036,7 +3074,7 @@ type SyncRequest struct {
 
 func (x *SyncRequest) Reset() {
 	*x = SyncRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3086,7 @@ func (x *SyncRequest) String() string {
 func (*SyncRequest) ProtoMessage() {}
 
 func (x *SyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3099,7 @@ func (x *SyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncRequest.ProtoReflect.Descriptor instead.
 func (*SyncRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{34}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SyncRequest) GetAbout() *Request {
@@ -3081,7 +3119,7 @@ type SyncReply struct {
 
 func (x *SyncReply) Reset() {
 	*x = SyncReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3131,7 @@ func (x *SyncReply) String() string {
 func (*SyncReply) ProtoMessage() {}
 
 func (x *SyncReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3106,7 +3144,7 @@ func (x *SyncReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncReply.ProtoReflect.Descriptor instead.
 func (*SyncReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{35}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SyncReply) GetReply() *Reply {
@@ -3144,7 +3182,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06depths\x18\x04 \x01(\rR\x06depths\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\rR\aversion\"\xb9\a\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"\x8a\a\n" +
 	"\aRequest\x12$\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x14.causeway.peer.v1.OpR\x02op\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x06R\x06volume\x12-\n" +
@@ -3172,8 +3210,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05event\x18\x16 \x01(\v2\x17.causeway.peer.v1.EventR\x05event\x12\x16\n" +
 	"\x06client\x18\x17 \x01(\fR\x06client\x12*\n" +
 	"\x04held\x18\x18 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x120\n" +
-	"\x06commit\x18\x19 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12-\n" +
-	"\x05batch\x18\x1a \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\"\xe3\x05\n" +
+	"\x06commit\x18\x19 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\"\xb4\x05\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
@@ -3193,8 +3230,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05locks\x18\x0f \x03(\v2\x16.causeway.peer.v1.LockR\x05locks\x12-\n" +
 	"\x05grant\x18\x10 \x01(\v2\x17.causeway.peer.v1.GrantR\x05grant\x120\n" +
 	"\x06commit\x18\x11 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12*\n" +
-	"\x04held\x18\x12 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x12-\n" +
-	"\x05batch\x18\x13 \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\"E\n" +
+	"\x04held\x18\x12 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\"E\n" +
 	"\x05Epoch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\xcc\x01\n" +
@@ -3364,12 +3400,16 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"L\n" +
 	"\aVersion\x12-\n" +
 	"\x05epoch\x18\x01 \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\"\x98\x01\n" +
-	"\x05Batch\x123\n" +
-	"\aversion\x18\x01 \x01(\v2\x19.causeway.peer.v1.VersionR\aversion\x12\x14\n" +
-	"\x05whole\x18\x02 \x01(\bR\x05whole\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\x122\n" +
-	"\arecords\x18\x04 \x03(\v2\x18.causeway.peer.v1.RecordR\arecords\"n\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\"\xb0\x01\n" +
+	"\x05Batch\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x06R\x06volume\x123\n" +
+	"\aversion\x18\x02 \x01(\v2\x19.causeway.peer.v1.VersionR\aversion\x12\x14\n" +
+	"\x05whole\x18\x03 \x01(\bR\x05whole\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x122\n" +
+	"\arecords\x18\x05 \x03(\v2\x18.causeway.peer.v1.RecordR\arecords\"W\n" +
+	"\x0eCollectRequest\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\x06R\x06volume\x12-\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\"n\n" +
 	"\vReadRequest\x12/\n" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
@@ -3392,7 +3432,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\"V\n" +
 	"\tSyncReply\x12-\n" +
 	"\x05reply\x18\x01 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x1a\n" +
-	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xe5\x02\n" +
+	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xce\x02\n" +
 	"\x02Op\x12\b\n" +
 	"\x04NONE\x10\x00\x12\b\n" +
 	"\x04ROOT\x10\x01\x12\n" +
@@ -3432,15 +3472,16 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
 	"\x06RECALL\x10 \x12\t\n" +
 	"\x05EVENT\x10!\x12\f\n" +
-	"\bREASSERT\x10\"\x12\b\n" +
-	"\x04KEEP\x10#\x12\v\n" +
-	"\aCOLLECT\x10$2J\n" +
+	"\bREASSERT\x10\"2J\n" +
 	"\x04Peer\x12B\n" +
 	"\bConverse\x12\x18.causeway.peer.v1.Packet\x1a\x18.causeway.peer.v1.Packet(\x010\x012\xd5\x01\n" +
 	"\x04Bulk\x12B\n" +
 	"\x04Read\x12\x1d.causeway.peer.v1.ReadRequest\x1a\x1b.causeway.peer.v1.ReadReply\x12E\n" +
 	"\x05Write\x12\x1e.causeway.peer.v1.WriteRequest\x1a\x1c.causeway.peer.v1.WriteReply\x12B\n" +
-	"\x04Sync\x12\x1d.causeway.peer.v1.SyncRequest\x1a\x1b.causeway.peer.v1.SyncReplyB\x1eZ\x1ccauseway/gateway/peer/peerpbb\x06proto3"
+	"\x04Sync\x12\x1d.causeway.peer.v1.SyncRequest\x1a\x1b.causeway.peer.v1.SyncReply2\x8a\x01\n" +
+	"\x06Copies\x128\n" +
+	"\x04Keep\x12\x17.causeway.peer.v1.Batch\x1a\x17.causeway.peer.v1.Reply\x12F\n" +
+	"\aCollect\x12 .causeway.peer.v1.CollectRequest\x1a\x17.causeway.peer.v1.Batch0\x01B\x1eZ\x1ccauseway/gateway/peer/peerpbb\x06proto3"
 
 var (
 	file_gateway_peer_peerpb_peer_proto_rawDescOnce sync.Once
@@ -3455,45 +3496,46 @@ func file_gateway_peer_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_gateway_peer_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gateway_peer_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_gateway_peer_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_gateway_peer_peerpb_peer_proto_goTypes = []any{
-	(Op)(0),              // 0: causeway.peer.v1.Op
-	(*Packet)(nil),       // 1: causeway.peer.v1.Packet
-	(*Frame)(nil),        // 2: causeway.peer.v1.Frame
-	(*Hello)(nil),        // 3: causeway.peer.v1.Hello
-	(*Request)(nil),      // 4: causeway.peer.v1.Request
-	(*Reply)(nil),        // 5: causeway.peer.v1.Reply
-	(*Epoch)(nil),        // 6: causeway.peer.v1.Epoch
-	(*Caller)(nil),       // 7: causeway.peer.v1.Caller
-	(*Owner)(nil),        // 8: causeway.peer.v1.Owner
-	(*Time)(nil),         // 9: causeway.peer.v1.Time
-	(*ACL)(nil),          // 10: causeway.peer.v1.ACL
-	(*ACLEntry)(nil),     // 11: causeway.peer.v1.ACLEntry
-	(*Attr)(nil),         // 12: causeway.peer.v1.Attr
-	(*Change)(nil),       // 13: causeway.peer.v1.Change
-	(*SetAttr)(nil),      // 14: causeway.peer.v1.SetAttr
-	(*CreateSpec)(nil),   // 15: causeway.peer.v1.CreateSpec
-	(*DirEntry)(nil),     // 16: causeway.peer.v1.DirEntry
-	(*FSStat)(nil),       // 17: causeway.peer.v1.FSStat
-	(*Span)(nil),         // 18: causeway.peer.v1.Span
-	(*LockSpec)(nil),     // 19: causeway.peer.v1.LockSpec
-	(*Lock)(nil),         // 20: causeway.peer.v1.Lock
-	(*Event)(nil),        // 21: causeway.peer.v1.Event
-	(*Extent)(nil),       // 22: causeway.peer.v1.Extent
-	(*Grant)(nil),        // 23: causeway.peer.v1.Grant
-	(*GrantSpec)(nil),    // 24: causeway.peer.v1.GrantSpec
-	(*Held)(nil),         // 25: causeway.peer.v1.Held
-	(*Commit)(nil),       // 26: causeway.peer.v1.Commit
-	(*Recall)(nil),       // 27: causeway.peer.v1.Recall
-	(*Record)(nil),       // 28: causeway.peer.v1.Record
-	(*Version)(nil),      // 29: causeway.peer.v1.Version
-	(*Batch)(nil),        // 30: causeway.peer.v1.Batch
-	(*ReadRequest)(nil),  // 31: causeway.peer.v1.ReadRequest
-	(*ReadReply)(nil),    // 32: causeway.peer.v1.ReadReply
-	(*WriteRequest)(nil), // 33: causeway.peer.v1.WriteRequest
-	(*WriteReply)(nil),   // 34: causeway.peer.v1.WriteReply
-	(*SyncRequest)(nil),  // 35: causeway.peer.v1.SyncRequest
-	(*SyncReply)(nil),    // 36: causeway.peer.v1.SyncReply
+	(Op)(0),                // 0: causeway.peer.v1.Op
+	(*Packet)(nil),         // 1: causeway.peer.v1.Packet
+	(*Frame)(nil),          // 2: causeway.peer.v1.Frame
+	(*Hello)(nil),          // 3: causeway.peer.v1.Hello
+	(*Request)(nil),        // 4: causeway.peer.v1.Request
+	(*Reply)(nil),          // 5: causeway.peer.v1.Reply
+	(*Epoch)(nil),          // 6: causeway.peer.v1.Epoch
+	(*Caller)(nil),         // 7: causeway.peer.v1.Caller
+	(*Owner)(nil),          // 8: causeway.peer.v1.Owner
+	(*Time)(nil),           // 9: causeway.peer.v1.Time
+	(*ACL)(nil),            // 10: causeway.peer.v1.ACL
+	(*ACLEntry)(nil),       // 11: causeway.peer.v1.ACLEntry
+	(*Attr)(nil),           // 12: causeway.peer.v1.Attr
+	(*Change)(nil),         // 13: causeway.peer.v1.Change
+	(*SetAttr)(nil),        // 14: causeway.peer.v1.SetAttr
+	(*CreateSpec)(nil),     // 15: causeway.peer.v1.CreateSpec
+	(*DirEntry)(nil),       // 16: causeway.peer.v1.DirEntry
+	(*FSStat)(nil),         // 17: causeway.peer.v1.FSStat
+	(*Span)(nil),           // 18: causeway.peer.v1.Span
+	(*LockSpec)(nil),       // 19: causeway.peer.v1.LockSpec
+	(*Lock)(nil),           // 20: causeway.peer.v1.Lock
+	(*Event)(nil),          // 21: causeway.peer.v1.Event
+	(*Extent)(nil),         // 22: causeway.peer.v1.Extent
+	(*Grant)(nil),          // 23: causeway.peer.v1.Grant
+	(*GrantSpec)(nil),      // 24: causeway.peer.v1.GrantSpec
+	(*Held)(nil),           // 25: causeway.peer.v1.Held
+	(*Commit)(nil),         // 26: causeway.peer.v1.Commit
+	(*Recall)(nil),         // 27: causeway.peer.v1.Recall
+	(*Record)(nil),         // 28: causeway.peer.v1.Record
+	(*Version)(nil),        // 29: causeway.peer.v1.Version
+	(*Batch)(nil),          // 30: causeway.peer.v1.Batch
+	(*CollectRequest)(nil), // 31: causeway.peer.v1.CollectRequest
+	(*ReadRequest)(nil),    // 32: causeway.peer.v1.ReadRequest
+	(*ReadReply)(nil),      // 33: causeway.peer.v1.ReadReply
+	(*WriteRequest)(nil),   // 34: causeway.peer.v1.WriteRequest
+	(*WriteReply)(nil),     // 35: causeway.peer.v1.WriteReply
+	(*SyncRequest)(nil),    // 36: causeway.peer.v1.SyncRequest
+	(*SyncReply)(nil),      // 37: causeway.peer.v1.SyncReply
 }
 var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	2,  // 0: causeway.peer.v1.Packet.frames:type_name -> causeway.peer.v1.Frame
@@ -3513,68 +3555,71 @@ var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	21, // 14: causeway.peer.v1.Request.event:type_name -> causeway.peer.v1.Event
 	25, // 15: causeway.peer.v1.Request.held:type_name -> causeway.peer.v1.Held
 	26, // 16: causeway.peer.v1.Request.commit:type_name -> causeway.peer.v1.Commit
-	30, // 17: causeway.peer.v1.Request.batch:type_name -> causeway.peer.v1.Batch
-	12, // 18: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
-	12, // 19: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
-	13, // 20: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
-	13, // 21: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
-	16, // 22: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
-	17, // 23: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
-	20, // 24: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
-	20, // 25: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
-	23, // 26: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
-	26, // 27: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
-	25, // 28: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
-	30, // 29: causeway.peer.v1.Reply.batch:type_name -> causeway.peer.v1.Batch
-	8,  // 30: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
-	11, // 31: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
-	10, // 32: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
-	12, // 33: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
-	12, // 34: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
-	9,  // 35: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
-	9,  // 36: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
-	10, // 37: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
-	10, // 38: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
-	14, // 39: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
-	12, // 40: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
-	18, // 41: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
-	8,  // 42: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
-	18, // 43: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
-	20, // 44: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
-	18, // 45: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
-	22, // 46: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
-	12, // 47: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
-	18, // 48: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
-	6,  // 49: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
-	18, // 50: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
-	6,  // 51: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
-	18, // 52: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
-	9,  // 53: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
-	9,  // 54: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
-	22, // 55: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
-	6,  // 56: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
-	6,  // 57: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
-	29, // 58: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
-	28, // 59: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
-	4,  // 60: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 61: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 62: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 63: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 64: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 65: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
-	1,  // 66: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
-	31, // 67: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
-	33, // 68: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
-	35, // 69: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
-	1,  // 70: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
-	32, // 71: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
-	34, // 72: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
-	36, // 73: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
-	70, // [70:74] is the sub-list for method output_type
-	66, // [66:70] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	12, // 17: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
+	12, // 18: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
+	13, // 19: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
+	13, // 20: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
+	16, // 21: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
+	17, // 22: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
+	20, // 23: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
+	20, // 24: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
+	23, // 25: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
+	26, // 26: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
+	25, // 27: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
+	8,  // 28: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
+	11, // 29: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
+	10, // 30: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
+	12, // 31: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
+	12, // 32: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
+	9,  // 33: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
+	9,  // 34: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
+	10, // 35: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
+	10, // 36: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
+	14, // 37: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
+	12, // 38: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
+	18, // 39: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
+	8,  // 40: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
+	18, // 41: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
+	20, // 42: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
+	18, // 43: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
+	22, // 44: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
+	12, // 45: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
+	18, // 46: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
+	6,  // 47: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 48: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
+	6,  // 49: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 50: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
+	9,  // 51: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
+	9,  // 52: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
+	22, // 53: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
+	6,  // 54: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
+	6,  // 55: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
+	29, // 56: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
+	28, // 57: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
+	6,  // 58: causeway.peer.v1.CollectRequest.epoch:type_name -> causeway.peer.v1.Epoch
+	4,  // 59: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 60: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 61: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 62: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 63: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 64: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
+	1,  // 65: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
+	32, // 66: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
+	34, // 67: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
+	36, // 68: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
+	30, // 69: causeway.peer.v1.Copies.Keep:input_type -> causeway.peer.v1.Batch
+	31, // 70: causeway.peer.v1.Copies.Collect:input_type -> causeway.peer.v1.CollectRequest
+	1,  // 71: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
+	33, // 72: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
+	35, // 73: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
+	37, // 74: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
+	5,  // 75: causeway.peer.v1.Copies.Keep:output_type -> causeway.peer.v1.Reply
+	30, // 76: causeway.peer.v1.Copies.Collect:output_type -> causeway.peer.v1.Batch
+	71, // [71:77] is the sub-list for method output_type
+	65, // [65:71] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_gateway_peer_peerpb_peer_proto_init() }
@@ -3588,9 +3633,9 @@ func file_gateway_peer_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gateway_peer_peerpb_peer_proto_rawDesc), len(file_gateway_peer_peerpb_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_gateway_peer_peerpb_peer_proto_goTypes,
 		DependencyIndexes: file_gateway_peer_peerpb_peer_proto_depIdxs,

@@ -306,3 +306,151 @@ var Bulk_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "gateway/peer/peerpb/peer.proto",
 }
+
+const (
+	Copies_Keep_FullMethodName    = "/causeway.peer.v1.Copies/Keep"
+	Copies_Collect_FullMethodName = "/causeway.peer.v1.Copies/Collect"
+)
+
+// CopiesClient is the client API for Copies service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Copies is about second copies. It is served on the connection of Bulk.
+type CopiesClient interface {
+	Keep(ctx context.Context, in *Batch, opts ...grpc.CallOption) (*Reply, error)
+	Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Batch], error)
+}
+
+type copiesClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewCopiesClient(cc grpc.ClientConnInterface) CopiesClient {
+	return &copiesClient{cc}
+}
+
+func (c *copiesClient) Keep(ctx context.Context, in *Batch, opts ...grpc.CallOption) (*Reply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reply)
+	err := c.cc.Invoke(ctx, Copies_Keep_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *copiesClient) Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Batch], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Copies_ServiceDesc.Streams[0], Copies_Collect_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CollectRequest, Batch]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Copies_CollectClient = grpc.ServerStreamingClient[Batch]
+
+// CopiesServer is the server API for Copies service.
+// All implementations must embed UnimplementedCopiesServer
+// for forward compatibility.
+//
+// Copies is about second copies. It is served on the connection of Bulk.
+type CopiesServer interface {
+	Keep(context.Context, *Batch) (*Reply, error)
+	Collect(*CollectRequest, grpc.ServerStreamingServer[Batch]) error
+	mustEmbedUnimplementedCopiesServer()
+}
+
+// UnimplementedCopiesServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedCopiesServer struct{}
+
+func (UnimplementedCopiesServer) Keep(context.Context, *Batch) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Keep not implemented")
+}
+func (UnimplementedCopiesServer) Collect(*CollectRequest, grpc.ServerStreamingServer[Batch]) error {
+	return status.Error(codes.Unimplemented, "method Collect not implemented")
+}
+func (UnimplementedCopiesServer) mustEmbedUnimplementedCopiesServer() {}
+func (UnimplementedCopiesServer) testEmbeddedByValue()                {}
+
+// UnsafeCopiesServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to CopiesServer will
+// result in compilation errors.
+type UnsafeCopiesServer interface {
+	mustEmbedUnimplementedCopiesServer()
+}
+
+func RegisterCopiesServer(s grpc.ServiceRegistrar, srv CopiesServer) {
+	// If the following call panics, it indicates UnimplementedCopiesServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Copies_ServiceDesc, srv)
+}
+
+func _Copies_Keep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Batch)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CopiesServer).Keep(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Copies_Keep_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CopiesServer).Keep(ctx, req.(*Batch))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Copies_Collect_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CollectRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CopiesServer).Collect(m, &grpc.GenericServerStream[CollectRequest, Batch]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Copies_CollectServer = grpc.ServerStreamingServer[Batch]
+
+// Copies_ServiceDesc is the grpc.ServiceDesc for Copies service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Copies_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "causeway.peer.v1.Copies",
+	HandlerType: (*CopiesServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Keep",
+			Handler:    _Copies_Keep_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Collect",
+			Handler:       _Copies_Collect_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "gateway/peer/peerpb/peer.proto",
+}

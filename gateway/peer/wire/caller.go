@@ -96,7 +96,7 @@ func Event(e *gateway.Event) *peerpb.Request {
 func EventOf(r *peerpb.Request) (gateway.Event, error) {
 	var d decoder
 	k := r.GetEvent().GetKind()
-	d.check(k == uint32(gateway.LockGranted))
+	d.check(k == uint32(gateway.LockGranted)) // LeaseBroken and what follows it: with the protocols that open
 	e := gateway.Event{Kind: gateway.EventKind(k), Lock: d.lock(r.GetEvent().GetLock())}
 	return e, d.err()
 }

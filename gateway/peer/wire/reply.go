@@ -59,7 +59,6 @@ type Result struct {
 	EOF      bool
 	Stat     causeway.FSStat
 	Conflict gateway.Lock
-	Grant    causeway.Grant
 }
 
 // ReplyOf makes the reply of an operation.
@@ -77,9 +76,6 @@ func ReplyOf(r *Result, err error) *peerpb.Reply {
 	if r.Stat != (causeway.FSStat{}) {
 		out.Stat = fsStat(&r.Stat)
 	}
-	if r.Grant.Mode != 0 {
-		out.Grant = grantOf(&r.Grant)
-	}
 	setError(out, err)
 	return out
 }
@@ -90,7 +86,7 @@ func ResultOf(r *peerpb.Reply, v causeway.VolumeID) (Result, error) {
 	var d decoder
 	out := Result{
 		Dir: d.attr(r.Dir), Change: d.change(r.Change), Change2: d.change(r.Change2), Target: d.name(r.Target, maxTarget),
-		Rights: causeway.Rights(r.Rights) & 7, EOF: r.Eof, Conflict: d.lock(r.Conflict), Grant: d.grant(r.Grant, v), Stat: statOf(r.Stat),
+		Rights: causeway.Rights(r.Rights) & 7, EOF: r.Eof, Conflict: d.lock(r.Conflict), Stat: statOf(r.Stat),
 	}
 	out.Entry.Attr = d.attr(r.Attr)
 	if len(r.Object) > 0 {
@@ -128,11 +124,7 @@ func Entries(r *peerpb.Reply, emit func(*causeway.DirEntry) bool) (consumed int,
 	var d decoder
 	var e causeway.DirEntry
 	for i, p := range r.Entries {
-		e = causeway.DirEntry{
-			Name: d.name(p.GetName(), causeway.MaxName), Cookie: p.GetCookie(), FileID: p.GetFileid(), Type: causeway.FileType(p.GetType()),
-			Object: d.object(p.GetObject()), Attr: d.attr(p.GetAttr()),
-		}
-		if !d.check(p.GetType() <= uint32(causeway.TypeFIFO)) || d.bad {
+		if e = d.dirEntry(p); d.bad {
 			return i, cookie, causeway.ErrServerFault
 		}
 		if !emit(&e) {
@@ -141,6 +133,22 @@ func Entries(r *peerpb.Reply, emit func(*causeway.DirEntry) bool) (consumed int,
 		cookie = e.Cookie
 	}
 	return len(r.Entries), cookie, nil
+}
+
+func dirEntry(e *causeway.DirEntry) *peerpb.DirEntry {
+	p := &peerpb.DirEntry{Name: []byte(e.Name), Cookie: e.Cookie, Fileid: e.FileID, Type: uint32(e.Type), Attr: attr(&e.Attr)}
+	if !e.Object.IsZero() {
+		p.Object = object(&e.Object)
+	}
+	return p
+}
+
+func (d *decoder) dirEntry(p *peerpb.DirEntry) causeway.DirEntry {
+	d.check(p.GetType() <= uint32(causeway.TypeFIFO))
+	return causeway.DirEntry{
+		Name: d.name(p.GetName(), causeway.MaxName), Cookie: p.GetCookie(), FileID: p.GetFileid(), Type: causeway.FileType(p.GetType()),
+		Object: d.object(p.GetObject()), Attr: d.attr(p.GetAttr()),
+	}
 }
 
 // Locks returns the locks that a reply lists.

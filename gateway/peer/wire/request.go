@@ -91,20 +91,6 @@ func Persist(v causeway.VolumeID, ids []causeway.ObjectID) *peerpb.Request {
 	return r
 }
 
-// Grant makes a request for a grant.
-func Grant(h causeway.Handle, mode causeway.IOMode, s causeway.Span) *peerpb.Request {
-	r := About(peerpb.Op_GRANT, nil, h)
-	r.Arg, r.Span = uint32(mode), span(s)
-	return r
-}
-
-// Return makes a request that gives a grant back.
-func Return(g *causeway.Grant) *peerpb.Request {
-	r := About(peerpb.Op_RETURN, nil, g.Handle)
-	r.Grant = grantOf(g)
-	return r
-}
-
 // SetEpoch says in which ownership a request is meant.
 func SetEpoch(r *peerpb.Request, e causeway.Epoch) { r.Epoch = epoch(e) }
 
@@ -113,7 +99,7 @@ func SetEpoch(r *peerpb.Request, e causeway.Epoch) { r.Epoch = epoch(e) }
 func Changes(op peerpb.Op) bool {
 	switch op {
 	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK, peerpb.Op_LOCK, peerpb.Op_UNLOCK,
-		peerpb.Op_CANCEL, peerpb.Op_RELEASE_CLIENT, peerpb.Op_RETURN:
+		peerpb.Op_CANCEL, peerpb.Op_RELEASE_CLIENT, peerpb.Op_RETURN, peerpb.Op_COMMIT, peerpb.Op_RECALL:
 		return true
 	}
 	return false

@@ -19,10 +19,11 @@ type call struct {
 	name   string
 }
 
-// Serve executes a request of another gateway.
-func Serve(ctx context.Context, a gateway.Access, r *peerpb.Request) *peerpb.Reply {
+// Serve executes a request of the gateway from.
+func Serve(ctx context.Context, a gateway.Access, from string, r *peerpb.Request) *peerpb.Reply {
 	c := &call{ctx: ctx, access: a, r: r}
 	c.by = c.caller(r.Caller)
+	c.by.Gateway = from
 	c.h = causeway.Handle{Volume: causeway.VolumeID(r.Volume), Object: c.object(r.Object)}
 	c.h2 = causeway.Handle{Volume: c.h.Volume, Object: c.object(r.Object2)}
 	c.name = c.decoder.name(r.Name, maxName)
@@ -34,6 +35,9 @@ func Serve(ctx context.Context, a gateway.Access, r *peerpb.Request) *peerpb.Rep
 		return c.readDir()
 	case peerpb.Op_LOCKS:
 		return c.locks()
+	}
+	if layout := layouts[r.Op]; layout != nil {
+		return layout(c)
 	}
 	run := operations[r.Op]
 	if run == nil {
@@ -116,21 +120,6 @@ var operations = map[peerpb.Op]func(c *call, to *Result) error{
 		return c.access.ReleaseClient(c.ctx, causeway.OwnerKind(c.r.Arg), client)
 	},
 	peerpb.Op_PERSIST: (*call).persist,
-	peerpb.Op_GRANT: func(c *call, to *Result) (err error) {
-		mode := c.mode(c.r.Arg)
-		if c.bad {
-			return causeway.ErrInval
-		}
-		to.Grant, err = c.access.Grant(c.ctx, false, c.h, mode, c.span(c.r.Span))
-		return err
-	},
-	peerpb.Op_RETURN: func(c *call, _ *Result) error {
-		g := c.grant(c.r.Grant, c.h.Volume)
-		if c.bad || g.Mode == 0 {
-			return causeway.ErrInval
-		}
-		return c.access.Return(c.ctx, &g)
-	},
 }
 
 func (c *call) setAttributes(to *Result) (err error) {
@@ -171,16 +160,14 @@ func (c *call) readDir() *peerpb.Reply {
 		if len(out.Entries) >= most || size >= MaxListing {
 			return false
 		}
-		p := &peerpb.DirEntry{Name: []byte(e.Name), Cookie: e.Cookie, Fileid: e.FileID, Type: uint32(e.Type), Attr: attr(&e.Attr)}
 		size += len(e.Name) + 16
 		if !e.Object.IsZero() {
-			p.Object = object(&e.Object)
 			size += 128
 		}
 		if e.Attr.ACL != nil {
 			size += 16 * len(e.Attr.ACL.Entries)
 		}
-		out.Entries = append(out.Entries, p)
+		out.Entries = append(out.Entries, dirEntry(e))
 		return true
 	})
 	out.Dir, out.Eof = attr(&dir), eof

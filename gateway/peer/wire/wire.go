@@ -27,6 +27,8 @@ const (
 	// MaxEntries is how many entries of a directory are asked for at most, and MaxListing about how many bytes they may have.
 	MaxEntries = 512
 	MaxListing = 64 << 10
+	// MaxHeld is how many grants one message lists.
+	MaxHeld = 64 << 10
 )
 
 // decoder remembers that something was not as it must be.
