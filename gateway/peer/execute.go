@@ -37,7 +37,11 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 
 // administer executes what is for the owner of a volume, if this gateway is that, in the epoch that is meant.
 func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) *peerpb.Reply {
-	s, pass := p.cfg.Table.Enter(causeway.VolumeID(r.Volume))
+	v := causeway.VolumeID(r.Volume)
+	if !p.cfg.Known(v) { // the table remembers whatever it is asked about
+		return wire.Failed(causeway.ErrStaleEpoch)
+	}
+	s, pass := p.cfg.Table.Enter(v)
 	defer pass.Leave()
 	if !s.Open || !s.Here || s.Epoch != wire.Epoch(r.Epoch) || !p.cfg.Table.Valid() {
 		p.counts.stale.Add(1)
@@ -56,7 +60,7 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 // hold executes what an administrative gateway asks of those that hold or wait for something.
 func (p *Peers) hold(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
 	v, e := causeway.VolumeID(r.Volume), wire.Epoch(r.Epoch)
-	if e.Before(p.cfg.Table.Now(v).Epoch) {
+	if !p.cfg.Known(v) || e.Before(p.cfg.Table.Now(v).Epoch) {
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}

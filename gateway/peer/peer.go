@@ -43,8 +43,9 @@ type Config struct {
 	Client  func() *tls.Config                           // asked anew for every connection
 	Server  *tls.Config                                  // must demand certificates of the cluster: what a peer says of a client is believed
 	Table   Table
-	Member  func(node string) bool // whether a node is of the cluster still: certificates outlive that; nil: all that have one are
-	Others  func() []string        // all other nodes of the cluster; nil: none
+	Member  func(node string) bool       // whether a node is of the cluster still: certificates outlive that; nil: all that have one are
+	Known   func(causeway.VolumeID) bool // whether there is such a volume: calls for others are ErrStale; nil: all exist
+	Others  func() []string              // all other nodes of the cluster; nil: none
 	Slots   depth.Config
 	Strict  bool // panic where a call is deeper than the call graph: for tests
 
@@ -75,6 +76,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Member == nil {
 		c.Member = func(string) bool { return true }
+	}
+	if c.Known == nil {
+		c.Known = func(causeway.VolumeID) bool { return true }
 	}
 	if c.Others == nil {
 		c.Others = func() []string { return nil }

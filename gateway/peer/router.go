@@ -79,6 +79,9 @@ type asked struct {
 
 // route answers a call wherever its volume is now.
 func (r *Router) route(ctx context.Context, a *asked) error {
+	if !r.peers.cfg.Known(a.volume) {
+		return causeway.ErrStale
+	}
 	var patience time.Time
 	pause := 2 * time.Millisecond
 	for {
