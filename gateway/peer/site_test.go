@@ -80,6 +80,7 @@ type options struct {
 	store  func() backend.Store // per gateway; nil: one in memory for all
 	async  bool
 	near   bool
+	direct bool // not through proxies
 	tune   func(*Config)
 	routes func(*RouterConfig)
 }
@@ -118,7 +119,10 @@ func (s *site) newGate(name string, o options) *member {
 		Node: name, Client: g.identity.Client, Server: g.identity.Server(), Table: g.table, Strict: true, Known: func(v causeway.VolumeID) bool { return v == vol },
 		Address: func(node string) (string, bool) {
 			for _, other := range s.g {
-				if other.name == node {
+				switch {
+				case other.name == node && o.direct:
+					return other.at, true
+				case other.name == node:
 					return other.proxy.at, true
 				}
 			}
