@@ -75,6 +75,16 @@ type asked struct {
 	local  func() error
 	remote func() *peerpb.Request
 	accept func(*peerpb.Reply) error
+
+	patience time.Time // set by the first who asks for it
+}
+
+// until is when the call's patience ends, counted from the first time that it is not answered at once.
+func (a *asked) until(patience time.Duration) time.Time {
+	if a.patience.IsZero() {
+		a.patience = time.Now().Add(patience)
+	}
+	return a.patience
 }
 
 // route answers a call wherever its volume is now.
@@ -82,7 +92,6 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 	if !r.peers.cfg.Known(a.volume) {
 		return causeway.ErrStale
 	}
-	var patience time.Time
 	pause := 2 * time.Millisecond
 	for {
 		changed := r.table.Changed() // before the standing is looked at
@@ -93,9 +102,7 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 		if a.noWait {
 			return causeway.ErrWouldBlock
 		}
-		if patience.IsZero() {
-			patience = time.Now().Add(r.cfg.Patience)
-		}
+		patience := a.until(r.cfg.Patience)
 		if time.Now().After(patience) || ctx.Err() != nil {
 			return causeway.ErrDelay
 		}
@@ -167,7 +174,7 @@ func (r *Router) here(a *asked) (error, verdict) {
 func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (error, verdict) {
 	m := a.remote()
 	wire.SetEpoch(m, s.Epoch)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithDeadline(ctx, a.until(r.cfg.Patience))
 	defer cancel()
 	end := r.watch(a.volume, s, cancel)
 	reply, err := r.peers.ask(ctx, s.Node, m)
