@@ -51,6 +51,9 @@ type Config struct {
 	// Entitled is asked before an address is added and before each renewal; if it returns false the address is given up. It
 	// must not block. Default: always.
 	Entitled func(netip.Addr) bool
+	// Left is for how long others certainly leave all addresses to this gateway. No address is added or renewed whose lifetime is
+	// longer, so that none outlives what it is held by. It must not block. Default: a day, always.
+	Left func() time.Duration
 	// Notify is told what happens to addresses, in order for each address. It must not block and must not call the Manager.
 	Notify func(Event)
 	// Clock is a time that goes on while the process is stopped or the machine suspended; default CLOCK_BOOTTIME on Linux.
@@ -83,6 +86,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Entitled == nil {
 		c.Entitled = func(netip.Addr) bool { return true }
+	}
+	if c.Left == nil {
+		c.Left = func() time.Duration { return 24 * time.Hour }
 	}
 	if c.Notify == nil {
 		c.Notify = func(Event) {}

@@ -163,7 +163,7 @@ func (m *Manager) add(ctx context.Context, h *holding, p place, begun time.Durat
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if !m.cfg.Entitled(h.addr) {
+	if !m.cfg.Entitled(h.addr) || m.cfg.Left() < m.cfg.Lifetime {
 		return 0, errNotEntitled
 	}
 	before := m.cfg.Clock()

@@ -120,6 +120,10 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 		return false
 	}
 	before := k.m.cfg.Clock()
+	if k.m.cfg.Left() < k.m.cfg.Lifetime { // it lives on for now; if it expires before there is time again, it is added again
+		k.seen = before
+		return true
+	}
 	if err == nil && before-k.seen <= k.m.cfg.Lifetime {
 		err = k.m.machine.put(p, k.h.addr, k.m.cfg.Lifetime, false)
 	}
