@@ -117,6 +117,7 @@ type machine interface {
 	survey(addr netip.Addr, ifname string, lifetime time.Duration) (place, error) // where addr is or should be
 	put(p place, addr netip.Addr, lifetime time.Duration, create bool) error      // adds (create: fails if it exists) or renews
 	remove(p place, addr netip.Addr) error                                        // no error if it is not there
+	bury(addr netip.Addr) error                                                   // ends what is left of connections at addr
 	announce(p place, addr netip.Addr) error
 	probe(ctx context.Context, p place, addr netip.Addr, wait time.Duration) (holder string, err error)
 	close() error // ends the calls to changed

@@ -123,6 +123,9 @@ func (m *Manager) acquire(ctx context.Context, op string, h *holding, force bool
 			return failure(op, h.addr, causeway.CodeOf(err), err)
 		}
 	}
+	if err := m.machine.bury(h.addr); err != nil {
+		m.cfg.Logger.Warn("old connections at a service address stay: their clients may be slow to connect again", "addr", h.addr, "err", err)
+	}
 	if err := m.cfg.Listener.Listen(h.addr); err != nil {
 		return failure(op, h.addr, causeway.CodeOf(err), err)
 	}

@@ -231,7 +231,7 @@ func (k *keeper) take(ctx context.Context, a netip.Addr, get func(context.Contex
 		if err != nil && ctx.Err() == nil {
 			k.m.log.Warn("not all clients of a service address were woken: they notice by themselves, later", "addr", a, "err", err)
 		}
-		k.m.log.Debug("clients woken", "addr", a, "connections", len(conns), "segments", sent)
+		k.m.log.Info("clients of a service address woken", "addr", a, "connections", len(conns), "segments", sent)
 	})
 	return nil
 }
