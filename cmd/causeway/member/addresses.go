@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"causeway/cluster/address"
@@ -34,8 +33,8 @@ type keeper struct {
 	m       *Member
 	manager *address.Manager
 	mirror  *mirror.Mirror
-	shall   atomic.Pointer[map[netip.Addr]Address] // who shall answer, by the records of revision
-	seen    int64                                  // revision
+	shall   map[netip.Addr]Address // who shall answer, by the records of the revision seen
+	seen    int64
 
 	appeared map[string]time.Time   // when each member was first seen
 	awaited  map[netip.Addr]awaited // addresses that another gateway is to release
@@ -57,10 +56,9 @@ type awaited struct {
 func newKeeper(m *Member) (k *keeper, err error) {
 	k = &keeper{m: m, appeared: map[string]time.Time{}, awaited: map[netip.Addr]awaited{},
 		busy: map[netip.Addr]bool{}, failed: map[netip.Addr]string{}}
-	k.shall.Store(&map[netip.Addr]Address{})
 	k.manager, err = address.New(address.Config{
 		Listener: m.cfg.Listener, Interface: m.cfg.Interface, Lifetime: addressLifetime, Renew: addressRenewal,
-		Entitled: k.entitled, Left: m.Cluster().Left, Notify: func(address.Event) { k.changed() }, Logger: m.log,
+		Entitled: func(netip.Addr) bool { return m.Valid() }, Left: m.Cluster().Left, Notify: func(address.Event) { k.changed() }, Logger: m.log,
 	})
 	if err != nil {
 		return nil, err
@@ -101,11 +99,6 @@ func (k *keeper) close(ctx context.Context) error {
 	return err
 }
 
-// entitled is asked for each renewal.
-func (k *keeper) entitled(a netip.Addr) bool {
-	return k.m.Valid() && (*k.shall.Load())[a].At == k.m.cfg.Cluster.Node
-}
-
 // held lists what this gateway answers for.
 func (k *keeper) held() (all []netip.Addr) {
 	for a, state := range k.manager.Held() {
@@ -138,7 +131,7 @@ func (k *keeper) peers() map[string]string {
 // keep takes and drops addresses. What fails is tried again with the next call.
 func (k *keeper) keep(ctx context.Context, t *record.Table) {
 	k.learn(t)
-	self, shall, held := k.m.cfg.Cluster.Node, *k.shall.Load(), k.manager.Held()
+	self, shall, held := k.m.cfg.Cluster.Node, k.shall, k.manager.Held()
 	for a, state := range held {
 		if who := shall[a]; (who.At != self || !k.m.Valid()) && state != address.Fixed && !k.spares(who) {
 			k.start(a, "drop", func() error { k.mirror.Look(); return k.manager.Drop(ctx, a) })
@@ -164,8 +157,7 @@ func (k *keeper) learn(t *record.Table) {
 		return
 	}
 	k.seen = t.Revision()
-	shall := assigned(t)
-	k.shall.Store(&shall)
+	k.shall = assigned(t)
 	now := make(map[string]time.Time)
 	for item := range t.All(record.KindMember) {
 		now[item.Key.Name] = time.Now()
