@@ -56,6 +56,8 @@ type Config struct {
 	Left func() time.Duration
 	// Notify is told what happens to addresses, in order for each address. It must not block and must not call the Manager.
 	Notify func(Event)
+	// Guard clears up after this process if it is killed. Default: none, and clients are told that their connections have ended.
+	Guard *Guard
 	// Clock is a time that goes on while the process is stopped or the machine suspended; default CLOCK_BOOTTIME on Linux.
 	Clock  func() time.Duration
 	Logger *slog.Logger

@@ -179,7 +179,14 @@ func (m *Manager) add(ctx context.Context, h *holding, p place, begun time.Durat
 	if m.cfg.Clock()-begun > m.cfg.Lifetime+m.cfg.Probe {
 		return 0, errors.Join(errAsleep, m.machine.remove(p, h.addr))
 	}
+	m.guard(p, h.addr)
 	return before, nil
+}
+
+func (m *Manager) guard(p place, addr netip.Addr) {
+	if err := m.cfg.Guard.add(p.index, addr); err != nil {
+		m.cfg.Logger.Warn("if this process is killed, clients of a service address will be told", "addr", addr, "err", err)
+	}
 }
 
 // Drop makes this machine stop answering for addr: first the address goes, then the listener closes. Dropping what is not
@@ -228,6 +235,7 @@ func (m *Manager) drop(ctx context.Context, h *holding, closing bool) error {
 
 // take removes the address from where it was put, unless it has become the operator's own.
 func (m *Manager) take(addr netip.Addr, was place) error {
+	defer m.cfg.Guard.drop(addr)
 	p, err := m.machine.survey(addr, was.name, m.cfg.Lifetime)
 	switch {
 	case errors.Is(err, causeway.ErrNoDev): // the interface is gone, and the address with it

@@ -115,6 +115,7 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 		return false
 	}
 	if err == nil && p.present && !p.ours {
+		k.m.cfg.Guard.drop(k.h.addr)
 		k.h.become(Fixed, p)
 		k.tell(Event{Kind: Seized, State: Fixed})
 		return false
@@ -170,6 +171,7 @@ func (k *keeper) settle(p place, err error, now time.Duration) {
 	k.h.become(Held, p)
 	k.link(p.up)
 	if !p.present {
+		k.m.guard(p, k.h.addr)
 		k.announceAgain()
 		k.tell(Event{Kind: Restored})
 	}

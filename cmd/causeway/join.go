@@ -11,6 +11,7 @@ import (
 
 	"causeway/admin"
 	"causeway/cluster"
+	"causeway/cluster/address"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 )
@@ -25,6 +26,7 @@ type membership struct {
 	bootstrap bool
 	join      string
 	token     string
+	survivor  *address.Guard // clears up if the process is killed; nil: none
 }
 
 // joinWithin bounds how long a gateway tries to become a member when it starts.
@@ -115,7 +117,7 @@ func (j *joining) newMember(context.Context) (err error) {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Log: j.log.With("node", j.name)})
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Log: j.log.With("node", j.name)})
 	return err
 }
 

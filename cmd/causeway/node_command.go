@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/backend/posix"
+	"causeway/cluster/address"
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
@@ -101,8 +102,12 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	log := newLogger(&f.config, stderr)
-	if err := posix.DropPrivileges(); err != nil {
+	err := posix.DropPrivileges()
+	if err != nil {
 		log.Warn("privileges of root that clients could profit from stay: quotas may be exceeded, set-user-id bits may survive a write", "err", err)
+	}
+	if f.survivor, err = address.NewGuard(); err != nil {
+		log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
 	}
 	n, err := startMember(ctx, &f.config, &f.membership, log)
 	if err != nil {

@@ -52,6 +52,7 @@ func (n *Network) newNode(name string, service netip.Addr, flags []string) *Node
 	argv := []string{Build(n.t, "cmd/causeway"), "node", "--name", name, "--service-address", service.String(),
 		"--peer", netip.AddrPortFrom(node.Host.Address, peerPort).String(), "--state-dir", node.State}
 	node.daemon = newDaemon(n.t, node.Host, name, append(argv, flags...)...)
+	node.ordinary = true
 	return node
 }
 

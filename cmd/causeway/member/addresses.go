@@ -58,7 +58,7 @@ func newKeeper(m *Member) (k *keeper, err error) {
 		busy: map[netip.Addr]bool{}, failed: map[netip.Addr]string{}}
 	k.manager, err = address.New(address.Config{
 		Listener: m.cfg.Listener, Interface: m.cfg.Interface, Lifetime: addressLifetime, Renew: addressRenewal,
-		Entitled: func(netip.Addr) bool { return m.Valid() }, Left: m.Cluster().Left, Notify: func(address.Event) { k.changed() }, Logger: m.log,
+		Entitled: func(netip.Addr) bool { return m.Valid() }, Left: m.Cluster().Left, Notify: func(address.Event) { k.changed() }, Guard: m.cfg.Guard, Logger: m.log,
 	})
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface and Ports.
+// Config says what a Member connects. All is required but Interface, Ports and Guard.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
@@ -45,6 +45,7 @@ type Config struct {
 	Interface string           // that carries service addresses; "": the one with a network that contains the address
 	Mirror    net.Listener     // for what other gateways say of their clients' connections
 	Ports     []uint16         // at which clients stay connected; none: all
+	Guard     *address.Guard   // clears up after a process that is killed; nil: none
 	Log       *slog.Logger
 }
 
