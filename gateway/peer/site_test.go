@@ -43,6 +43,7 @@ type member struct {
 	valid    atomic.Bool
 	engine   *access.Engine
 	data     *transfer.Engine
+	store    backend.Store
 	hook     *hook
 	peers    *Peers
 	router   *Router
@@ -144,6 +145,7 @@ func (s *site) newGate(name string, o options) *member {
 	g.peers, err = New(cfg)
 	must(s, err)
 	h, store := &holder{}, o.store()
+	g.store = store
 	locks, err := lockmgr.New(lockmgr.Config{})
 	must(s, err)
 	g.engine = access.New(access.Config{Locks: locks, Holder: h})
