@@ -13,6 +13,7 @@ import (
 	"causeway/cluster"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
+	"causeway/cmd/causeway/undertaker"
 )
 
 // membership is what a gateway of a cluster is told beside what every gateway is.
@@ -25,6 +26,7 @@ type membership struct {
 	bootstrap bool
 	join      string
 	token     string
+	alone     bool // without an undertaker
 }
 
 // joinWithin bounds how long a gateway tries to become a member when it starts.
@@ -54,6 +56,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		n.openState,
 		j.listen,
 		n.startEngines,
+		j.startUndertaker,
 		j.newMember,
 		func(context.Context) error { return n.startAdmin(notReloadable) },
 		j.enter,
@@ -80,6 +83,7 @@ type joining struct {
 	*membership
 	door, between net.Listener // for joiners, and for other gateways' requests
 	site          *site
+	undertaker    *undertaker.Undertaker // nil: none
 }
 
 func (j *joining) listen(ctx context.Context) (err error) {
@@ -103,13 +107,13 @@ func (j *joining) newMember(context.Context) (err error) {
 	cfg := cluster.Config{
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(),
-		Bootstrap: j.bootstrap, Join: j.join, Token: j.token,
+		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Log: j.log.With("node", j.name)})
+		Listener: j.site, Interface: j.network, Holds: j.holds, Log: j.log.With("node", j.name)})
 	return err
 }
 

@@ -14,6 +14,7 @@ type keeper struct {
 	m       *Member
 	manager *address.Manager
 	failed  map[netip.Addr]string // why, so that it is said once
+	said    []netip.Addr          // to Config.Holds
 }
 
 func newKeeper(m *Member) (*keeper, error) {
@@ -91,6 +92,21 @@ func (k *keeper) keep(ctx context.Context, t *record.Table) {
 		} else {
 			k.note(a, "take over", k.manager.TakeOver(ctx, a))
 		}
+	}
+}
+
+// report says which addresses are on this machine because of this gateway, when that has changed.
+func (k *keeper) report() {
+	var held []netip.Addr
+	for a, state := range k.manager.Held() {
+		if state == address.Held {
+			held = append(held, a)
+		}
+	}
+	slices.SortFunc(held, netip.Addr.Compare)
+	if k.m.cfg.Holds != nil && !slices.Equal(held, k.said) {
+		k.said = held
+		k.m.cfg.Holds(held)
 	}
 }
 
