@@ -17,6 +17,7 @@ type daemon struct {
 	name string
 	argv []string
 	log  string
+	free bool // its children outlive it
 
 	process *exec.Cmd
 	ended   chan struct{}
@@ -45,7 +46,11 @@ func (d *daemon) start() {
 	defer log.Close()
 	d.process = exec.Command(d.argv[0], d.argv[1:]...)
 	d.process.Stdout, d.process.Stderr = log, log
-	if err := d.host.ns.start(d.process); err != nil {
+	start := d.host.ns.start
+	if d.free {
+		start = d.host.ns.startFree
+	}
+	if err := start(d.process); err != nil {
 		d.t.Fatalf("start %s: %v", d.name, err)
 	}
 	d.ended = make(chan struct{})

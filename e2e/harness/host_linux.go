@@ -15,6 +15,7 @@ import (
 type Host struct {
 	t       testing.TB
 	ns      *namespace
+	port    string // of the network's bridge
 	Address netip.Addr
 }
 

@@ -62,8 +62,16 @@ func (ns *namespace) start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID
+	return ns.startFree(cmd)
+}
+
+// startFree is start for a process whose children live on when it dies: they must end by themselves.
+func (ns *namespace) startFree(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	var err error
 	ns.do(func() { err = cmd.Start() })
 	return err
