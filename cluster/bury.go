@@ -119,6 +119,8 @@ func insistOnEnd(ctx context.Context, db *database.DB, lease int64) error {
 	var once sync.Once
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for {
 		tasks.Go(func() {
 			call, cancel := context.WithTimeout(ctx, buryFor)

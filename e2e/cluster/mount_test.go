@@ -32,7 +32,6 @@ type mount struct {
 	xid    uint32
 	cred   nfs3.Cred
 	buf    []byte
-	again  bool // the last call was sent more than once
 }
 
 func newMount(host *harness.Host, at string, volume string, xid uint32) *mount {
@@ -53,12 +52,10 @@ func (m *mount) call(ctx context.Context, prog, proc uint32, args func(*nfs3.Rec
 	record = record.Seal(0)
 	m.xid++
 	record.SetXID(m.xid)
-	m.again = false
-	for sent := 0; ; sent++ {
+	for {
 		if err := ctx.Err(); err != nil {
 			return nfs3.Reply{}, err
 		}
-		m.again = sent > 0
 		message, err := m.exchange(ctx, record)
 		if err != nil {
 			m.close()

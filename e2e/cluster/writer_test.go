@@ -162,12 +162,12 @@ func (w *writer) names(ctx context.Context) error {
 }
 
 // forgive accepts the one answer that a repeated change may get when the gateway that made it died before it had answered
-// anybody: that it is done.
+// anybody: that it is done. The client or the gateway that it asked have repeated it.
 func (w *writer) forgive(ctx context.Context, op string, err error, status nfs3.Status, name string, there bool) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, status) || !w.to.again {
+	if !errors.Is(err, status) {
 		return fmt.Errorf("%s %s: %w", op, name, err)
 	}
 	if _, lookErr := w.to.lookup(ctx, name); errors.Is(lookErr, nfs3.NoEnt) == there {
