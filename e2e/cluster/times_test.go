@@ -113,10 +113,12 @@ func (s *stage) settled(probes []*probe, victim *harness.Member) {
 func (s *stage) calm(probes []*probe) {
 	s.t.Helper()
 	s.AwaitRest(len(s.volumes))
+	time.Sleep(time.Second)
 	s.Await("nobody waits any more", func() bool {
-		ago := time.Now().Add(-time.Second)
+		ago := time.Now().Add(-time.Second) // an address comes home some time after the gateway
 		for _, p := range probes {
-			if worst := p.silence(ago); worst.length() > 150*time.Millisecond || len(p.since(ago)) < 50 {
+			at := p.since(ago)
+			if p.silence(ago).length() > 150*time.Millisecond || time.Since(at[len(at)-1]) > 150*time.Millisecond {
 				return false
 			}
 		}
