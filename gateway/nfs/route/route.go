@@ -118,7 +118,7 @@ func (t *Table) Drain(ctx context.Context, id causeway.VolumeID) error {
 
 // Open lets calls of a volume in: to node, or here.
 func (t *Table) Open(id causeway.VolumeID, here bool, node string, e causeway.Epoch) {
-	t.become(t.volume(id), Standing{true, here, node, e})
+	t.become(t.volume(id), Standing{Open: true, Here: here, Node: node, Epoch: e})
 }
 
 // CloseAll closes all volumes that this gateway answers. It does not wait.
