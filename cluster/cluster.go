@@ -35,6 +35,7 @@ type Cluster struct {
 	member   membership                          //
 	located  time.Duration                       // grow's alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
+	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
 	paused   map[causeway.VolumeID]time.Duration // since when
 	events   chan ownership.Event
@@ -91,6 +92,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	c.send(life, ownership.Changed{Revision: first.Revision(), Changes: new(record.Table).Diff(first)})
 	c.tasks.Go(func() { c.copy.Run(life, func(n database.Notice) { c.changed(life, n) }) })
 	c.tasks.Go(func() { c.grow(life) })
+	c.tasks.Go(func() { c.attend(life) })
 	c.tasks.Go(func() { c.renew(life) })
 	c.serveDoor(life)
 	select {
@@ -126,9 +128,6 @@ func (c *Cluster) Transact(ctx context.Context, txn record.Txn) (bool, error) {
 	r, err := c.db.Transact(ctx, txn)
 	return r.Done, err
 }
-
-// Rebalance has the master compute placement again, if this gateway is it.
-func (c *Cluster) Rebalance(ctx context.Context) { c.send(ctx, ownership.Rebalance{}) }
 
 // Stop gives up all volumes, so that others take them at once, leaves the cluster, and closes.
 func (c *Cluster) Stop(ctx context.Context) error {

@@ -70,10 +70,11 @@ type Config struct {
 	Place   Placer
 	Hooks   Hooks
 	Log     *slog.Logger
-	Clock   func() time.Duration                          // counts while the machine sleeps; default: the system's
-	Now     func() time.Time                              // wall clock, for certificates and tokens; default time.Now
-	Notify  func(revision int64, changes []record.Change) // optional; ordered; after Table shows them; must not block
-	Observe func(Observation)                             // optional; must not block
+	Clock   func() time.Duration                            // counts while the machine sleeps; default: the system's
+	Now     func() time.Time                                // wall clock, for certificates and tokens; default time.Now
+	Notify  func(revision int64, changes []record.Change)   // optional; ordered; after Table shows them; must not block
+	Observe func(Observation)                               // optional; must not block
+	Shown   func(ctx context.Context, revision int64) error // optional; returns when clients see what the records say at a revision
 
 	LeaseTTL      time.Duration // default 2 s
 	LeaseMargin   time.Duration // the gateway stops so long before its lease may end; default 300 ms

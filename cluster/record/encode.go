@@ -104,6 +104,10 @@ func blank(k Kind) Record {
 		return new(Authority)
 	case KindServer:
 		return new(Server)
+	case KindSettings:
+		return new(Settings)
+	case KindRebalance:
+		return new(Rebalance)
 	}
 	return nil
 }

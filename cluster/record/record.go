@@ -32,6 +32,8 @@ const (
 	KindToken                     // a join token
 	KindAuthority                 // the cluster's certificate authorities, with their keys
 	KindServer                    // a node is asked to run a server of the database
+	KindSettings                  // one record: what an operator sets for the whole cluster
+	KindRebalance                 // one record: when placement was ordered last, and by whom
 	kinds
 )
 
@@ -39,6 +41,7 @@ var kindNames = [kinds]string{
 	KindCluster: "cluster", KindNode: "node", KindMember: "member", KindLoad: "load", KindVolume: "volume", KindName: "name",
 	KindAssign: "assign", KindOwner: "owner", KindLock: "lock", KindPlan: "plan", KindConfirm: "confirm", KindFence: "fence",
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
+	KindSettings: "settings", KindRebalance: "rebalance",
 }
 
 // String returns the kind as it stands in a key.

@@ -158,6 +158,8 @@ func newNodeSet() *cobra.Command {
 	c.Flags().Uint64Var(&flags.weight, "weight", 1, "its share of the load, against the other nodes'")
 	c.Flags().StringSliceVar(&flags.groups, "groups", nil, "groups of volumes that belong to it, the most important first")
 	c.Flags().StringSliceVar(&flags.domains, "domains", nil, "domains it is in, besides all")
+	c.Flags().DurationVar(&flags.interval, "update-interval", time.Minute, "how often it reports its load, 1s to 1h")
+	c.Flags().Uint8Var(&flags.threshold, "threshold", 0, "percent of utilization above which it sends clients elsewhere; 0: never")
 	c.Flags().BoolVar(&flags.active, "active", false, "may own volumes again, after drain")
 	return c
 }
@@ -166,6 +168,8 @@ func newNodeSet() *cobra.Command {
 type nodeSettings struct {
 	weight          uint64
 	groups, domains []string
+	interval        time.Duration
+	threshold       uint8
 	active          bool
 }
 
@@ -180,6 +184,12 @@ func (f *nodeSettings) fill(cmd *cobra.Command, in *member.NodeOrder) {
 	}
 	if given("domains") {
 		in.Domains = &f.domains
+	}
+	if given("update-interval") {
+		in.UpdateInterval = &f.interval
+	}
+	if given("threshold") {
+		in.Threshold = &f.threshold
 	}
 	if f.active {
 		state := record.Active

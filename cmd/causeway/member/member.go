@@ -54,6 +54,8 @@ type Member struct {
 	joined  chan struct{} // closed when cluster is set
 	wake    chan struct{} // something changed
 	keeper  *keeper
+	shown   shown
+	events  *events
 	stop    context.CancelFunc
 	left    sync.Once
 	tasks   sync.WaitGroup
@@ -61,7 +63,7 @@ type Member struct {
 
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
-	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
+	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now)}
 	var err error
 	m.routes, err = route.New(route.Config{Valid: m.Valid})
 	return m, err
@@ -84,16 +86,20 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
-	cfg.Notify = func(int64, []record.Change) { m.poke() }
+	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
+	cfg.Shown = m.shown.await
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	m.cluster.Store(c)
 	close(m.joined)
-	if err := m.publish(c.Table()); err != nil {
+	first := c.Table()
+	m.events.begin(first)
+	if err := m.publish(first); err != nil {
 		return errors.Join(err, m.Leave(ctx))
 	}
+	m.shown.reach(first.Revision())
 	return m.claimAddresses(ctx)
 }
 
@@ -165,6 +171,7 @@ func (m *Member) follow(ctx context.Context) {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
 			seen = t.Revision()
+			m.shown.reach(seen)
 		}
 		m.keeper.keep(ctx, t)
 	}
