@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"gateway/nfs/*":       {"gateway", "gateway/nfs/*"},
 	"admin":               {},
 	"cluster/balance":     {},
+	"redirect/*":          {},
 	"cmd/causeway":        {"*"},
 	"cmd/causeway/*":      {"*"},
 	"e2e":                 {"e2e/*"},

@@ -47,8 +47,8 @@ func writeEvents(w io.Writer, events []member.Event) {
 	}
 }
 
-// utilization is what a node reported of itself.
-func utilization(n *member.Node) string {
+// usedOf is what a node reported of itself.
+func usedOf(n *member.Node) string {
 	if n.Utilization == nil {
 		return "-"
 	}
@@ -71,7 +71,7 @@ func writeNodes(out io.Writer, st *member.Status) error {
 		if n.HeldDown && state == string(record.Active) {
 			state = "held down"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t%s\t%s\n", n.Name, state, n.Owns, n.Weight, n.Ideal, n.Remaining, utilization(&n), orDash(answers(st, n.Name)), orDash(n.Peer), since)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t%s\t%s\n", n.Name, state, n.Owns, n.Weight, n.Ideal, n.Remaining, usedOf(&n), orDash(answers(st, n.Name)), orDash(n.Peer), since)
 	}
 	return w.Flush()
 }
@@ -108,7 +108,7 @@ func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
 		"  groups %s\n  domains %s\n  utilization %s, reported every %v; threshold %d%%\n",
 		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight, n.Ideal, n.Remaining,
 		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "),
-		utilization(n), time.Duration(n.UpdateInterval*float64(time.Second)), n.Threshold)
+		usedOf(n), time.Duration(n.UpdateInterval*float64(time.Second)), n.Threshold)
 	for _, part := range slices.Sorted(maps.Keys(n.Parts)) {
 		fmt.Fprintf(w, "    %s %d%%\n", part, n.Parts[part])
 	}

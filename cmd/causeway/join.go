@@ -109,7 +109,7 @@ func (j *joining) newMember(context.Context) (err error) {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Log: j.log.With("node", j.name)})
+		Listener: j.site, Interface: j.network, Log: j.log.With("node", j.name), Reading: j.reading})
 	return err
 }
 

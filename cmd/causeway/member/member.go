@@ -21,6 +21,7 @@ import (
 	"causeway/cluster/record"
 	"causeway/gateway"
 	"causeway/gateway/nfs/route"
+	"causeway/redirect/utilization"
 )
 
 // Volumes are the volumes that this gateway has open.
@@ -35,7 +36,7 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface.
+// Config says what a Member connects. All is required but Interface and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
@@ -43,6 +44,8 @@ type Config struct {
 	Listener  address.Listener // answers clients at service addresses
 	Interface string           // that carries service addresses; "": the one with a network that contains the address
 	Log       *slog.Logger
+
+	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
 
 // Member is a gateway in a cluster.
@@ -142,6 +145,9 @@ func (m *Member) Serve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	m.tasks.Go(func() { m.follow(ctx) })
+	if m.cfg.Reading != nil {
+		m.tasks.Go(func() { m.report(ctx) })
+	}
 	return nil
 }
 
