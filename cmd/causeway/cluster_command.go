@@ -67,10 +67,9 @@ func clusterStatus(ctx context.Context, c *control) (*member.Status, []byte, err
 }
 
 func newToken() *cobra.Command {
-	o, life := &clusterCommand{use: "token", short: "Print a token with which another gateway can join the cluster"}, time.Duration(0)
+	o, g, life := &clusterCommand{use: "token", short: "Print a token with which another gateway can join the cluster"}, growth{}, time.Duration(0)
 	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
-		token := member.Token{}
-		text, err := c.order(ctx, "/cluster/token", member.TokenOrder{Life: life}, &token)
+		token, text, err := o.token(ctx, c, &g, member.TokenOrder{Life: life})
 		if err != nil {
 			return err
 		}
@@ -81,6 +80,9 @@ func newToken() *cobra.Command {
 			return err
 		})
 	})
+	o.cmd.Long = "Print a token with which another gateway can join the cluster. A gateway that serves alone (causeway serve) becomes the first one of\n" +
+		"a cluster by that: it starts anew as such, in the same process and at the same address, with its volumes, handles and rules."
+	g.register(c)
 	c.Flags().DurationVar(&life, "life", time.Hour, "how long the token is good, a week at most")
 	return c
 }

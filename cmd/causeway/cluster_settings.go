@@ -19,7 +19,7 @@ func newCluster() *cobra.Command {
 		Args:  arguments(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newClusterSet())
+	c.AddCommand(newClusterInit(), newClusterSet())
 	return c
 }
 

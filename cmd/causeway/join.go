@@ -57,6 +57,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.newMember,
 		func(context.Context) error { return n.startAdmin(notReloadable) },
 		j.enter,
+		j.seed,
 		n.startFronts,
 		j.serve,
 		n.startCallbacks,
@@ -91,7 +92,7 @@ func (j *joining) listen(ctx context.Context) (err error) {
 		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, relayPort, err)
 	}
 	j.teardown.addClose("relay listener", func() error { j.between.Close(); return nil })
-	return nil
+	return j.bindAdmin(ctx)
 }
 
 func (j *joining) newMember(context.Context) (err error) {
