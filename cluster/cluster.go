@@ -35,6 +35,7 @@ type Cluster struct {
 	member   membership                          //
 	located  time.Duration                       // grow's alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
+	trusted  atomic.Int64                        // revision of the authorities' record that the identity follows
 	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
 	paused   map[causeway.VolumeID]time.Duration // since when
@@ -79,6 +80,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 		return err
 	}
 	if c.copy, err = database.Follow(ctx, c.db, c.log); err != nil {
+		return err
+	}
+	if err = c.recognise(ctx); err != nil {
 		return err
 	}
 	c.machine, err = ownership.New(ownership.Config{Node: c.cfg.Node, LeaseTTL: c.cfg.LeaseTTL, ConfirmWithin: c.cfg.ConfirmWithin})

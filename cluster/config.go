@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/cluster/engine"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 )
@@ -17,6 +18,9 @@ import (
 // Protocol is the version of the records and of the messages between gateways that this code speaks. Two neighbouring versions
 // work together.
 const Protocol = 1
+
+// OldestProtocol is the oldest version that this code still works with.
+const OldestProtocol = 1
 
 // The records, by the names that other rooms use.
 type (
@@ -76,6 +80,8 @@ type Config struct {
 	Observe func(Observation)                               // optional; must not block
 	Shown   func(ctx context.Context, revision int64) error // optional; returns when clients see what the records say at a revision
 
+	Versions record.Versions // of the protocol; default OldestProtocol to Protocol
+
 	LeaseTTL      time.Duration // default 2 s
 	LeaseMargin   time.Duration // the gateway stops so long before its lease may end; default 300 ms
 	ConfirmWithin time.Duration // default 1 s
@@ -108,6 +114,12 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("cluster: Bootstrap and Join exclude each other")
 	case c.Join != "" && len(c.External) > 0:
 		return fmt.Errorf("cluster: with External there is nothing to Join")
+	}
+	if err := engine.CheckEndpoints(c.External, c.ExternalTLS != nil); err != nil {
+		return err
+	}
+	if c.Versions == (record.Versions{}) {
+		c.Versions = record.Versions{Min: OldestProtocol, Max: Protocol}
 	}
 	if c.Clock == nil {
 		c.Clock = boottime

@@ -20,7 +20,10 @@ const seenWithin = 5 * time.Second
 // Everywhere returns when every gateway shows its clients what this gateway's copy says now, or is no member any more. It fails,
 // naming those who did not say so, when that takes longer than a lease.
 func (c *Cluster) Everywhere(ctx context.Context) error {
-	revision := c.Table().Revision()
+	return c.everywhereAt(ctx, c.Table().Revision())
+}
+
+func (c *Cluster) everywhereAt(ctx context.Context, revision int64) error {
 	ctx, cancel := context.WithTimeout(ctx, seenWithin)
 	defer cancel()
 	var late error
@@ -67,7 +70,7 @@ func (c *Cluster) awaitMember(ctx context.Context, member *record.Item, revision
 
 // shown waits until this gateway shows a revision.
 func (c *Cluster) shown(ctx context.Context, revision int64) error {
-	for c.Table().Revision() < revision {
+	for c.Table().Revision() < revision || c.identity != nil && c.trusted.Load() < c.Table().Mod(record.Sole(record.KindAuthority)) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -74,7 +74,7 @@ func (c *Cluster) tryJoin(ctx context.Context) error {
 	}
 	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Relay: c.cfg.Relay,
 		EnginePeer: c.cfg.EnginePeer, EngineClient: c.cfg.EngineClient,
-		Addresses: c.cfg.Addresses, Versions: record.Versions{Min: Protocol, Max: Protocol}, Since: c.cfg.Now().UTC().Truncate(time.Millisecond), Returned: returned}
+		Addresses: c.cfg.Addresses, Versions: c.cfg.Versions, Since: c.cfg.Now().UTC().Truncate(time.Millisecond), Returned: returned}
 	r, err := c.db.Transact(ctx, ownership.JoinTxn(member))
 	if err != nil || !r.Done {
 		return errors.Join(err, errNameInUse, c.db.Revoke(ctx, id))
@@ -115,8 +115,8 @@ func (c *Cluster) admissible(ctx context.Context) (returned bool, err error) {
 	if item == nil {
 		return false, errors.New("the configuration database holds no cluster")
 	}
-	if v := item.Value.(*record.Cluster).MinVersion; v > Protocol {
-		return false, fmt.Errorf("the cluster needs protocol version %d, this gateway speaks %d", v, Protocol)
+	if v := item.Value.(*record.Cluster).MinVersion; v > c.cfg.Versions.Max || v < c.cfg.Versions.Min {
+		return false, fmt.Errorf("the cluster needs protocol version %d, this gateway speaks %d to %d", v, c.cfg.Versions.Min, c.cfg.Versions.Max)
 	}
 	seed := c.cfg.Seed
 	made, err := c.db.Transact(ctx, record.Create(record.Named(record.KindNode, seed.Name), &seed, 0))

@@ -129,6 +129,7 @@ type Authority struct {
 type Issuer struct {
 	Certificate string `json:"certificate"`
 	Key         string `json:"key"`
+	Crosses     string `json:"crosses,omitempty"` // certificates that lead from authorities before it to this one, PEM
 }
 
 // Validate names the field that is wrong.
