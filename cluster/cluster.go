@@ -127,6 +127,11 @@ func (c *Cluster) Identity() *pki.Identity { return c.identity }
 // started and no success reported.
 func (c *Cluster) Valid() bool { return c.lease.valid() }
 
+// LeaseLeft returns how long this gateway may act as a member without another answer of the database; 0 if it may not.
+func (c *Cluster) LeaseLeft() time.Duration {
+	return max(time.Duration(c.lease.deadline.Load())-c.cfg.Clock(), 0)
+}
+
 // Transact makes a transaction, and reports whether its conditions held. After an error it may or may not have been made.
 func (c *Cluster) Transact(ctx context.Context, txn record.Txn) (bool, error) {
 	r, err := c.db.Transact(ctx, txn)

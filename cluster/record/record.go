@@ -44,6 +44,9 @@ var kindNames = [kinds]string{
 	KindSettings: "settings", KindRebalance: "rebalance",
 }
 
+// Known reports whether this version knows the kind.
+func (k Kind) Known() bool { return k > 0 && k < kinds }
+
 // String returns the kind as it stands in a key.
 func (k Kind) String() string {
 	if k > 0 && k < kinds {

@@ -19,7 +19,7 @@ func newCluster() *cobra.Command {
 		Args:  arguments(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newClusterInit(), newClusterSet())
+	c.AddCommand(newClusterInit(), newClusterSet(), newClusterBackup(), newClusterRestore(), newClusterRotate())
 	return c
 }
 

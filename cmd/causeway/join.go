@@ -11,6 +11,7 @@ import (
 
 	"causeway/admin"
 	"causeway/cluster"
+	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 )
@@ -25,7 +26,11 @@ type membership struct {
 	bootstrap bool
 	join      string
 	token     string
+	etcd      external // zero: the database is in the gateways
 }
+
+// protocolVersions are those that this gateway speaks; zero: what the cluster's code does.
+var protocolVersions record.Versions
 
 // joinWithin bounds how long a gateway tries to become a member when it starts.
 const joinWithin = 90 * time.Second
@@ -106,12 +111,20 @@ func (j *joining) newMember(context.Context) (err error) {
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(),
 		Bootstrap: j.bootstrap, Join: j.join, Token: j.token,
 	}
+	cfg.External = j.etcd.endpoints
+	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
+		return err
+	}
+	cfg.Versions = protocolVersions
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
 		Listener: j.site, Interface: j.network, Log: j.log.With("node", j.name), Reading: j.reading})
-	return err
+	if err != nil {
+		return err
+	}
+	return j.metrics.Registry().Register(j.member.Metrics())
 }
 
 // enter joins. What follows needs what the cluster's gateways share.

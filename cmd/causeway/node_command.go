@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/backend/posix"
+	"causeway/cluster/engine"
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
@@ -38,7 +39,8 @@ func newNode() *cobra.Command {
 			"`causeway token` prints at a gateway that runs; after that, the state directory says which cluster it is. Clients go to\n" +
 			"service addresses, which other gateways take while this one does not run.\n\n" +
 			"Three ports above that of --peer are used too: gateways must reach each other there.",
-		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
+		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --etcd https://e1:2379,https://e2:2379 --etcd-cacert ca.pem --etcd-cert gw.pem --etcd-key gw.key\n" +
+			"  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
 			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.2:9441 --join 10.0.0.1:9441 --token TOKEN",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,6 +59,7 @@ func newNode() *cobra.Command {
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
 	set.StringVar(&f.join, "join", "", "--peer of a gateway of the cluster that this one joins")
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
+	f.etcd.register(set)
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -85,11 +88,13 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--bootstrap makes a cluster, --join joins one; say one of them")
 	case (f.join == "") != (f.token == ""):
 		return errors.New("--join and --token go together; causeway token prints both, at a gateway of the cluster")
+	case len(f.etcd.endpoints) > 0 && (f.bootstrap || f.join != ""):
+		return errors.New("--etcd says which cluster it is: the first gateway makes it, --bootstrap, --join and --token are not needed")
 	case f.port == 0:
 		return errors.New("--port 0: all gateways must have the same port")
 	}
 	seed := record.Node{Name: f.name, State: record.Active}
-	return errors.Join(seed.Validate(), f.config.Validate())
+	return errors.Join(seed.Validate(), f.etcd.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
 }
 
 // runNode runs a gateway of a cluster until a signal ends it.

@@ -45,6 +45,7 @@ func (e Event) String() string {
 type events struct {
 	mu      sync.Mutex
 	now     func() time.Time
+	count   func(what string) // optional
 	ring    []Event
 	names   map[causeway.VolumeID]string
 	owners  map[causeway.VolumeID]string    // the last that served it
@@ -74,6 +75,9 @@ func (e *events) begin(t *record.Table) {
 
 func (e *events) add(one Event) {
 	one.Time = e.now().UTC()
+	if e.count != nil {
+		e.count(one.What)
+	}
 	if len(e.ring) >= maxEvents {
 		e.ring = slices.Delete(e.ring, 0, len(e.ring)-maxEvents+1)
 	}

@@ -7,6 +7,7 @@ package member
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -59,6 +60,7 @@ type Member struct {
 	keeper  *keeper
 	shown   shown
 	events  *events
+	metrics *Metrics
 	stop    context.CancelFunc
 	left    sync.Once
 	tasks   sync.WaitGroup
@@ -66,11 +68,15 @@ type Member struct {
 
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
-	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now)}
+	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
 	m.routes, err = route.New(route.Config{Valid: m.Valid})
 	return m, err
 }
+
+// Metrics returns what Prometheus is shown of the cluster.
+func (m *Member) Metrics() *Metrics { return m.metrics }
 
 // Routes says where the volumes are answered.
 func (m *Member) Routes() *route.Table { return m.routes }
@@ -90,7 +96,7 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
 	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
-	cfg.Shown = m.shown.await
+	cfg.Shown, cfg.Observe = m.shown.await, m.metrics.observe
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return err
@@ -132,8 +138,14 @@ func (m *Member) claimAddresses(ctx context.Context) error {
 
 // Secret returns bytes that all gateways of the cluster share and nobody else knows.
 func (m *Member) Secret(purpose string) [16]byte {
-	sum := sha256.Sum256([]byte(purpose + "\x00" + m.Cluster().Table().Cluster().ID))
-	return [16]byte(sum[:16])
+	c := m.Cluster().Table().Cluster()
+	secret := c.Secret
+	if len(secret) == 0 {
+		secret = []byte(c.ID) // a database of an older version
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(purpose))
+	return [16]byte(mac.Sum(nil)[:16])
 }
 
 // Serve begins to answer at service addresses, and follows the cluster.

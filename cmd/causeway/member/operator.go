@@ -29,6 +29,8 @@ func (m *Member) Orders() map[string]http.Handler {
 		"POST /cluster/volume/rm":     order(m, m.removeVolume),
 		"POST /cluster/node/set":      order(m, m.setNode),
 		"POST /cluster/node/rm":       order(m, m.removeNode),
+		"GET /cluster/backup":         order(m, m.backup),
+		"POST /cluster/rotate-ca":     order(m, m.rotateAuthority),
 		"POST /cluster/set":           order(m, m.setCluster),
 		"POST /cluster/schedule":      order(m, m.setSchedule),
 	}
