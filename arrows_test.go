@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"gateway/billy":       {"gateway"},
 	"gateway/gatewaytest": {"gateway"},
 	"gateway/nfs/*":       {"gateway", "gateway/nfs/*"},
+	"gateway/smb/*":       {"gateway", "gateway/smb/*"},
 	"admin":               {},
 	"cluster/balance":     {},
 	"cmd/causeway":        {"*"},
