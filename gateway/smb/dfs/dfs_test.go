@@ -84,7 +84,7 @@ func read(t *testing.T, b []byte) (consumed int, flags uint32, paths, targets []
 	for range count {
 		version, size := le.Uint16(b), int(le.Uint16(b[2:]))
 		entryFlags = append(entryFlags, le.Uint16(b[6:]))
-		offsets := b[12:]
+		var offsets []byte
 		switch version {
 		case 1:
 			targets = append(targets, str(b[8:size]))
@@ -93,7 +93,7 @@ func read(t *testing.T, b []byte) (consumed int, flags uint32, paths, targets []
 		case 2:
 			ttl, offsets = le.Uint32(b[12:]), b[16:]
 		default:
-			ttl = le.Uint32(b[8:])
+			ttl, offsets = le.Uint32(b[8:]), b[12:]
 		}
 		paths = append(paths, str(b[le.Uint16(offsets):]))
 		if str(b[le.Uint16(offsets[2:]):]) != paths[len(paths)-1] {

@@ -70,8 +70,8 @@ func (w *writer) u32(vs ...uint32) {
 
 // pointer writes a pointer that is not null, and puts off what it points to.
 func (w *writer) pointer(to func()) {
-	w.referent++
 	w.u32(0x00020000 + 4*w.referent)
+	w.referent++
 	w.deferred = append(w.deferred, to)
 }
 

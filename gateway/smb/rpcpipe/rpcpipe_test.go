@@ -98,9 +98,9 @@ func enumStub(level byte) []byte {
 func TestShareEnum(t *testing.T) {
 	p := bound(t, "srvsvc", bindSrvsvc)
 	got, err := p.Transact(request(15, 3, enumStub(1)), 4096)
-	want := "01000000 01000000 04000200 02000000 08000200 02000000" +
-		"0c000200 00000000 10000200 14000200 03000080 18000200" +
-		wide("home") + wide("files") + wide("IPC$") + wide("") + "02000000 1c000200 00000000 00000000"
+	want := "01000000 01000000 00000200 02000000 04000200 02000000" +
+		"08000200 00000000 0c000200 10000200 03000080 14000200" +
+		wide("home") + wide("files") + wide("IPC$") + wide("") + "02000000 18000200 00000000 00000000"
 	if err != nil || !bytes.Equal(got[24:], unhex(want)) || got[2] != pduResponse || got[3] != 3 {
 		t.Errorf("%x, %v", got, err)
 	}
@@ -123,7 +123,7 @@ func TestGetInfo(t *testing.T) {
 		}
 		return got[24:]
 	}
-	if got := ask(16, "00000000"+wide("HOME")+"01000000"); !bytes.Equal(got, unhex("01000000 04000200 08000200 00000000 0c000200"+wide("home")+wide("files")+"00000000")) {
+	if got := ask(16, "00000000"+wide("HOME")+"01000000"); !bytes.Equal(got, unhex("01000000 00000200 04000200 00000000 08000200"+wide("home")+wide("files")+"00000000")) {
 		t.Errorf("%x", got)
 	}
 	if got := ask(16, "00000000"+wide("none")+"01000000"); !bytes.Equal(got, unhex("01000000 00000000 06090000")) {
@@ -137,16 +137,16 @@ func TestGetInfo(t *testing.T) {
 			t.Errorf("%s: %x", level, got)
 		}
 	}
-	if got := ask(21, "00000000 65000000"); !bytes.Equal(got, unhex("65000000 04000200 f4010000 08000200 0a000000 00000000 03900000 0c000200"+wide("GATE")+wide("a gateway")+"00000000")) {
+	if got := ask(21, "00000000 65000000"); !bytes.Equal(got, unhex("65000000 00000200 f4010000 04000200 0a000000 00000000 03900000 08000200"+wide("GATE")+wide("a gateway")+"00000000")) {
 		t.Errorf("%x", got)
 	}
-	if got := ask(28, "00000000"); !bytes.Equal(got, unhex("04000200 2783e065 f85000f5 0d000000 0e000000 0f000000 10000000 00000000 36010000 1d000000 02000000 e8070000 04000000 00000000")) {
+	if got := ask(28, "00000000"); !bytes.Equal(got, unhex("00000200 2783e065 f85000f5 0d000000 0e000000 0f000000 10000000 00000000 36010000 1d000000 02000000 e8070000 04000000 00000000")) {
 		t.Errorf("%x", got)
 	}
 	wkssvcBind := bytes.Replace(bindSrvsvc, srvsvc.syntax.uuid[:], wkssvc.syntax.uuid[:], 2)
 	wkssvcBind[48], wkssvcBind[92] = 1, 1
 	p = bound(t, "wkssvc", wkssvcBind)
-	if got := ask(0, "00000000 64000000"); !bytes.Equal(got, unhex("64000000 04000200 f4010000 08000200 0c000200 0a000000 00000000"+wide("GATE")+wide("WORKGROUP")+"00000000")) {
+	if got := ask(0, "00000000 64000000"); !bytes.Equal(got, unhex("64000000 00000200 f4010000 04000200 08000200 0a000000 00000000"+wide("GATE")+wide("WORKGROUP")+"00000000")) {
 		t.Errorf("%x", got)
 	}
 }
