@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"e2e/*":                  {"e2e/*"},
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
+	"gateway/smb/*":          {"gateway", "gateway/smb/*"},
 }
 
 // TestArrows holds the directions between rooms (ARCHITECTURE.md).
