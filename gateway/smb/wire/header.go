@@ -59,7 +59,7 @@ const (
 // Header is the header of a request or reply ([MS-SMB2] 2.2.1).
 type Header struct {
 	CreditCharge    uint16
-	ChannelSequence uint16 // of a request to a 3.x server
+	ChannelSequence uint16          // of a request to a 3.x server
 	Status          ntstatus.Status // of a reply
 	Command         Command
 	Credits         uint16 // asked for or granted
