@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"gateway/peer/*":      {"gateway", "gateway/peer/*"},
 	"gateway/gatewaytest": {"gateway"},
 	"gateway/nfs/*":       {"gateway", "gateway/nfs/*"},
+	"gateway/smb":         {"gateway", "gateway/smb/*"},
 	"gateway/smb/*":       {"gateway", "gateway/smb/*"},
 	"admin":               {},
 	"cluster/balance":     {},
