@@ -32,7 +32,7 @@ func (m *message) ioctl() error {
 			out, err = m.control(&r)
 		}
 	}
-	if statusOf(err).IsError() {
+	if err != nil && !carriesReply(statusOf(err)) {
 		return err
 	}
 	m.b = wire.AppendIOCtl(m.b, r.Control, r.File, out)

@@ -227,7 +227,7 @@ func (m *message) body() int { return m.at() + wire.HeaderSize }
 // finishElement completes the reply of the element at hand: with an error body, if it failed, and with its header.
 func (m *message) finishElement(err error) {
 	status := statusOf(err)
-	if status.IsError() && status != ntstatus.MoreProcessingRequired || len(m.b) == m.body() {
+	if !carriesReply(status) || len(m.b) == m.body() {
 		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
 	}
 	m.remember(status)
@@ -236,6 +236,11 @@ func (m *message) finishElement(err error) {
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
 	m.conn.srv.counts.done(m.h.Command, status)
+}
+
+// carriesReply reports whether a reply of a status has the command's own body ([MS-SMB2] 3.3.4.4).
+func carriesReply(s ntstatus.Status) bool {
+	return s == ntstatus.OK || s == ntstatus.BufferOverflow || s == ntstatus.MoreProcessingRequired || s == ntstatus.NotifyEnumDir
 }
 
 func (m *message) replyHeader(status ntstatus.Status) wire.Header {

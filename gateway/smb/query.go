@@ -39,7 +39,7 @@ func (m *message) queryInfo() error {
 	default:
 		err = ntstatus.InvalidParameter
 	}
-	if statusOf(err).IsError() {
+	if err != nil && !carriesReply(statusOf(err)) {
 		return err
 	}
 	wire.PutOutput(m.b[at:], uint32(len(m.b)-at-wire.OutputSize))
