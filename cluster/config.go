@@ -56,6 +56,7 @@ type Config struct {
 	Peer      string       // host:port where other gateways and joiners reach this one
 	Door      net.Listener // for joiners and renewals, at Peer; nil: this gateway admits nobody
 	Relay     string       // host:port where other gateways send their clients' requests; empty: nowhere
+	Mirror    string       // host:port where other gateways say what they answer for; empty: nowhere
 	Addresses []netip.Addr // service addresses
 
 	Bootstrap bool   // make a new cluster, if the state directory holds none

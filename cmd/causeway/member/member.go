@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,13 +36,16 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface.
+// Config says what a Member connects. All is required but Interface, Ports and Guard.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
 	Volumes   Volumes
 	Listener  address.Listener // answers clients at service addresses
 	Interface string           // that carries service addresses; "": the one with a network that contains the address
+	Mirror    net.Listener     // for what other gateways say of their clients' connections
+	Ports     []uint16         // at which clients stay connected; none: all
+	Guard     *address.Guard   // clears up after a process that is killed; nil: none
 	Log       *slog.Logger
 }
 
@@ -135,6 +139,7 @@ func (m *Member) Serve() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
+	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
 	return nil
 }
@@ -194,7 +199,7 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 			m.say(ctx, c)
 		}
 		if m.keeper != nil {
-			err = errors.Join(err, m.keeper.manager.Close(ctx))
+			err = errors.Join(err, m.keeper.close(ctx))
 		}
 	})
 	return err
