@@ -76,6 +76,7 @@ func (c *conn) serve() {
 		c.srv.cfg.Logger.Debug("connection ended", "client", c.remote, "err", err)
 	}
 	c.cancel() // what waits for an event or lock ends now
+	c.abandonWaits()
 	c.running.Wait()
 	c.out.flush()
 	c.nc.Close()

@@ -3,9 +3,11 @@ package smb
 import (
 	"causeway"
 	"causeway/gateway"
+	"causeway/gateway/smb/contexts"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
 )
 
@@ -32,6 +34,13 @@ func (m *message) create() error {
 	if err != nil {
 		return err
 	}
+	list, err := contexts.Parse(r.Contexts)
+	if err != nil {
+		return err
+	}
+	if err := refuseContexts(list); err != nil {
+		return err
+	}
 	var o *open
 	var action uint32
 	var attr causeway.Attr
@@ -43,7 +52,7 @@ func (m *message) create() error {
 		if p.exists {
 			o, action, attr, err = m.openExisting(&r, &p)
 		} else {
-			o, action, attr, err = m.createNew(&r, &p)
+			o, action, attr, err = m.createNew(&r, &p, list)
 		}
 		if code := causeway.CodeOf(err); attempt < 3 && (code == causeway.ErrExist && r.Disposition != wire.CreateOnly || code == causeway.ErrNoEnt && p.exists) {
 			continue // somebody was faster
@@ -53,14 +62,7 @@ func (m *message) create() error {
 		}
 		break
 	}
-	return m.appendCreate(&r, o, action, &attr)
-}
-
-func (m *message) appendCreate(r *wire.CreateRequest, o *open, action uint32, attr *causeway.Attr) error {
-	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
-	reply := wire.CreateReply{Action: action, Info: infoOf(&object), File: o.id}
-	m.b = reply.Append(m.b)
-	return nil
+	return m.appendCreate(list, o, action, &attr)
 }
 
 // splitPath returns the stored names of a path.
@@ -84,19 +86,18 @@ func checkCreate(r *wire.CreateRequest) error {
 	case r.Disposition > wire.OverwriteIf,
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
-		r.Access&^accessKnown != 0,
 		r.Options&^optionsKnown != 0,
 		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0,
 		r.Options&bothSync == bothSync,
-		r.Options&bothSync != 0 && mapGeneric(r.Access)&(wire.AccessSynchronize|wire.AccessMaximum) == 0:
+		r.Options&bothSync != 0 && specific(r.Access)&(wire.AccessSynchronize|wire.AccessMaximum) == 0:
 		return ntstatus.InvalidParameter
 	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter) != 0:
 		return ntstatus.NotSupported
-	case r.Access == 0:
+	case r.Access == 0, !security.Mask(r.Access).Valid():
 		return ntstatus.AccessDenied
 	case r.Options&wire.OptDirectory != 0 && (r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf):
 		return ntstatus.InvalidParameter
-	case r.Options&wire.OptDeleteOnClose != 0 && mapGeneric(r.Access)&(wire.AccessDelete|wire.AccessMaximum) == 0:
+	case r.Options&wire.OptDeleteOnClose != 0 && specific(r.Access)&(wire.AccessDelete|wire.AccessMaximum) == 0:
 		return ntstatus.InvalidParameter
 	}
 	return nil
@@ -129,7 +130,7 @@ func (m *message) openExisting(r *wire.CreateRequest, p *place) (*open, uint32, 
 	case dir && cuts:
 		return fail(ntstatus.ObjectNameCollision)
 	}
-	asked := mapGeneric(r.Access)
+	asked := specific(r.Access)
 	if cuts {
 		asked |= wire.AccessWriteData // for the check only
 	}
@@ -148,11 +149,12 @@ func (m *message) openExisting(r *wire.CreateRequest, p *place) (*open, uint32, 
 		if err := m.mayWait(); err != nil {
 			return fail(err)
 		}
-		if mapGeneric(r.Access)&(wire.AccessWriteData|wire.AccessMaximum) == 0 {
+		if specific(r.Access)&(wire.AccessWriteData|wire.AccessMaximum) == 0 {
 			granted &^= wire.AccessWriteData
 		}
 	}
 	o := m.newOpen(r, p, granted)
+	o.maximal = have
 	if err := m.register(o); err != nil {
 		return fail(err)
 	}
@@ -175,28 +177,8 @@ func (m *message) openExisting(r *wire.CreateRequest, p *place) (*open, uint32, 
 	return o, wire.ActionOverwritten, attr, nil
 }
 
-// rightsOn are the rights of the caller on what is at a place.
-func (m *message) rightsOn(p *place) (uint32, error) {
-	attr := p.entry.Attr
-	if causeway.NeedsACL(&m.caller.Cred, &attr) {
-		const all = causeway.MayRead | causeway.MayWrite | causeway.MayExec
-		got, now, err := m.conn.srv.cfg.Access.Access(m.conn.ctx, &m.caller, p.entry.Handle, all)
-		if err != nil {
-			return 0, err
-		}
-		attr = now
-		attr.Extended, attr.ACL = false, nil
-		attr.Mode = attr.Mode&^0o77 | uint32(got)<<3 | uint32(got) // what the list gives him
-	}
-	var parent *causeway.Attr
-	if !p.root {
-		parent = &p.parentAttr
-	}
-	return grantable(&m.caller.Cred, &attr, parent, m.caller.ReadOnly || m.tree.volume.ReadOnly), nil
-}
-
 // createNew makes what the path names.
-func (m *message) createNew(r *wire.CreateRequest, p *place) (*open, uint32, causeway.Attr, error) {
+func (m *message) createNew(r *wire.CreateRequest, p *place, list []contexts.Context) (*open, uint32, causeway.Attr, error) {
 	fail := func(err error) (*open, uint32, causeway.Attr, error) { return nil, 0, causeway.Attr{}, err }
 	if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
 		return fail(ntstatus.ObjectNameNotFound)
@@ -204,7 +186,7 @@ func (m *message) createNew(r *wire.CreateRequest, p *place) (*open, uint32, cau
 	if err := m.mayWait(); err != nil {
 		return fail(err)
 	}
-	granted, err := settle(mapGeneric(r.Access), wire.AccessAll)
+	granted, err := settle(specific(r.Access), wire.AccessAll)
 	if err != nil {
 		return fail(err)
 	}
@@ -223,10 +205,17 @@ func (m *message) createNew(r *wire.CreateRequest, p *place) (*open, uint32, cau
 	}
 	p.entry = e
 	o := m.newOpen(r, p, granted)
+	o.maximal = wire.AccessAll
 	if err := m.register(o); err != nil {
 		return fail(err)
 	}
-	return o, wire.ActionCreated, e.Attr, nil
+	attr := e.Attr
+	if c := contexts.Find(list, contexts.SecurityDescr); c != nil {
+		if attr, err = m.secureNew(o, c.Data, &attr); err != nil {
+			return fail(err)
+		}
+	}
+	return o, wire.ActionCreated, attr, nil
 }
 
 func (m *message) newOpen(r *wire.CreateRequest, p *place, granted uint32) *open {

@@ -29,11 +29,11 @@ func (m *message) handle() error {
 	case m.h.Command == wire.Cancel:
 		return m.cancel()
 	}
-	if m.h.Flags&wire.FlagRelated != 0 && !m.related.any {
-		return ntstatus.InvalidParameter
-	}
 	if err := m.authenticate(); err != nil {
 		return err
+	}
+	if m.h.Flags&wire.FlagRelated != 0 && !m.related.any {
+		return ntstatus.InvalidParameter
 	}
 	if err := m.findTree(); err != nil {
 		return err

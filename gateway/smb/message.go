@@ -47,6 +47,8 @@ type request struct {
 	open   *open // the one that its FileId names, once found
 	signer *secure.Signer
 	hash   *secure.Preauth
+	wait   *pending // the reply at hand says that another one follows, or is that one
+	final  bool     // it is that one
 	caller gateway.Caller
 }
 
@@ -69,11 +71,9 @@ const (
 	maxReply    = 4 << 20
 )
 
-// What a handler can return besides a status: park, the call would wait; later, the reply comes when something has happened;
-// silent, there is none.
+// What a handler can return besides a status: park, the call would wait; silent, there is no reply.
 var (
 	errPark   = errors.New("smb: would wait")
-	errLater  = errors.New("smb: reply follows")
 	errSilent = errors.New("smb: no reply")
 )
 
@@ -147,8 +147,6 @@ func (m *message) run() (parked bool, err error) {
 			return true, nil
 		case err == errProtocol:
 			return false, err
-		case err == errLater:
-			return false, nil // the message belongs to whoever waits
 		case err == errSilent:
 			m.b = m.b[:m.elements[len(m.elements)-1].at]
 			m.elements = m.elements[:len(m.elements)-1]
@@ -244,10 +242,18 @@ func carriesReply(s ntstatus.Status) bool {
 }
 
 func (m *message) replyHeader(status ntstatus.Status) wire.Header {
-	return wire.Header{
-		CreditCharge: m.h.CreditCharge, Status: status, Command: m.h.Command, Credits: m.conn.grant(&m.h),
+	h := wire.Header{
+		CreditCharge: m.h.CreditCharge, Status: status, Command: m.h.Command,
 		Flags: wire.FlagReply | m.h.Flags&(wire.FlagRelated|wire.FlagReplay), MessageID: m.h.MessageID, TreeID: m.h.TreeID, SessionID: m.h.SessionID,
 	}
+	if !m.final {
+		h.Credits = m.conn.grant(&m.h)
+	}
+	if m.wait != nil {
+		h.Flags |= wire.FlagAsync
+		h.AsyncID = m.wait.id
+	}
+	return h
 }
 
 // grant gives the credits that the client asks for, and never lets it run dry.
@@ -271,6 +277,9 @@ func (m *message) errorData(err error) []byte {
 // remember keeps what a related element after this one needs.
 func (m *message) remember(status ntstatus.Status) {
 	r := &m.related
+	if m.h.Flags&wire.FlagRelated == 0 {
+		*r = related{}
+	}
 	r.any, r.sessionID, r.treeID = true, m.h.SessionID, m.h.TreeID
 	switch {
 	case m.open != nil:
@@ -310,5 +319,9 @@ func (m *message) finish() {
 	m.hold = nil
 	m.in.Release()
 	m.in = nil
+	wait := m.wait
 	m.conn.out.put(m.b[start:], hold, m.reader)
+	if wait != nil && !m.final {
+		wait.announced()
+	}
 }

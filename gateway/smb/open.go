@@ -24,17 +24,21 @@ type open struct {
 	pipe    Pipe // not nil: neither handle nor names
 
 	access, share, options uint32
-	deleteOnClose          bool // guarded by files.mu once the open is known
+	maximal                uint32 // what the user may have on it
+	deleteOnClose          bool   // guarded by files.mu once the open is known
 
-	mu       sync.Mutex
-	parent   causeway.Handle // zero at the root of the share
-	path     []string        // stored names from the root of the share on
-	scan     scan
-	verifier causeway.Verifier // of the first write that no FLUSH followed
-	unstable bool
-	lost     bool // a later one had another verifier
-	position uint64
-	mode     uint32
+	mu        sync.Mutex
+	parent    causeway.Handle // zero at the root of the share
+	path      []string        // stored names from the root of the share on
+	scan      scan
+	watch     watch
+	lockWaits []lockWait
+	early     []causeway.Span   // granted before anybody waited
+	verifier  causeway.Verifier // of the first write that no FLUSH followed
+	unstable  bool
+	lost      bool // a later one had another verifier
+	position  uint64
+	mode      uint32
 
 	closed atomic.Bool
 	locked atomic.Bool // there were byte-range locks
@@ -122,6 +126,7 @@ func (o *open) end(ctx context.Context) error {
 	if o.locked.Load() {
 		cfg.Access.Unlock(ctx, &caller, o.handle, causeway.Span{Length: causeway.ToEOF})
 	}
+	o.unwatch(cfg)
 	o.cancelWaits()
 	if !s.srv.files.drop(o) {
 		return nil

@@ -26,7 +26,7 @@ func (m *message) createPipe(r *wire.CreateRequest) error {
 	if err != nil {
 		return err
 	}
-	o := &open{pipe: p, access: mapGeneric(r.Access), share: r.Share}
+	o := &open{pipe: p, access: specific(r.Access), share: r.Share}
 	if err := m.register(o); err != nil {
 		p.Close()
 		return err

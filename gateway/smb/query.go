@@ -1,7 +1,6 @@
 package smb
 
 import (
-	"causeway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
@@ -97,7 +96,3 @@ func (m *message) queryFileSystem(r *wire.QueryInfoRequest) error {
 	m.b, err = fscc.AppendFS(m.b, fscc.FSClass(r.Class), &f, int(r.Room))
 	return err
 }
-
-func (m *message) querySecurity(*wire.QueryInfoRequest) error { return ntstatus.NotSupported }
-
-var _ = causeway.OK

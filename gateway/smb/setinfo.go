@@ -30,7 +30,9 @@ func (m *message) setInfo() error {
 	switch r.Type {
 	case wire.InfoFile:
 		err = m.setFile(fscc.FileClass(r.Class), r.Data)
-	case wire.InfoFileSystem, wire.InfoSecurity, wire.InfoQuota:
+	case wire.InfoSecurity:
+		err = m.setSecurity(&r)
+	case wire.InfoFileSystem, wire.InfoQuota:
 		err = ntstatus.NotSupported
 	default:
 		err = ntstatus.InvalidParameter

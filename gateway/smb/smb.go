@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causeway"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/wire"
 	"causeway/internal/buf"
@@ -65,6 +66,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.files.init()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	cfg.Access.Subscribe(causeway.OwnerSMB, events{s})
 	return s, nil
 }
 
