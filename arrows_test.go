@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},
+	"gateway/smb":            {"gateway", "gateway/smb/*"},
 }
 
 // TestArrows holds the directions between rooms (ARCHITECTURE.md).
