@@ -12,8 +12,10 @@ import (
 	"causeway/admin"
 	"causeway/cluster"
 	"causeway/cluster/address"
+	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
+	"causeway/cmd/causeway/undertaker"
 )
 
 // membership is what a gateway of a cluster is told beside what every gateway is.
@@ -27,7 +29,12 @@ type membership struct {
 	join      string
 	token     string
 	survivor  *address.Guard // clears up if the process is killed; nil: none
+	alone     bool           // without an undertaker
+	etcd      external       // zero: the database is in the gateways
 }
+
+// protocolVersions are those that this gateway speaks; zero: what the cluster's code does.
+var protocolVersions record.Versions
 
 // joinWithin bounds how long a gateway tries to become a member when it starts.
 const joinWithin = 90 * time.Second
@@ -57,9 +64,11 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		n.openState,
 		j.listen,
 		n.startEngines,
+		j.startUndertaker,
 		j.newMember,
 		func(context.Context) error { return n.startAdmin(notReloadable) },
 		j.enter,
+		j.seed,
 		n.startFronts,
 		j.serve,
 		n.startCallbacks,
@@ -84,6 +93,7 @@ type joining struct {
 	door, between net.Listener // for joiners, and for other gateways' requests
 	mirror        net.Listener // for what other gateways say of their clients' connections
 	site          *site
+	undertaker    *undertaker.Undertaker // nil: none
 }
 
 func (j *joining) listen(ctx context.Context) (err error) {
@@ -99,7 +109,7 @@ func (j *joining) listen(ctx context.Context) (err error) {
 		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, mirrorPort, err)
 	}
 	j.teardown.addClose("mirror listener", func() error { j.mirror.Close(); return nil })
-	return nil
+	return j.bindAdmin(ctx)
 }
 
 func (j *joining) newMember(context.Context) (err error) {
@@ -111,14 +121,23 @@ func (j *joining) newMember(context.Context) (err error) {
 	cfg := cluster.Config{
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
-		Bootstrap: j.bootstrap, Join: j.join, Token: j.token,
+		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
+	cfg.External = j.etcd.endpoints
+	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
+		return err
+	}
+	cfg.Versions = protocolVersions
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Log: j.log.With("node", j.name)})
-	return err
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
+		Log: j.log.With("node", j.name), Reading: j.reading})
+	if err != nil {
+		return err
+	}
+	return j.metrics.Registry().Register(j.member.Metrics())
 }
 
 // enter joins. What follows needs what the cluster's gateways share.
