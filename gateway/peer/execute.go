@@ -26,6 +26,9 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	defer slots.Release()
 	p.counts.served.Add(1)
 	ctx = depth.With(ctx, int(r.Depth))
+	if wire.Changes(r.Op) { // from here on, giving up would leave it half done
+		ctx = context.WithoutCancel(ctx)
+	}
 	switch r.Op {
 	case peerpb.Op_KEEP:
 		return p.keep(r.Batch)

@@ -82,6 +82,43 @@ func TestReplyIsLost(t *testing.T) {
 	}
 }
 
+// TestOneCallIsStuck: a call that does not end keeps nothing of those that end meanwhile in memory.
+func TestOneCallIsStuck(t *testing.T) {
+	s := newSite(t, options{tune: func(c *Config) { c.MaxCalls = 4 }})
+	a, b := s.g[1], s.g[0]
+	s.root(a)
+	inside, leave := make(chan struct{}), make(chan struct{})
+	var calls atomic.Int32
+	stay := func(context.Context) {
+		if calls.Add(1) == 1 {
+			close(inside)
+			<-leave
+		}
+	}
+	b.hook.create.Store(&stay)
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.create("stuck")
+		done <- err
+	}()
+	<-inside
+	for i := range 100 {
+		if _, err := a.create(fmt.Sprint(i)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	b.peers.mu.Lock()
+	session := b.peers.sessions[a.name]
+	b.peers.mu.Unlock()
+	session.mu.Lock()
+	if n := len(session.tasks); n > 4 {
+		t.Errorf("%d calls are remembered", n)
+	}
+	session.mu.Unlock()
+	close(leave)
+	must(t, <-done)
+}
+
 // TestOwnerRestarts: a gateway that forgot the session cannot say what became of a change. A name makes it worth another try.
 func TestOwnerRestarts(t *testing.T) {
 	for _, named := range []bool{false, true} {

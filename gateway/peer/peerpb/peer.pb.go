@@ -152,6 +152,7 @@ func (Op) EnumDescriptor() ([]byte, []int) {
 type Packet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Frames        []*Frame               `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
+	Ended         []uint64               `protobuf:"varint,2,rep,packed,name=ended,proto3" json:"ended,omitempty"` // calls of the sender whose replies it has, or needs no more; taken before the frames
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,11 +194,17 @@ func (x *Packet) GetFrames() []*Frame {
 	return nil
 }
 
+func (x *Packet) GetEnded() []uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
 // Frame is one message. Exactly one of hello, request, reply, cancel and beat is set.
 type Frame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`           // of the call: each side counts its own, from 1, for the life of a session
-	Settled       uint64                 `protobuf:"varint,2,opt,name=settled,proto3" json:"settled,omitempty"` // with requests: all calls of the sender with lower ids have ended
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of the call: each side counts its own, from 1, for the life of a session
 	Hello         *Hello                 `protobuf:"bytes,3,opt,name=hello,proto3" json:"hello,omitempty"`
 	Request       *Request               `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
 	Reply         *Reply                 `protobuf:"bytes,5,opt,name=reply,proto3" json:"reply,omitempty"`
@@ -241,13 +248,6 @@ func (*Frame) Descriptor() ([]byte, []int) {
 func (x *Frame) GetId() uint64 {
 	if x != nil {
 		return x.Id
-	}
-	return 0
-}
-
-func (x *Frame) GetSettled() uint64 {
-	if x != nil {
-		return x.Settled
 	}
 	return 0
 }
@@ -3176,18 +3176,18 @@ var File_gateway_peer_peerpb_peer_proto protoreflect.FileDescriptor
 
 const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x1egateway/peer/peerpb/peer.proto\x12\x10causeway.peer.v1\"9\n" +
+	"\x1egateway/peer/peerpb/peer.proto\x12\x10causeway.peer.v1\"O\n" +
 	"\x06Packet\x12/\n" +
-	"\x06frames\x18\x01 \x03(\v2\x17.causeway.peer.v1.FrameR\x06frames\"\x88\x02\n" +
+	"\x06frames\x18\x01 \x03(\v2\x17.causeway.peer.v1.FrameR\x06frames\x12\x14\n" +
+	"\x05ended\x18\x02 \x03(\x04R\x05ended\"\xf4\x01\n" +
 	"\x05Frame\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
-	"\asettled\x18\x02 \x01(\x04R\asettled\x12-\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12-\n" +
 	"\x05hello\x18\x03 \x01(\v2\x17.causeway.peer.v1.HelloR\x05hello\x123\n" +
 	"\arequest\x18\x04 \x01(\v2\x19.causeway.peer.v1.RequestR\arequest\x12-\n" +
 	"\x05reply\x18\x05 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x16\n" +
 	"\x06cancel\x18\x06 \x01(\bR\x06cancel\x12\x12\n" +
 	"\x04beat\x18\a \x01(\bR\x04beat\x12\x16\n" +
-	"\x06answer\x18\b \x01(\bR\x06answer\"\x7f\n" +
+	"\x06answer\x18\b \x01(\bR\x06answerJ\x04\b\x02\x10\x03\"\x7f\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
