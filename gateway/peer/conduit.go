@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -61,6 +62,7 @@ type carrier struct {
 	wake   chan struct{} // holds one when there is something to send
 	gone   chan struct{}
 	finish sync.Once
+	begun  bool // something was taken to be sent
 }
 
 func (c *carrier) end() { c.finish.Do(func() { close(c.gone) }) }
@@ -289,6 +291,9 @@ func (c *conduit) take(k *carrier) *peerpb.Packet {
 		n++
 	}
 	p := &peerpb.Packet{Frames: c.queue[:n:n], Ended: c.acks}
+	if !k.begun {
+		k.begun, p.First, p.Open = true, true, slices.Collect(maps.Keys(c.open))
+	}
 	if c.queue, c.acks = c.queue[n:], nil; len(c.queue) == 0 {
 		c.queue = nil
 	}
@@ -318,7 +323,7 @@ func (c *conduit) read(k *carrier) error {
 			return err
 		}
 		c.heard.Store(int64(time.Since(c.born)))
-		c.forget(p.Ended)
+		c.forget(k, p)
 		for _, f := range p.Frames {
 			if err := c.receive(k, f); err != nil {
 				return err
@@ -398,20 +403,35 @@ func (c *conduit) begin(k *carrier, f *peerpb.Frame) error {
 	return nil
 }
 
-// forget drops the replies of calls that have ended at the other side.
-func (c *conduit) forget(ids []uint64) {
-	if len(ids) == 0 {
+// forget drops the replies of calls that have ended at the other side. What it said on a stream that broke may not have come, so it
+// says on the next one what is open.
+func (c *conduit) forget(k *carrier, p *peerpb.Packet) {
+	if !p.First && len(p.Ended) == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, id := range ids {
-		if t := c.tasks[id]; t != nil {
-			t.unwanted = true
-			if t.reply != nil {
-				delete(c.tasks, id)
+	if c.carrier != k {
+		return
+	}
+	if p.First {
+		for id, t := range c.tasks {
+			if !slices.Contains(p.Open, id) {
+				c.endedLocked(id, t)
 			}
 		}
+	}
+	for _, id := range p.Ended {
+		if t := c.tasks[id]; t != nil {
+			c.endedLocked(id, t)
+		}
+	}
+}
+
+func (c *conduit) endedLocked(id uint64, t *task) {
+	t.unwanted = true
+	if t.reply != nil {
+		delete(c.tasks, id)
 	}
 }
 

@@ -55,6 +55,17 @@ func TestCutConnections(t *testing.T) {
 	if st.Repeated == 0 || st.Lost != 0 || a.broken.Load() == 0 {
 		t.Errorf("nothing was provoked: %+v, %d broken", st, a.broken.Load())
 	}
+	if _, err := a.create("last"); err != nil { // tells what has ended
+		t.Error(err)
+	}
+	b.peers.mu.Lock()
+	session := b.peers.sessions[a.name]
+	b.peers.mu.Unlock()
+	session.mu.Lock()
+	if n := len(session.tasks); n > 1 {
+		t.Errorf("%d calls are remembered", n)
+	}
+	session.mu.Unlock()
 	t.Logf("%d calls, %d sent again, %d duplicates", made.Load(), st.Repeated, b.peers.Stats().Duplicates)
 }
 

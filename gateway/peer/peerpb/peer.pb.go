@@ -153,6 +153,8 @@ type Packet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Frames        []*Frame               `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
 	Ended         []uint64               `protobuf:"varint,2,rep,packed,name=ended,proto3" json:"ended,omitempty"` // calls of the sender whose replies it has, or needs no more; taken before the frames
+	First         bool                   `protobuf:"varint,3,opt,name=first,proto3" json:"first,omitempty"`        // on this stream: of all calls of the sender, those in open have not ended
+	Open          []uint64               `protobuf:"varint,4,rep,packed,name=open,proto3" json:"open,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,6 +199,20 @@ func (x *Packet) GetFrames() []*Frame {
 func (x *Packet) GetEnded() []uint64 {
 	if x != nil {
 		return x.Ended
+	}
+	return nil
+}
+
+func (x *Packet) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
+}
+
+func (x *Packet) GetOpen() []uint64 {
+	if x != nil {
+		return x.Open
 	}
 	return nil
 }
@@ -3176,10 +3192,12 @@ var File_gateway_peer_peerpb_peer_proto protoreflect.FileDescriptor
 
 const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x1egateway/peer/peerpb/peer.proto\x12\x10causeway.peer.v1\"O\n" +
+	"\x1egateway/peer/peerpb/peer.proto\x12\x10causeway.peer.v1\"y\n" +
 	"\x06Packet\x12/\n" +
 	"\x06frames\x18\x01 \x03(\v2\x17.causeway.peer.v1.FrameR\x06frames\x12\x14\n" +
-	"\x05ended\x18\x02 \x03(\x04R\x05ended\"\xf4\x01\n" +
+	"\x05ended\x18\x02 \x03(\x04R\x05ended\x12\x14\n" +
+	"\x05first\x18\x03 \x01(\bR\x05first\x12\x12\n" +
+	"\x04open\x18\x04 \x03(\x04R\x04open\"\xf4\x01\n" +
 	"\x05Frame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12-\n" +
 	"\x05hello\x18\x03 \x01(\v2\x17.causeway.peer.v1.HelloR\x05hello\x123\n" +
