@@ -415,8 +415,12 @@ func (c *conduit) forget(k *carrier, p *peerpb.Packet) {
 		return
 	}
 	if p.First {
+		open := make(map[uint64]bool, min(len(p.Open), c.most))
+		for _, id := range p.Open {
+			open[id] = true
+		}
 		for id, t := range c.tasks {
-			if !slices.Contains(p.Open, id) {
+			if !open[id] {
 				c.endedLocked(id, t)
 			}
 		}
