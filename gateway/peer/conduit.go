@@ -279,18 +279,20 @@ func (c *conduit) take(k *carrier) *peerpb.Packet {
 	if c.carrier != k || len(c.queue) == 0 {
 		return nil
 	}
-	n, size := 0, 0
+	p, n, size := &peerpb.Packet{Ended: c.acks}, 0, 0
 	for n < len(c.queue) && size < maxPacket {
 		f := c.queue[n]
-		size += weight(f)
-		if f.Request != nil {
-			if q := c.open[f.Id]; q != nil {
-				q.sent = true
-			}
-		}
 		n++
+		if f.Request != nil {
+			q := c.open[f.Id]
+			if q == nil {
+				continue // answered before it was sent again: the other side has forgotten it, and would begin anew
+			}
+			q.sent = true
+		}
+		size += weight(f)
+		p.Frames = append(p.Frames, f)
 	}
-	p := &peerpb.Packet{Frames: c.queue[:n:n], Ended: c.acks}
 	if !k.begun {
 		k.begun, p.First, p.Open = true, true, slices.Collect(maps.Keys(c.open))
 	}

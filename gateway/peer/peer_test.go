@@ -88,8 +88,8 @@ func TestReplyIsLost(t *testing.T) {
 	if n := executed.Load(); n != 1 {
 		t.Errorf("executed %d times", n)
 	}
-	if st := b.peers.Stats(); st.Duplicates != 1 {
-		t.Errorf("%d duplicates were seen", st.Duplicates)
+	if st := a.peers.Stats(); st.Repeated != 1 {
+		t.Errorf("sent again %d times", st.Repeated)
 	}
 }
 
