@@ -26,7 +26,7 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	defer slots.Release()
 	p.counts.served.Add(1)
 	ctx = depth.With(ctx, int(r.Depth))
-	if wire.Changes(r.Op) { // from here on, giving up would leave it half done
+	if wire.Changes(r.Op) && r.Op != peerpb.Op_OPEN { // from here on, giving up would leave it half done; an open may wait for long
 		ctx = context.WithoutCancel(ctx)
 	}
 	switch r.Op {
@@ -35,7 +35,7 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	case peerpb.Op_RECALL, peerpb.Op_REASSERT, peerpb.Op_EVENT:
 		return p.hold(ctx, r)
 	case peerpb.Op_RELEASE_CLIENT, peerpb.Op_LOCKS:
-		return wire.Serve(ctx, p.services.Access, from, r)
+		return wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	}
 	return p.administer(ctx, from, r)
 }
@@ -52,7 +52,7 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}
-	reply := wire.Serve(ctx, p.services.Access, from, r)
+	reply := wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	switch {
 	case p.cfg.Table.Valid():
 		return reply

@@ -24,6 +24,7 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/peer/depth"
+	"causeway/gateway/peer/wire"
 	"causeway/internal/gate"
 )
 
@@ -109,6 +110,8 @@ type Services struct {
 	Access gateway.Access // the access part of the volumes that this gateway administers
 	Holder gateway.Holder // what ends grants that are held here; nil: none are
 
+	// Stateful is for protocols that open; nil: none are served.
+	Stateful wire.Stateful
 	// Transfer moves bytes for gateways without reach of the storage; nil: not from here.
 	Transfer gateway.Transfer
 	// Copies keeps second copies of what other gateways own; nil: none.

@@ -230,11 +230,11 @@ func TestBounds(t *testing.T) {
 		"extents": {Op: peerpb.Op_COMMIT, Held: make([]*peerpb.Held, 1), Commit: &peerpb.Commit{Extents: make([]*peerpb.Extent, maxExtents+1)}},
 	} {
 		r.Volume = 42
-		if code := causeway.Code(Serve(t.Context(), e, "g2", r).Code); code != causeway.ErrInval {
+		if code := causeway.Code(Serve(t.Context(), e, nil, "g2", r).Code); code != causeway.ErrInval {
 			t.Errorf("%s: %v", name, code)
 		}
 	}
-	if code := causeway.Code(Serve(t.Context(), e, "g2", &peerpb.Request{Op: 99, Volume: 42}).Code); code != causeway.ErrNotSupp {
+	if code := causeway.Code(Serve(t.Context(), e, nil, "g2", &peerpb.Request{Op: 99, Volume: 42}).Code); code != causeway.ErrNotSupp {
 		t.Errorf("an operation of a later version: %v", code)
 	}
 }
@@ -266,7 +266,7 @@ func FuzzRequest(f *testing.F) {
 		if proto.Unmarshal(b, r) != nil {
 			return
 		}
-		reply := Serve(context.Background(), e, "g2", r)
+		reply := Serve(context.Background(), e, nil, "g2", r)
 		if len(reply.Entries) > MaxEntries {
 			t.Fatalf("%d entries", len(reply.Entries))
 		}
