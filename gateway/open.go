@@ -38,8 +38,6 @@ type OpenSpec struct {
 	// (RFC 8881 §18.16.3), instead of another open being made.
 	Upgrade bool
 	Reclaim bool // taken in the grace period only (CLAIM_PREVIOUS)
-	// Sacrifice lets opens that conflict be closed if they are disconnected. All SMB opens set it.
-	Sacrifice bool
 }
 
 // LeaseSpec is the caching that an open asks for. It may be given less, never fails for it.

@@ -55,6 +55,9 @@ func (t *Table) Tick() {
 		}
 	}
 	t.endGraces()
+	t.tickLeases()
+	t.tickOpens()
+	t.tickOrphans()
 }
 
 // recovered says that nothing is to be reclaimed by a client any longer.

@@ -23,7 +23,7 @@ func (t *Table) enqueue(obj *object, own *owner, e extent) causeway.Code {
 	if t.waiting >= t.limits.Waiting || own.client.waiting >= t.limits.WaitingPerClient {
 		return causeway.ErrNoLocks
 	}
-	if deadlock(obj, own, e) {
+	if !own.stacks() && deadlock(obj, own, e) {
 		return causeway.ErrDeadlock
 	}
 	t.serial++
@@ -51,19 +51,32 @@ func (t *Table) wake(obj *object, freed extent) {
 			if !w.overlaps(freed) || obj.conflict(w.owner, w.extent) != nil {
 				continue
 			}
+			if w.owner.stacks() {
+				if t.stack(obj, w.owner, w.extent) == causeway.OK {
+					t.granted(obj, w)
+				}
+				continue
+			}
 			e := w.owner.edit(obj, w.start, w.end, modeOf(w.exclusive))
 			if !t.fits(w.owner.client, e.growth()) {
 				continue
 			}
 			t.dequeue(w)
-			t.effects = append(t.effects, Effect{Kind: Granted, Lock: Lock{obj.handle, w.owner.id, w.span(), w.exclusive}})
-			if t.apply(obj, w.owner, e) {
+			t.granted(obj, w)
+			more := t.apply(obj, w.owner, e)
+			t.noteLock(obj, w.owner, w.extent, false)
+			if more {
 				freed = extent{min(freed.start, w.start), max(freed.end, w.end), false}
 				again = true
 				break
 			}
 		}
 	}
+}
+
+func (t *Table) granted(obj *object, w *waiter) {
+	l := Lock{obj.handle, w.owner.id, w.span(), w.exclusive}
+	t.effects = append(t.effects, Effect{Kind: Granted, Lock: l, To: w.owner.gateway})
 }
 
 // release drops all of some owners, and only then serves others: what one of them waited for or one request of a third could
@@ -77,7 +90,7 @@ func (t *Table) release(owners []*owner) {
 		}
 		for obj := range own.holds {
 			touched[obj] = true
-			t.apply(obj, own, own.edit(obj, 0, causeway.ToEOF, unlocked))
+			t.dropAll(obj, own)
 		}
 		t.dropIfIdle(own)
 	}

@@ -44,7 +44,7 @@ func (s *script) verb(verb string, a []string) ([]string, bool) {
 	case "limits":
 		n, ok := numbers(a, 4)
 		if ok {
-			s.t = New(Limits{n[0], n[1], n[2], n[3]})
+			s.t = New(Limits{Locks: n[0], LocksPerClient: n[1], Waiting: n[2], WaitingPerClient: n[3]})
 		}
 		return nil, ok
 	case "lock", "test", "cancel", "assert":

@@ -1,0 +1,370 @@
+package table
+
+import (
+	"cmp"
+	"slices"
+
+	"causeway"
+)
+
+// open is an object that a client has open. What is known of it to others is its Held.
+type open struct {
+	causeway.Held
+	object *object
+	client *client
+	lease  *lease
+	left   int // ticks, while disconnected
+}
+
+// doom is a name of an object that goes with the last open of it ([MS-FSA], Link.IsDeleted).
+type doom struct {
+	dir     causeway.Handle
+	name    string
+	by      causeway.Held
+	removed bool // being removed: told by Doomed
+}
+
+const (
+	reading = causeway.FileReadData | causeway.FileExecute
+	writing = causeway.FileWriteData | causeway.FileAppendData
+)
+
+// OpenRequest is an open that is asked for. Of Held, what an open has; Lease and what follows it there is decided by the table.
+type OpenRequest struct {
+	Held    causeway.Held
+	Lease   LeaseRequest
+	Empties bool // the open throws the content away
+	Dir     bool // the object is a directory
+	Reclaim bool
+	Claim   uint64 // of the caller that waits for breaks, see Claim; 0 for who cannot wait
+	Peek    bool   // ErrWouldBlock instead of a break that has to be waited for
+}
+
+// Open opens: OK; ErrBlocked if holders of leases have to give way first: the caller asks again after Unblocked, and ends its
+// claim then; ErrSharing, ErrDeletePending, ErrWouldBlock, ErrGrace, ErrNoGrace, ErrNoLocks.
+func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) {
+	h := &r.Held
+	if code := t.admit(h.Handle.Volume, ClientOf(h.Owner), r.Reclaim); code != causeway.OK {
+		return causeway.Held{}, LeaseState{}, code
+	}
+	obj := t.object(h.Handle)
+	defer func() { t.dropIfUnused(obj) }()
+	if obj.doom != nil && obj.doom.names(h.Dir, h.Name) {
+		return causeway.Held{}, LeaseState{}, causeway.ErrDeletePending
+	}
+	if code := t.makeWay(obj, r); code != causeway.OK {
+		return causeway.Held{}, LeaseState{}, code
+	}
+	obj = t.object(h.Handle) // it may have been dropped with opens that gave way
+	o, code := t.addOpen(obj, *h)
+	if code != causeway.OK {
+		return causeway.Held{}, LeaseState{}, code
+	}
+	t.giveLease(o, &r.Lease, r.Dir)
+	if o.lease == nil || o.lease.caching&causeway.CacheHandle == 0 {
+		o.KeepSeconds = 0
+	}
+	t.guids[o.GUID] = o
+	if o.GUID == ([16]byte{}) {
+		delete(t.guids, o.GUID)
+	}
+	t.noteOpen(o)
+	return o.Held, o.leaseState(), causeway.OK
+}
+
+func (o *open) leaseState() LeaseState {
+	if o.lease == nil {
+		return LeaseState{}
+	}
+	return o.lease.state()
+}
+
+func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
+	cl := t.client(ClientOf(h.Owner))
+	if len(t.opens) >= t.limits.Opens || cl.opens >= t.limits.OpensPerClient || t.opens[h.Open] != nil {
+		t.dropIfGone(cl)
+		return nil, causeway.ErrNoLocks
+	}
+	t.serial++
+	h.Kind, h.Serial = causeway.HeldOpen, t.serial
+	h.Disconnected, h.Lease = false, causeway.LeaseID{}
+	o := &open{Held: h, object: obj, client: cl}
+	t.opens[h.Open] = o
+	obj.opens = append(obj.opens, o)
+	cl.opens++
+	return o, causeway.OK
+}
+
+// makeWay breaks the leases that stand against the open, and looks at share modes.
+func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
+	refused, handles := t.share(obj, r)
+	if refused {
+		return causeway.ErrSharing
+	}
+	broken := func(l *lease) (mask, awaited causeway.Caching) {
+		if slices.Contains(handles, l) {
+			mask, awaited = causeway.CacheHandle, causeway.CacheHandle
+		}
+		m, a := t.openTakes(l, r)
+		return mask | m, awaited | a
+	}
+	if r.Peek {
+		for _, l := range obj.leases {
+			if _, awaited := broken(l); l.caching&awaited != 0 && !l.orphaned() {
+				return causeway.ErrWouldBlock
+			}
+		}
+	}
+	waits := false
+	for _, l := range slices.Clone(obj.leases) {
+		mask, awaited := broken(l)
+		if l.caching&mask != 0 {
+			t.breakLease(l, l.caching&^mask)
+		}
+		if l.breaking && l.caching&awaited != 0 {
+			waits = true
+			if r.Claim != 0 {
+				t.claim(obj.handle, r.Claim, mask)
+			}
+		}
+	}
+	if waits {
+		return causeway.ErrBlocked
+	}
+	if len(handles) > 0 { // they have given way, or were disconnected
+		if refused, handles = t.share(obj, r); refused || len(handles) > 0 {
+			return causeway.ErrSharing
+		}
+	}
+	return causeway.OK
+}
+
+// share looks for opens whose access or share mode stands against the request ([MS-FSA] 2.1.5.1.2.2). Those whose holder
+// caches handles may give way: their leases. Those that are disconnected do.
+func (t *Table) share(obj *object, r *OpenRequest) (refused bool, handles []*lease) {
+	h := &r.Held
+	for _, o := range slices.Clone(obj.opens) {
+		if !conflict(o.Access, o.Share, h.Access, h.Share) {
+			continue
+		}
+		l := o.lease
+		switch {
+		case o.Disconnected:
+			if !r.Peek {
+				t.lose(o)
+			}
+		case l != nil && l.caching&causeway.CacheHandle != 0 && !l.belongs(r):
+			handles = append(handles, l)
+		default:
+			return true, nil
+		}
+	}
+	return false, handles
+}
+
+// conflict reports whether one open does what the other does not share. Opens that neither read, write nor delete do not
+// take part.
+func conflict(a causeway.AccessMask, as causeway.Sharing, b causeway.AccessMask, bs causeway.Sharing) bool {
+	const all = reading | writing | causeway.Delete
+	if a&all == 0 || b&all == 0 {
+		return false
+	}
+	refuses := func(access causeway.AccessMask, share causeway.Sharing) bool {
+		return access&reading != 0 && share&causeway.ShareRead == 0 ||
+			access&writing != 0 && share&causeway.ShareWrite == 0 ||
+			access&causeway.Delete != 0 && share&causeway.ShareDelete == 0
+	}
+	return refuses(a, bs) || refuses(b, as)
+}
+
+// openTakes returns what opening takes from a lease, beside a conflict of share modes, and which of it has to be waited for.
+func (t *Table) openTakes(l *lease, r *OpenRequest) (mask, awaited causeway.Caching) {
+	h := &r.Held
+	switch {
+	case l.belongs(r):
+		return 0, 0
+	case isStat(h.Access, l.id.Kind) && !r.Empties:
+		return 0, 0
+	case l.id.Kind == causeway.Delegation && (h.Access&writing != 0 || h.Share&causeway.ShareRead == 0 || r.Empties):
+		return causeway.CacheAll, causeway.CacheAll
+	case l.id.Kind == causeway.Delegation && l.caching&causeway.CacheWrite != 0:
+		return causeway.CacheAll, causeway.CacheAll
+	case r.Empties:
+		return causeway.CacheAll, causeway.CacheWrite
+	}
+	return causeway.CacheWrite, causeway.CacheWrite
+}
+
+// belongs reports whether the lease is the one that the request comes with.
+func (l *lease) belongs(r *OpenRequest) bool {
+	if l.id.Kind == causeway.Delegation {
+		return ClientOf(r.Held.Owner) == l.owner
+	}
+	return l.id.Kind == causeway.Lease && r.Lease.ID == l.id
+}
+
+// Close ends an open, with the locks of an SMB open: OK or ErrBadOpen. Doomed follows if its name goes with it.
+func (t *Table) Close(h causeway.Handle, id causeway.OpenID) causeway.Code {
+	o := t.opens[id]
+	if o == nil || o.Handle != h {
+		return causeway.ErrBadOpen
+	}
+	t.drop(o)
+	return causeway.OK
+}
+
+// lose is drop for an open whose client does not ask for it.
+func (t *Table) lose(o *open) {
+	t.effects = append(t.effects, Effect{Kind: Lost, Handle: o.Handle, Held: o.Held, To: o.Gateway})
+	t.drop(o)
+}
+
+func (t *Table) drop(o *open) {
+	obj := o.object
+	delete(t.opens, o.Open)
+	delete(t.timed, o)
+	if t.guids[o.GUID] == o {
+		delete(t.guids, o.GUID)
+	}
+	obj.opens = slices.DeleteFunc(obj.opens, func(p *open) bool { return p == o })
+	if l := o.lease; l != nil && l.id.Kind != causeway.Delegation {
+		l.opens = slices.DeleteFunc(l.opens, func(p *open) bool { return p == o })
+		if len(l.opens) == 0 {
+			t.dropLease(l)
+		}
+	}
+	gone := o.Held
+	gone.Gone = true
+	t.note(gone)
+	if o.Owner.Kind == causeway.OwnerSMB {
+		t.ReleaseOwner(o.Owner)
+	}
+	o.client.opens--
+	t.dropIfGone(o.client)
+	if o.DeleteOnClose && obj.doom == nil {
+		obj.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
+		for _, l := range slices.Clone(obj.leases) {
+			t.breakLease(l, l.caching&^causeway.CacheHandle)
+		}
+	}
+	t.execute(obj)
+	t.unblocked(obj)
+	t.dropIfUnused(obj)
+}
+
+// execute tells when a doomed name has no open any more.
+func (t *Table) execute(obj *object) {
+	d := obj.doom
+	if d == nil || d.removed || slices.ContainsFunc(obj.opens, func(o *open) bool { return d.names(o.Dir, o.Name) }) {
+		return
+	}
+	d.removed = true
+	t.effects = append(t.effects, Effect{Kind: Doomed, Handle: obj.handle, Held: d.by, To: d.by.Gateway})
+}
+
+func (d *doom) names(dir causeway.Handle, name string) bool {
+	return d.dir == dir && d.name == name || name == ""
+}
+
+// Removed says that a doomed name is gone, or could not be removed.
+func (t *Table) Removed(h causeway.Handle) {
+	if obj := t.objects[h]; obj != nil && obj.doom != nil && obj.doom.removed {
+		obj.doom = nil
+		t.unblocked(obj)
+		t.dropIfUnused(obj)
+	}
+}
+
+// SetDelete dooms the name under which an object was opened, or spares it: ErrAccess without the right to delete, ErrBadOpen.
+func (t *Table) SetDelete(h causeway.Handle, id causeway.OpenID, on bool) causeway.Code {
+	o := t.opens[id]
+	switch {
+	case o == nil || o.Handle != h:
+		return causeway.ErrBadOpen
+	case o.Access&causeway.Delete == 0:
+		return causeway.ErrAccess
+	case o.Name == "":
+		return causeway.ErrInval
+	}
+	if d := o.object.doom; on && d == nil {
+		o.object.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
+	} else if !on && d != nil && !d.removed {
+		o.object.doom = nil
+	}
+	for _, p := range o.object.opens {
+		p.DeletePending = o.object.doom != nil && o.object.doom.names(p.Dir, p.Name)
+	}
+	t.noteOpen(o)
+	return causeway.OK
+}
+
+// Renamed tells that a name became another one: opens follow it.
+func (t *Table) Renamed(h causeway.Handle, fromDir causeway.Handle, from string, toDir causeway.Handle, to string) {
+	obj := t.objects[h]
+	if obj == nil {
+		return
+	}
+	for _, o := range obj.opens {
+		if o.Dir == fromDir && o.Name == from {
+			o.Dir, o.Name = toDir, to
+			t.noteOpen(o)
+		}
+	}
+	if d := obj.doom; d != nil && d.dir == fromDir && d.name == from {
+		d.dir, d.name = toDir, to
+		d.by.Dir, d.by.Name = toDir, to
+	}
+}
+
+// Upgrade gives an open more access and lets it share less: ErrBadOpen, ErrSharing. Leases were broken by an Open before.
+func (t *Table) Upgrade(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) {
+	o := t.opens[r.Held.Open]
+	if o == nil || o.Handle != r.Held.Handle || o.Owner != r.Held.Owner {
+		return causeway.Held{}, LeaseState{}, causeway.ErrBadOpen
+	}
+	want := *r
+	want.Held.Access |= o.Access
+	want.Held.Share &= o.Share
+	others := o.object.opens
+	o.object.opens = slices.DeleteFunc(slices.Clone(others), func(p *open) bool { return p == o })
+	code := t.makeWay(o.object, &want)
+	o.object.opens = append(o.object.opens, o)
+	slices.SortFunc(o.object.opens, func(a, b *open) int { return cmp.Compare(a.Serial, b.Serial) })
+	if code != causeway.OK {
+		return causeway.Held{}, LeaseState{}, code
+	}
+	o.Access, o.Share = want.Held.Access, want.Held.Share
+	t.noteOpen(o)
+	return o.Held, o.leaseState(), causeway.OK
+}
+
+// Downgrade takes access from an open and lets it share more: ErrInval unless it had what it keeps.
+func (t *Table) Downgrade(h causeway.Handle, id causeway.OpenID, access causeway.AccessMask, share causeway.Sharing) causeway.Code {
+	o := t.opens[id]
+	switch {
+	case o == nil || o.Handle != h:
+		return causeway.ErrBadOpen
+	case access&^o.Access != 0 || o.Share&^share != 0:
+		return causeway.ErrInval
+	}
+	o.Access, o.Share = access, share
+	t.noteOpen(o)
+	t.unblocked(o.object)
+	return causeway.OK
+}
+
+// releaseOpens ends all opens that are meant, in the order in which they were made.
+func (t *Table) releaseOpens(meant func(*open) bool) {
+	var list []*open
+	for _, o := range t.opens {
+		if meant(o) {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b *open) int { return cmp.Compare(a.Serial, b.Serial) })
+	for _, o := range list {
+		if t.opens[o.Open] == o {
+			t.drop(o)
+		}
+	}
+}
