@@ -60,6 +60,11 @@ func (t *Table) Tick() {
 	t.tickOrphans()
 }
 
+// NeedsTime reports whether Tick would change anything, now or later.
+func (t *Table) NeedsTime() bool {
+	return len(t.graces) > 0 || len(t.breaking) > 0 || len(t.timed) > 0 || len(t.orphans) > 0
+}
+
 // recovered says that nothing is to be reclaimed by a client any longer.
 func (t *Table) recovered(c Client) {
 	for _, g := range t.graces {

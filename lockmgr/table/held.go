@@ -34,6 +34,9 @@ func (t *Table) noteOpen(o *open) {
 }
 
 func (t *Table) noteLock(obj *object, own *owner, e extent, gone bool) {
+	if own.stacks() {
+		t.guard(obj)
+	}
 	if t.observed {
 		h := heldLock(obj, own, e, t.serial)
 		h.Gone = gone
@@ -42,6 +45,7 @@ func (t *Table) noteLock(obj *object, own *owner, e extent, gone bool) {
 }
 
 func (t *Table) noteLease(l *lease) {
+	t.guard(l.object)
 	if t.observed {
 		h := l.held()
 		t.serial++
@@ -210,6 +214,7 @@ func (t *Table) assertLease(h *causeway.Held) causeway.Code {
 		l.to, l.required, l.left = h.BreakTo, h.BreakTo, t.limits.BreakTicks
 		t.breaking[l] = struct{}{}
 	}
+	t.guard(obj)
 	t.note(l.held())
 	return causeway.OK
 }
@@ -293,7 +298,7 @@ func (t *Table) Drop(v causeway.VolumeID) {
 		}
 	}
 	delete(t.graces, v)
-	t.effects = slices.DeleteFunc(t.effects[len(waiting):], func(e Effect) bool { return e.Kind != Unblocked })
+	t.effects = slices.DeleteFunc(t.effects[len(waiting):], func(e Effect) bool { return e.Kind != Unblocked && e.Kind != Unguarded })
 	t.effects = append(waiting, t.effects...)
 }
 

@@ -328,9 +328,19 @@ func (t *Table) unblocked(obj *object) {
 // Guarded reports whether I/O on the object has to be asked for: leases with caching or locks of SMB opens are there.
 func (t *Table) Guarded(h causeway.Handle) bool {
 	obj := t.objects[h]
-	return obj != nil && obj.guarded()
+	return obj != nil && obj.guards
 }
 
-func (o *object) guarded() bool {
-	return o.smb > 0 || slices.ContainsFunc(o.leases, func(l *lease) bool { return l.caching != 0 })
+// guard tells when that has changed.
+func (t *Table) guard(obj *object) {
+	on := obj.smb > 0 || slices.ContainsFunc(obj.leases, func(l *lease) bool { return l.caching != 0 })
+	if on == obj.guards {
+		return
+	}
+	obj.guards = on
+	kind := Unguarded
+	if on {
+		kind = Guarded
+	}
+	t.effects = append(t.effects, Effect{Kind: kind, Handle: obj.handle})
 }

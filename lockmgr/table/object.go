@@ -17,6 +17,7 @@ type object struct {
 	opens  []*open
 	leases []*lease
 	doom   *doom
+	guards bool                        // see Table.Guarded
 	claims map[uint64]causeway.Caching // what operations that wait for breaks need others not to have
 }
 

@@ -97,27 +97,19 @@ func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
 
 // makeWay breaks the leases that stand against the open, and looks at share modes.
 func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
-	refused, handles := t.share(obj, r)
+	refused, handles, losers := share(obj, r)
 	if refused {
 		return causeway.ErrSharing
 	}
-	broken := func(l *lease) (mask, awaited causeway.Caching) {
-		if slices.Contains(handles, l) {
-			mask, awaited = causeway.CacheHandle, causeway.CacheHandle
-		}
-		m, a := t.openTakes(l, r)
-		return mask | m, awaited | a
+	if r.Peek && r.wouldWait(obj, handles) {
+		return causeway.ErrWouldBlock
 	}
-	if r.Peek {
-		for _, l := range obj.leases {
-			if _, awaited := broken(l); l.caching&awaited != 0 && !l.orphaned() {
-				return causeway.ErrWouldBlock
-			}
-		}
+	for _, o := range losers {
+		t.lose(o)
 	}
 	waits := false
 	for _, l := range slices.Clone(obj.leases) {
-		mask, awaited := broken(l)
+		mask, awaited := r.takes(l, handles)
 		if l.caching&mask != 0 {
 			t.breakLease(l, l.caching&^mask)
 		}
@@ -131,35 +123,48 @@ func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 	if waits {
 		return causeway.ErrBlocked
 	}
-	if len(handles) > 0 { // they have given way, or were disconnected
-		if refused, handles = t.share(obj, r); refused || len(handles) > 0 {
-			return causeway.ErrSharing
-		}
+	if refused, handles, _ = share(obj, r); refused || len(handles) > 0 {
+		return causeway.ErrSharing
 	}
 	return causeway.OK
 }
 
+func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
+	return slices.ContainsFunc(obj.leases, func(l *lease) bool {
+		_, awaited := r.takes(l, handles)
+		return l.caching&awaited != 0 && !l.orphaned()
+	})
+}
+
 // share looks for opens whose access or share mode stands against the request ([MS-FSA] 2.1.5.1.2.2). Those whose holder
-// caches handles may give way: their leases. Those that are disconnected do.
-func (t *Table) share(obj *object, r *OpenRequest) (refused bool, handles []*lease) {
-	h := &r.Held
-	for _, o := range slices.Clone(obj.opens) {
-		if !conflict(o.Access, o.Share, h.Access, h.Share) {
-			continue
-		}
+// caches handles may give way: their leases. Those that are disconnected have to.
+func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers []*open) {
+	access := r.Held.Access
+	if r.Empties {
+		access |= causeway.FileWriteData
+	}
+	for _, o := range obj.opens {
 		l := o.lease
 		switch {
+		case !conflict(o.Access, o.Share, access, r.Held.Share):
 		case o.Disconnected:
-			if !r.Peek {
-				t.lose(o)
-			}
-		case l != nil && l.caching&causeway.CacheHandle != 0 && !l.belongs(r):
+			losers = append(losers, o)
+		case l != nil && l.caching&causeway.CacheHandle != 0 && l.id.Kind != causeway.Delegation && !l.belongs(r):
 			handles = append(handles, l)
 		default:
-			return true, nil
+			return true, nil, nil
 		}
 	}
-	return false, handles
+	return false, handles, losers
+}
+
+// takes returns what the open takes from a lease, and which of it has to be waited for.
+func (r *OpenRequest) takes(l *lease, handles []*lease) (mask, awaited causeway.Caching) {
+	mask, awaited = r.openTakes(l)
+	if slices.Contains(handles, l) {
+		mask, awaited = mask|causeway.CacheHandle, awaited|causeway.CacheHandle
+	}
+	return mask, awaited
 }
 
 // conflict reports whether one open does what the other does not share. Opens that neither read, write nor delete do not
@@ -177,8 +182,8 @@ func conflict(a causeway.AccessMask, as causeway.Sharing, b causeway.AccessMask,
 	return refuses(a, bs) || refuses(b, as)
 }
 
-// openTakes returns what opening takes from a lease, beside a conflict of share modes, and which of it has to be waited for.
-func (t *Table) openTakes(l *lease, r *OpenRequest) (mask, awaited causeway.Caching) {
+// openTakes is takes without a conflict of share modes.
+func (r *OpenRequest) openTakes(l *lease) (mask, awaited causeway.Caching) {
 	h := &r.Held
 	switch {
 	case l.belongs(r):
@@ -367,4 +372,21 @@ func (t *Table) releaseOpens(meant func(*open) bool) {
 			t.drop(o)
 		}
 	}
+}
+
+// OpensOn counts the opens of an object.
+func (t *Table) OpensOn(h causeway.Handle) int {
+	if obj := t.objects[h]; obj != nil {
+		return len(obj.opens)
+	}
+	return 0
+}
+
+// OpenOf returns what is known of an open; ErrBadOpen if there is none.
+func (t *Table) OpenOf(h causeway.Handle, id causeway.OpenID) (causeway.Held, LeaseState, causeway.Code) {
+	o := t.opens[id]
+	if o == nil || o.Handle != h {
+		return causeway.Held{}, LeaseState{}, causeway.ErrBadOpen
+	}
+	return o.Held, o.leaseState(), causeway.OK
 }

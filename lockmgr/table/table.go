@@ -55,6 +55,8 @@ const (
 	Lost                             // Held: an open ended by itself
 	Doomed                           // Held: the last open of a name that is to go; Removed has to be called
 	Unblocked                        // Handle: what waits for leases or opens of the object may try again
+	Guarded                          // Handle: see Table.Guarded
+	Unguarded
 )
 
 // Effect is something that others must be told.
