@@ -20,6 +20,10 @@ func (c *Cred) InGroup(gid uint32) bool { return c.GID == gid || slices.Contains
 // OpenID names an open (an NFSv4 stateid's or an SMB FileId's open); zero for protocols without opens.
 type OpenID [16]byte
 
+// OpID names one call that must not be done twice, and is the same each time the client repeats it: at any gateway, and after a
+// restart. Zero is no name: the call is done each time.
+type OpID [16]byte
+
 // OwnerKind tells which protocol's rules a lock owner follows.
 type OwnerKind uint8
 
