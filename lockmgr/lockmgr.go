@@ -113,6 +113,7 @@ type Manager struct {
 	ids      idSource
 	guards   guards
 	claims   atomic.Uint64 // the latest id of one
+	opens    atomic.Int64
 
 	mu      sync.Mutex
 	table   *table.Table
@@ -208,6 +209,7 @@ func (m *Manager) step(call func()) (removed bool) {
 		m.applyLocked(e)
 	}
 	m.keepTimeLocked()
+	m.opens.Store(int64(m.table.Stats().Opens))
 	m.mu.Unlock()
 	if len(changes) > 0 {
 		m.tell()

@@ -14,6 +14,9 @@ type LeaseState = table.LeaseState
 // OpenRequest is an open that is asked for. Held.Open is chosen if it is zero, and Held.Owner's Opaque with it for SMB.
 type OpenRequest = table.OpenRequest
 
+// LeaseRequest is the caching that comes with an open; its fields are those of gateway.LeaseSpec.
+type LeaseRequest = table.LeaseRequest
+
 // By is who does something that leases of others may conflict with.
 type By = table.By
 
@@ -170,6 +173,9 @@ func (m *Manager) SetDelete(h causeway.Handle, id causeway.OpenID, on bool) (cod
 
 // Renamed tells that a name became another one.
 func (m *Manager) Renamed(h, fromDir causeway.Handle, from string, toDir causeway.Handle, to string) {
+	if m.opens.Load() == 0 {
+		return
+	}
 	m.step(func() { m.table.Renamed(h, fromDir, from, toDir, to) })
 }
 
@@ -196,9 +202,22 @@ func (m *Manager) OpenOf(h causeway.Handle, id causeway.OpenID) (causeway.Held, 
 
 // OpensOn counts the opens of an object.
 func (m *Manager) OpensOn(h causeway.Handle) int {
+	if m.opens.Load() == 0 {
+		return 0
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.table.OpensOn(h)
+}
+
+// NameOf returns a name under which an object is open.
+func (m *Manager) NameOf(h causeway.Handle) (dir causeway.Handle, name string, ok bool) {
+	if m.opens.Load() == 0 {
+		return dir, "", false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.table.NameOf(h)
 }
 
 // Patience is how long a lease's holder has to acknowledge a break.

@@ -2,6 +2,7 @@ package table
 
 import (
 	"cmp"
+	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -11,8 +12,8 @@ import (
 // ObserveChanges makes the table tell all changes of what is held, see Changes.
 func (t *Table) ObserveChanges() { t.observed = true }
 
-// Changes returns what was taken and given up since the last call, in order. A lock among them is a range that its owner set or
-// cleared, so that they are understood by who applies them in order: Assert for what is held, Forget for what is gone.
+// Changes returns what was taken (or became another state) and what is gone since the last call, in order. Whoever keeps the latest of
+// each name has all that is held; and a copy of the table can apply them: AssertHeld for what is held, Forget for what is gone.
 func (t *Table) Changes() []causeway.Held {
 	c := t.changes
 	t.changes = nil
@@ -33,12 +34,9 @@ func (t *Table) noteOpen(o *open) {
 	}
 }
 
-func (t *Table) noteLock(obj *object, own *owner, e extent, gone bool) {
-	if own.stacks() {
-		t.guard(obj)
-	}
+func (t *Table) noteLock(l *segment, gone bool) {
 	if t.observed {
-		h := heldLock(obj, own, e, t.serial)
+		h := l.heldLock()
 		h.Gone = gone
 		t.note(h)
 	}
@@ -55,11 +53,16 @@ func (t *Table) noteLease(l *lease) {
 	}
 }
 
-func heldLock(obj *object, own *owner, e extent, serial uint64) causeway.Held {
-	return causeway.Held{
-		Kind: causeway.HeldLock, Handle: obj.handle, Owner: own.id, Gateway: own.gateway, Serial: serial,
-		Span: e.span(), Exclusive: e.exclusive,
+// heldLock returns the lock as a value. An open can hold equal locks: they are told apart by a number.
+func (s *segment) heldLock() causeway.Held {
+	h := causeway.Held{
+		Kind: causeway.HeldLock, Handle: s.object.handle, Owner: s.owner.id, Gateway: s.owner.gateway, Serial: s.stamp,
+		Span: s.span(), Exclusive: s.exclusive,
 	}
+	if s.owner.stacks() {
+		binary.BigEndian.PutUint64(h.Open[:], s.stamp)
+	}
+	return h
 }
 
 func (l *lease) held() causeway.Held {
@@ -90,7 +93,7 @@ func (t *Table) HeldIn(v causeway.VolumeID, gateway string) []causeway.Held {
 			add(l.held())
 		}
 		visit := func(s *segment) bool {
-			add(heldLock(obj, s.owner, s.extent, s.stamp))
+			add(s.heldLock())
 			return true
 		}
 		obj.shared.all(visit)
@@ -166,6 +169,9 @@ func (t *Table) assertOpen(h *causeway.Held) causeway.Code {
 	if h.Lease.Kind != causeway.LeaseNone {
 		o.join(t.leaseFor(o.object, h.Lease, ClientOf(h.Owner)))
 	}
+	if obj = o.object; o.DeletePending && obj.doom == nil {
+		obj.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
+	}
 	t.timeOpen(o)
 	t.note(o.Held)
 	return causeway.OK
@@ -240,19 +246,14 @@ func (t *Table) assertLock(h *causeway.Held) causeway.Code {
 		}
 		t.leave(obj, own)
 		if by.owner.stacks() {
-			t.unstack(h.Handle, by.owner.id, by.extent)
+			t.unstackOne(by)
 		} else {
 			t.Unlock(h.Handle, by.owner.id, want.span())
 		}
 	}
+	t.asserted = h.Serial
 	_, code := t.lock(h.Handle, h.Owner, Request{Span: h.Span, Exclusive: h.Exclusive}, h.Gateway)
-	if own := t.owners[h.Owner]; code == causeway.OK && own != nil {
-		for _, s := range own.holds[t.objects[h.Handle]] {
-			if s.overlaps(want) || s.extent == want {
-				s.stamp = h.Serial
-			}
-		}
-	}
+	t.asserted = 0
 	return code
 }
 
@@ -266,7 +267,21 @@ func (t *Table) Forget(h *causeway.Held) {
 			t.dropLease(l)
 		}
 	case causeway.HeldLock:
+		t.forgetLock(h)
+	}
+}
+
+func (t *Table) forgetLock(h *causeway.Held) {
+	own, obj := t.owners[h.Owner], t.objects[h.Handle]
+	if own == nil || obj == nil || !own.stacks() {
 		t.Unlock(h.Handle, h.Owner, h.Span)
+		return
+	}
+	for _, s := range own.holds[obj] {
+		if s.stamp == h.Serial {
+			t.unstackOne(s)
+			return
+		}
 	}
 }
 

@@ -158,12 +158,17 @@ func covered(e extent, put []extent) bool {
 func (t *Table) link(obj *object, own *owner, e extent) *segment {
 	t.serial++
 	s := &segment{extent: e, owner: own, object: obj, serial: t.serial, stamp: t.serial}
+	if t.asserted != 0 {
+		s.stamp = t.asserted
+	}
 	root := obj.root(e.exclusive)
 	*root = insert(*root, s)
 	t.held, obj.held, own.client.held = t.held+1, obj.held+1, own.client.held+1
 	if own.stacks() {
 		obj.smb++
+		t.guard(obj)
 	}
+	t.noteLock(s, false)
 	return s
 }
 
@@ -173,7 +178,9 @@ func (t *Table) unlink(s *segment) {
 	t.held, s.object.held, s.owner.client.held = t.held-1, s.object.held-1, s.owner.client.held-1
 	if s.owner.stacks() {
 		s.object.smb--
+		t.guard(s.object)
 	}
+	t.noteLock(s, true)
 }
 
 func (o *object) root(excl bool) **segment {

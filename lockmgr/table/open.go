@@ -248,6 +248,7 @@ func (t *Table) drop(o *open) {
 	t.dropIfGone(o.client)
 	if o.DeleteOnClose && obj.doom == nil {
 		obj.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
+		t.markDoomed(obj)
 		for _, l := range slices.Clone(obj.leases) {
 			t.breakLease(l, l.caching&^causeway.CacheHandle)
 		}
@@ -296,11 +297,18 @@ func (t *Table) SetDelete(h causeway.Handle, id causeway.OpenID, on bool) causew
 	} else if !on && d != nil && !d.removed {
 		o.object.doom = nil
 	}
-	for _, p := range o.object.opens {
-		p.DeletePending = o.object.doom != nil && o.object.doom.names(p.Dir, p.Name)
-	}
-	t.noteOpen(o)
+	t.markDoomed(o.object)
 	return causeway.OK
+}
+
+// markDoomed tells the opens of an object whether their name is to go, so that it is not forgotten with this table.
+func (t *Table) markDoomed(obj *object) {
+	for _, o := range obj.opens {
+		if pending := obj.doom != nil && obj.doom.names(o.Dir, o.Name); pending != o.DeletePending {
+			o.DeletePending = pending
+			t.noteOpen(o)
+		}
+	}
 }
 
 // Renamed tells that a name became another one: opens follow it.
@@ -389,4 +397,16 @@ func (t *Table) OpenOf(h causeway.Handle, id causeway.OpenID) (causeway.Held, Le
 		return causeway.Held{}, LeaseState{}, causeway.ErrBadOpen
 	}
 	return o.Held, o.leaseState(), causeway.OK
+}
+
+// NameOf returns a name under which an object is open.
+func (t *Table) NameOf(h causeway.Handle) (dir causeway.Handle, name string, ok bool) {
+	if obj := t.objects[h]; obj != nil {
+		for _, o := range obj.opens {
+			if o.Name != "" {
+				return o.Dir, o.Name, true
+			}
+		}
+	}
+	return dir, "", false
 }

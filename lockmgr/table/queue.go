@@ -63,9 +63,7 @@ func (t *Table) wake(obj *object, freed extent) {
 			}
 			t.dequeue(w)
 			t.granted(obj, w)
-			more := t.apply(obj, w.owner, e)
-			t.noteLock(obj, w.owner, w.extent, false)
-			if more {
+			if t.apply(obj, w.owner, e) {
 				freed = extent{min(freed.start, w.start), max(freed.end, w.end), false}
 				again = true
 				break

@@ -27,7 +27,6 @@ func (t *Table) stack(obj *object, own *owner, e extent) causeway.Code {
 		t.dequeue(w)
 	}
 	own.holds[obj] = append(own.holds[obj], t.link(obj, own, e))
-	t.noteLock(obj, own, e, false)
 	return causeway.OK
 }
 
@@ -46,15 +45,19 @@ func (t *Table) unstack(h causeway.Handle, id causeway.Owner, e extent) causeway
 	if at < 0 {
 		return causeway.ErrNoEnt
 	}
-	gone := list[at]
+	t.unstackOne(list[at])
+	return causeway.OK
+}
+
+func (t *Table) unstackOne(gone *segment) {
+	obj, own := gone.object, gone.owner
 	t.unlink(gone)
-	if own.holds[obj] = slices.Delete(list, at, at+1); len(own.holds[obj]) == 0 {
+	own.holds[obj] = slices.DeleteFunc(own.holds[obj], func(s *segment) bool { return s == gone })
+	if len(own.holds[obj]) == 0 {
 		delete(own.holds, obj)
 	}
-	t.noteLock(obj, own, gone.extent, true)
 	t.wake(obj, gone.extent)
 	t.leave(obj, own)
-	return causeway.OK
 }
 
 // dropAll takes all locks of an owner on an object away.
@@ -62,13 +65,11 @@ func (t *Table) dropAll(obj *object, own *owner) {
 	if own.stacks() {
 		for _, s := range own.holds[obj] {
 			t.unlink(s)
-			t.noteLock(obj, own, s.extent, true)
 		}
 		delete(own.holds, obj)
 		return
 	}
 	t.apply(obj, own, own.edit(obj, 0, causeway.ToEOF, unlocked))
-	t.noteLock(obj, own, extent{0, causeway.ToEOF, false}, true)
 }
 
 // CheckIO returns the lock that forbids I/O: for an SMB open any lock of another that conflicts, and for a write its own shared

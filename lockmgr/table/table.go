@@ -122,6 +122,7 @@ type Table struct {
 	timed    map[*open]struct{} // disconnected
 	orphans  map[orphan]int     // ticks left
 	observed bool
+	asserted uint64 // the stamp of the lock that is being asserted
 	changes  []causeway.Held
 }
 
@@ -200,9 +201,7 @@ func (t *Table) lock(h causeway.Handle, o causeway.Owner, r Request, from string
 	if w := own.waits(obj, want); w != nil {
 		t.dequeue(w)
 	}
-	freed := t.apply(obj, own, edit)
-	t.noteLock(obj, own, want, false)
-	if freed {
+	if t.apply(obj, own, edit) {
 		t.wake(obj, want)
 	}
 	return Lock{}, causeway.OK
@@ -248,9 +247,7 @@ func (t *Table) Unlock(h causeway.Handle, o causeway.Owner, s causeway.Span) cau
 		return causeway.ErrNoLocks
 	}
 	defer t.leave(obj, own)
-	freed := t.apply(obj, own, edit)
-	t.noteLock(obj, own, gone, true)
-	if freed {
+	if t.apply(obj, own, edit) {
 		t.wake(obj, gone)
 	}
 	return causeway.OK
