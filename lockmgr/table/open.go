@@ -95,19 +95,31 @@ func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
 	return o, causeway.OK
 }
 
-// makeWay breaks the leases that stand against the open, and looks at share modes.
+// makeWay looks at share modes and breaks the leases that stand against the open: of those whose handles are in the way the
+// handles first, and when there are none, what opening takes from each.
 func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
-	refused, handles, losers := share(obj, r)
-	if refused {
-		return causeway.ErrSharing
+	for {
+		refused, handles, losers := share(obj, r)
+		if refused {
+			return causeway.ErrSharing
+		}
+		if r.Peek && r.wouldWait(obj, handles) {
+			return causeway.ErrWouldBlock
+		}
+		for _, o := range losers {
+			t.lose(o)
+		}
+		if t.breakFor(obj, r, handles) {
+			return causeway.ErrBlocked
+		}
+		if len(handles) == 0 {
+			return causeway.OK
+		}
+		// Nobody could be asked for these handles: their opens were disconnected, and are lost now.
 	}
-	if r.Peek && r.wouldWait(obj, handles) {
-		return causeway.ErrWouldBlock
-	}
-	for _, o := range losers {
-		t.lose(o)
-	}
-	waits := false
+}
+
+func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
 	for _, l := range slices.Clone(obj.leases) {
 		mask, awaited := r.takes(l, handles)
 		if l.caching&mask != 0 {
@@ -120,13 +132,7 @@ func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 			}
 		}
 	}
-	if waits {
-		return causeway.ErrBlocked
-	}
-	if refused, handles, _ = share(obj, r); refused || len(handles) > 0 {
-		return causeway.ErrSharing
-	}
-	return causeway.OK
+	return waits
 }
 
 func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
@@ -160,11 +166,13 @@ func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers 
 
 // takes returns what the open takes from a lease, and which of it has to be waited for.
 func (r *OpenRequest) takes(l *lease, handles []*lease) (mask, awaited causeway.Caching) {
-	mask, awaited = r.openTakes(l)
-	if slices.Contains(handles, l) {
-		mask, awaited = mask|causeway.CacheHandle, awaited|causeway.CacheHandle
+	if len(handles) == 0 {
+		return r.openTakes(l)
 	}
-	return mask, awaited
+	if slices.Contains(handles, l) {
+		return causeway.CacheHandle, causeway.CacheHandle
+	}
+	return 0, 0
 }
 
 // conflict reports whether one open does what the other does not share. Opens that neither read, write nor delete do not
