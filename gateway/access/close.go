@@ -110,25 +110,30 @@ func (e *Engine) removeDoomed(h causeway.Held) bool {
 	if err != nil {
 		return false
 	}
-	defer e.opening.lock(h.Dir, h.Name)()
-	id, attr, err := v.store.Lookup(ctx, h.Dir.Object, h.Name)
-	if err != nil || id != h.Handle.Object {
-		return false
-	}
-	isDir := attr.Type == causeway.TypeDirectory
-	mark := e.changes.Begin(h.Dir.Hash())
-	err = v.store.Remove(ctx, h.Dir.Object, h.Name, isDir)
-	mark.End()
+	gone, err := e.removeNow(ctx, v, &h)
 	if err != nil {
 		return false
 	}
-	e.released(ctx, v.ID, victim{id, attr})
+	e.released(ctx, v.ID, gone)
 	if !v.Async {
 		_ = v.store.Persist(ctx, h.Dir.Object)
 	}
 	c := &gateway.Caller{Owner: h.Owner}
-	e.entries(ctx, c, h.Dir, h.Name, gateway.Removed, nameFilter(isDir))
+	e.entries(ctx, c, h.Dir, h.Name, gateway.Removed, nameFilter(gone.attr.Type == causeway.TypeDirectory))
 	return true
+}
+
+// removeNow removes a name if it still stands for the object.
+func (e *Engine) removeNow(ctx context.Context, v *volume, h *causeway.Held) (victim, error) {
+	defer e.opening.lock(h.Dir, h.Name)()
+	id, attr, err := v.store.Lookup(ctx, h.Dir.Object, h.Name)
+	if err != nil {
+		return victim{}, err
+	} else if id != h.Handle.Object {
+		return victim{}, causeway.ErrStale
+	}
+	defer e.changes.Begin(h.Dir.Hash()).End()
+	return victim{id, attr}, v.store.Remove(ctx, h.Dir.Object, h.Name, attr.Type == causeway.TypeDirectory)
 }
 
 // Opens implements gateway.Opener.

@@ -37,7 +37,7 @@ type OpenRequest struct {
 	Dir     bool // the object is a directory
 	Reclaim bool
 	Claim   uint64 // of the caller that waits for breaks, see Claim; 0 for who cannot wait
-	Peek    bool   // ErrWouldBlock instead of a break that has to be waited for
+	Peek    bool   // ErrWouldBlock instead of a break that has to be waited for, or of the loss of a disconnected open
 }
 
 // Open opens: OK; ErrBlocked if holders of leases have to give way first: the caller asks again after Unblocked, and ends its
@@ -49,9 +49,6 @@ func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) 
 	}
 	obj := t.object(h.Handle)
 	defer func() { t.dropIfUnused(obj) }()
-	if obj.doom != nil && obj.doom.names(h.Dir, h.Name) {
-		return causeway.Held{}, LeaseState{}, causeway.ErrDeletePending
-	}
 	if code := t.makeWay(obj, r); code != causeway.OK {
 		return causeway.Held{}, LeaseState{}, code
 	}
@@ -61,7 +58,7 @@ func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) 
 		return causeway.Held{}, LeaseState{}, code
 	}
 	t.giveLease(o, &r.Lease, r.Dir)
-	if o.lease == nil || o.lease.caching&causeway.CacheHandle == 0 {
+	if r.Dir || o.lease == nil || o.lease.caching&causeway.CacheHandle == 0 {
 		o.KeepSeconds = 0
 	}
 	t.guids[o.GUID] = o
@@ -99,11 +96,14 @@ func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
 // handles first, and when there are none, what opening takes from each.
 func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 	for {
+		if obj.doom != nil && obj.doom.names(r.Held.Dir, r.Held.Name) {
+			return causeway.ErrDeletePending // perhaps by an open that just gave way
+		}
 		refused, handles, losers := share(obj, r)
 		if refused {
 			return causeway.ErrSharing
 		}
-		if r.Peek && r.wouldWait(obj, handles) {
+		if r.Peek && (len(losers) > 0 || r.wouldWait(obj, handles)) {
 			return causeway.ErrWouldBlock
 		}
 		for _, o := range losers {
@@ -112,7 +112,7 @@ func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 		if t.breakFor(obj, r, handles) {
 			return causeway.ErrBlocked
 		}
-		if len(handles) == 0 {
+		if len(handles) == 0 && (obj.doom == nil || !obj.doom.names(r.Held.Dir, r.Held.Name)) {
 			return causeway.OK
 		}
 		// Nobody could be asked for these handles: their opens were disconnected, and are lost now.
@@ -138,7 +138,7 @@ func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits b
 func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
 	return slices.ContainsFunc(obj.leases, func(l *lease) bool {
 		_, awaited := r.takes(l, handles)
-		return l.caching&awaited != 0 && !l.orphaned()
+		return l.caching&awaited != 0
 	})
 }
 
