@@ -111,6 +111,9 @@ func (t *Table) grantable(o *open, id causeway.LeaseID, want causeway.Caching) c
 		if l.id == id || l.caching == 0 {
 			continue
 		}
+		if want &^= causeway.CacheWrite; l.caching&causeway.CacheWrite != 0 { // an open for attributes alone has not broken it
+			want = 0
+		}
 		oplocks = oplocks || l.id.Kind == causeway.Oplock
 		handles = handles || l.id.Kind != causeway.Oplock && l.caching&causeway.CacheHandle != 0
 	}

@@ -27,11 +27,9 @@ func (t *Table) note(h causeway.Held) {
 }
 
 func (t *Table) noteOpen(o *open) {
-	if t.observed {
-		t.serial++
-		o.Serial = t.serial
-		t.note(o.Held)
-	}
+	t.serial++
+	o.Serial = t.serial
+	t.note(o.Held)
 }
 
 func (t *Table) noteLock(l *segment, gone bool) {
@@ -44,13 +42,11 @@ func (t *Table) noteLock(l *segment, gone bool) {
 
 func (t *Table) noteLease(l *lease) {
 	t.guard(l.object)
-	if t.observed {
-		h := l.held()
-		t.serial++
-		h.Serial = t.serial
-		h.Gone = t.leases[leaseName{l.id, l.object.handle}] != l
-		t.note(h)
-	}
+	t.serial++
+	l.serial = t.serial
+	h := l.held()
+	h.Gone = t.leases[leaseName{l.id, l.object.handle}] != l
+	t.note(h)
 }
 
 // heldLock returns the lock as a value. An open can hold equal locks: they are told apart by a number.

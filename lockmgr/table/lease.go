@@ -252,6 +252,7 @@ func (t *Table) setCaching(l *lease, c causeway.Caching) {
 // endBreak takes the holder's answer, or its absence, and goes on to what others have come to want meanwhile.
 func (t *Table) endBreak(l *lease, c causeway.Caching) {
 	required := l.required
+	l.to = 0
 	l.breaking = false
 	delete(t.breaking, l)
 	t.setCaching(l, c)
