@@ -231,12 +231,12 @@ func (t *Table) assertLock(h *causeway.Held) causeway.Code {
 				return causeway.OK
 			}
 		}
-		by := obj.conflict(own, want)
+		var by *segment
+		obj.eachConflict(own, want, func(s *segment) bool { by = s; return false })
 		if by == nil {
-			t.leave(obj, own)
 			break
 		}
-		if by.stamp > h.Serial || by.owner == own {
+		if by.stamp > h.Serial {
 			t.leave(obj, own)
 			return causeway.ErrLocked
 		}
@@ -247,10 +247,16 @@ func (t *Table) assertLock(h *causeway.Held) causeway.Code {
 			t.Unlock(h.Handle, by.owner.id, want.span())
 		}
 	}
+	obj, own := t.enter(h.Handle, h.Owner)
 	t.asserted = h.Serial
-	_, code := t.lock(h.Handle, h.Owner, Request{Span: h.Span, Exclusive: h.Exclusive}, h.Gateway)
-	t.asserted = 0
-	return code
+	defer func() { t.asserted = 0 }()
+	if own.gateway = h.Gateway; !own.stacks() {
+		_, code := t.lock(h.Handle, h.Owner, Request{Span: h.Span, Exclusive: h.Exclusive}, h.Gateway)
+		return code
+	}
+	// Its own locks do not stand against it: it may have taken the shared one after the exclusive one.
+	defer t.leave(obj, own)
+	return t.stack(obj, own, want)
 }
 
 // Forget applies a change that says that something is gone, in a copy of the table.

@@ -42,7 +42,7 @@ type client struct {
 func (o *object) conflict(own *owner, e extent) *segment {
 	var found *segment
 	foreign := func(s *segment) bool {
-		if s.owner == own && !own.excludesItself(e) {
+		if s.owner == own && !own.excludesItself(e) || own.ignores(e, s) {
 			return true
 		}
 		if found == nil || s.before(found) {

@@ -57,6 +57,7 @@ func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) 
 	if code != causeway.OK {
 		return causeway.Held{}, LeaseState{}, code
 	}
+	before := len(t.changes)
 	t.giveLease(o, &r.Lease, r.Dir)
 	if r.Dir || o.lease == nil || o.lease.caching&causeway.CacheHandle == 0 {
 		o.KeepSeconds = 0
@@ -66,6 +67,9 @@ func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) 
 		delete(t.guids, o.GUID)
 	}
 	t.noteOpen(o)
+	if n := len(t.changes); n > before+1 { // who applies changes in order has the open before its lease
+		t.changes[before], t.changes[n-1] = t.changes[n-1], t.changes[before]
+	}
 	return o.Held, o.leaseState(), causeway.OK
 }
 

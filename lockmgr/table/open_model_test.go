@@ -2,6 +2,7 @@ package table
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -92,62 +93,95 @@ func heldName(h causeway.Held) causeway.Held {
 	return n
 }
 
-// TestDeeds does random things; nothing that must hold is broken, and whoever keeps the latest of each name that the table tells of
+// doAll does random things; nothing that must hold is broken, and whoever keeps the latest of each name that the table tells of
 // knows all that it holds. From that, in any order, another table is made that holds the same.
+func doAll(deeds []deed, shuffle func([]causeway.Held)) error {
+	table := New(Limits{BreakTicks: 3})
+	table.ObserveChanges()
+	kept := make(map[causeway.Held]causeway.Held)
+	for i, d := range deeds {
+		d.run(table)
+		for _, e := range table.Effects() {
+			if e.Kind == Doomed {
+				table.Removed(e.Handle)
+			}
+		}
+		for _, h := range table.Changes() {
+			if delete(kept, heldName(h)); !h.Gone {
+				kept[heldName(h)] = h
+			}
+		}
+		if err := table.check(); err != nil {
+			return fmt.Errorf("deed %d, %+v: %w", i, d, err)
+		}
+	}
+	want := table.HeldIn(1, "")
+	if len(want) != len(kept) {
+		return fmt.Errorf("holds %d, told of %d:\n%+v\n%+v", len(want), len(kept), want, kept)
+	}
+	for _, h := range want {
+		if k, ok := kept[heldName(h)]; !ok || k != h {
+			return fmt.Errorf("holds %+v, told of %+v", h, k)
+		}
+	}
+	return carry(want, shuffle)
+}
+
+// carry asserts a table's state in another one, twice.
+func carry(want []causeway.Held, shuffle func([]causeway.Held)) error {
+	other, list := New(Limits{BreakTicks: 3}), slices.Clone(want)
+	for twice := range 2 {
+		shuffle(list)
+		for _, kind := range []causeway.HeldKind{causeway.HeldOpen, causeway.HeldLease, causeway.HeldLock} {
+			for _, h := range list {
+				if h.Kind != kind {
+					continue
+				}
+				if code := other.AssertHeld(&h); code != causeway.OK {
+					return fmt.Errorf("%d: %v: %+v", twice, code, h)
+				}
+			}
+		}
+	}
+	if err := other.check(); err != nil {
+		return err
+	}
+	if got := other.HeldIn(1, ""); !slices.Equal(got, want) {
+		return fmt.Errorf("carried over:\n%+v\nwas:\n%+v", got, want)
+	}
+	other.Drop(1)
+	if s := other.Stats(); s.Held+s.Opens+s.Leases+s.Objects+s.Clients+s.Breaking != 0 {
+		return fmt.Errorf("dropped, but %+v", s)
+	}
+	return other.check()
+}
+
 func TestDeeds(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		table := New(Limits{BreakTicks: 3})
-		table.ObserveChanges()
-		kept := make(map[causeway.Held]causeway.Held)
-		for i, d := range rapid.SliceOfN(rapid.Make[deed](), 1, 150).Draw(r, "deeds") {
-			d.run(table)
-			for _, e := range table.Effects() {
-				if e.Kind == Doomed {
-					table.Removed(e.Handle)
-				}
-			}
-			for _, h := range table.Changes() {
-				if delete(kept, heldName(h)); !h.Gone {
-					kept[heldName(h)] = h
-				}
-			}
-			if err := table.check(); err != nil {
-				r.Fatalf("deed %d, %+v: %v", i, d, err)
-			}
-		}
-		want := table.HeldIn(1, "")
-		if len(want) != len(kept) {
-			r.Fatalf("holds %d, told of %d:\n%+v\n%+v", len(want), len(kept), want, kept)
-		}
-		var list []causeway.Held
-		for _, h := range want {
-			k, ok := kept[heldName(h)]
-			if !ok || k != h {
-				r.Fatalf("holds %+v, told of %+v", h, k)
-			}
-			list = append(list, k)
-		}
-		other := New(Limits{BreakTicks: 3})
-		for _, twice := range []int{1, 2} {
-			for _, kind := range []causeway.HeldKind{causeway.HeldOpen, causeway.HeldLease, causeway.HeldLock} {
-				for _, h := range rapid.Permutation(list).Draw(r, "order") {
-					if h.Kind != kind {
-						continue
-					}
-					if code := other.AssertHeld(&h); code != causeway.OK {
-						r.Fatalf("%d: %v: %+v", twice, code, h)
-					}
-				}
-			}
-		}
-		if err := other.check(); err != nil {
+		deeds := rapid.SliceOfN(rapid.Make[deed](), 1, 150).Draw(r, "deeds")
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "order"), 1))
+		if err := doAll(deeds, func(l []causeway.Held) { random.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] }) }); err != nil {
 			r.Fatal(err)
 		}
-		got := other.HeldIn(1, "")
-		if !slices.Equal(got, want) {
-			r.Fatalf("carried over:\n%+v\nwas:\n%+v", got, want)
-		}
 	})
+}
+
+// TestManyDeeds is TestDeeds with many more of them, evenly chosen.
+func TestManyDeeds(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		deeds := make([]deed, 1+random.IntN(300))
+		for i := range deeds {
+			var b [12]uint8
+			for j := range b {
+				b[j] = uint8(random.Uint32())
+			}
+			deeds[i] = deed{b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10]&1 != 0, b[11]&1 != 0}
+		}
+		if err := doAll(deeds, func(l []causeway.Held) { random.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] }) }); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
 }
 
 // TestAssertIsDeterministic asserts things that contradict one another in random orders: what is left is the same.

@@ -134,7 +134,7 @@ func deadlock(obj *object, own *owner, e extent) bool {
 
 // eachConflict visits all held locks of others that forbid e, until visit returns false.
 func (o *object) eachConflict(own *owner, e extent, visit func(*segment) bool) {
-	foreign := func(s *segment) bool { return s.owner == own || visit(s) }
+	foreign := func(s *segment) bool { return s.owner == own || own.ignores(e, s) || visit(s) }
 	if o.exclusive.each(e, foreign) && e.exclusive {
 		o.shared.each(e, foreign)
 	}

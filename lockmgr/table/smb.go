@@ -10,13 +10,19 @@ import (
 // Locks of SMB opens follow other rules than POSIX ([MS-FSA] 2.1.5.8, 2.1.5.9, 2.1.4.10). The owner is the open. Its locks stay as
 // they were asked for: they do not merge, the same shared range may be taken many times, and unlocking names one of them exactly. An
 // exclusive lock is refused by any other, the owner's own too; a shared one only by exclusive ones of others. A range
-// without bytes conflicts with ranges that it lies strictly within. The byte at offset 2^64-1, which no file has, is no byte.
+// without bytes conflicts with such open's ranges that it lies strictly within. The byte at offset 2^64-1, which no file has, is no byte.
 
 // stacks reports whether the owner's locks follow these rules.
 func (o *owner) stacks() bool { return o != nil && o.id.Kind == causeway.OwnerSMB }
 
 // excludesItself reports whether the owner's own locks forbid e too.
 func (o *owner) excludesItself(e extent) bool { return o.stacks() && e.exclusive }
+
+// ignores reports whether e and a held range have nothing to do with one another because one has no bytes, and only one is of an
+// SMB open.
+func (o *owner) ignores(e extent, s *segment) bool {
+	return (e.empty() || s.empty()) && o.stacks() != s.owner.stacks()
+}
 
 // stack adds a lock that nothing forbids.
 func (t *Table) stack(obj *object, own *owner, e extent) causeway.Code {
