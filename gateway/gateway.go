@@ -175,7 +175,6 @@ type Events interface {
 type Access interface {
 	Namespace
 	Locker
-	Stateful
 	Layouts
 	Persister
 	// Subscribe registers the receiver of events for owners of a kind. It is called once per kind, before the first request.

@@ -119,9 +119,7 @@ func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...
 	for _, v := range versions {
 		n.rpc.Register(prog, v, h)
 		for _, network := range networks {
-			if n.listen != nil {
-				n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.listen.addr})
-			}
+			n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.offered})
 		}
 	}
 	return nil
