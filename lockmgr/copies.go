@@ -1,6 +1,8 @@
 package lockmgr
 
 import (
+	"time"
+
 	"causeway"
 )
 
@@ -78,7 +80,7 @@ func (m *Manager) Drop(v causeway.VolumeID) {
 	m.step(func() { m.table.Drop(v) })
 }
 
-// BeginGrace opens the grace period of one volume whose state was lost with all its copies; nothing if there are no clients.
-func (m *Manager) BeginGrace(v causeway.VolumeID, known []Client, grace, settle int) {
-	m.step(func() { m.table.BeginGrace(v, known, grace, settle) })
+// BeginGrace opens the grace period of one volume whose state was lost with all its copies, see Config; none if there are no clients.
+func (m *Manager) BeginGrace(v causeway.VolumeID, known []Client, grace, settle time.Duration) {
+	m.step(func() { m.table.BeginGrace(v, known, ticks(grace), ticks(settle)) })
 }

@@ -54,11 +54,8 @@ func (ch *change) renamed(id causeway.ObjectID, name string, to causeway.ObjectI
 
 // gaveWay waits if that is what a change failed with. It reports whether to make the change again; else err is the change's.
 func (e *Engine) gaveWay(ctx context.Context, c *gateway.Caller, err *error) (again bool) {
-	if *err == nil {
-		return false
-	}
-	var w *waits
-	if !errors.As(*err, &w) {
+	w, ok := (*err).(*waits)
+	if !ok {
 		return false
 	}
 	*err = e.locks.Break(ctx, w.h, byOf(c), w.op, c.NoWait)
@@ -115,7 +112,7 @@ func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Ha
 	if err != nil {
 		return fromDir, toDir, err
 	}
-	e.watches.forget(from)
+	e.watches.forget()
 	if from == to {
 		e.entries(ctx, c, from, name, gateway.RenamedFrom, anyName)
 		e.entries(ctx, c, to, newName, gateway.RenamedTo, anyName)
@@ -131,7 +128,7 @@ func (e *Engine) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Hand
 	for again := true; again; again = e.gaveWay(ctx, c, &err) {
 		ch, err = e.setAttrOnce(ctx, c, h, set, guard)
 	}
-	if err == nil {
+	if err == nil && e.notices.Any() {
 		e.modified(ctx, h, filterOf(set))
 	}
 	return ch, err

@@ -26,8 +26,8 @@ type place struct {
 // maxPlaces bounds what is remembered of where directories are.
 const maxPlaces = 1 << 16
 
-// forget forgets where directories are when one may have moved out of dir.
-func (w *watches) forget(causeway.Handle) {
+// forget forgets where directories are, when one may have moved.
+func (w *watches) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.parents = nil

@@ -133,10 +133,12 @@ func (t *Table) assertOpen(h *causeway.Held) causeway.Code {
 			return causeway.ErrInval
 		}
 		if o.Serial < h.Serial {
-			object, lease := o.object, o.lease
+			lease := o.Lease
 			o.Held = *h
-			o.object, o.lease = object, lease
+			o.Lease = lease
 			t.timeOpen(o)
+		} else if o.Serial == h.Serial {
+			o.Gateway = h.Gateway
 		}
 		return causeway.OK
 	}
@@ -198,6 +200,9 @@ func (t *Table) assertLease(h *causeway.Held) causeway.Code {
 		return causeway.ErrBadOpen // its opens come first
 	}
 	if known != nil && known.serial >= h.Serial {
+		if known.serial == h.Serial {
+			known.gateway = h.Gateway
+		}
 		return causeway.OK
 	}
 	obj := t.object(h.Handle)

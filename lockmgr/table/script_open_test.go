@@ -9,11 +9,12 @@ import (
 )
 
 // The verbs about opens. An open is written client/name; its client is an SMB client (in the verbs about locks too, if the client
-// begins with "@").
+// begins with "@"), or one of NFSv4 if its name begins with "v4".
 //
 //	open C/O OBJECT ACCESS SHARE [lease=KEY:RWH|oplock=RWH|deleg=RWH] [empties] [dir] [keep=N] [guid=G] [name=N] [doomed] [peek]
 //	close|disconnect C/O OBJECT
 //	reconnect C/O OBJECT [lease=KEY] [guid=G]
+//	upgrade C/O OBJECT ACCESS SHARE
 //	downgrade C/O OBJECT ACCESS SHARE
 //	delete|spare C/O OBJECT
 //	removed OBJECT
@@ -22,7 +23,7 @@ import (
 //	io C/O|- OBJECT SPAN r|w [mandatory]
 //	deny OBJECT r|w
 //	opens
-//	node-gone NAME TICKS; drop VOLUME
+//	node-gone NAME TICKS; adopt CLIENT NODE; drop VOLUME
 func (s *script) open(verb string, a []string) ([]string, bool) {
 	switch verb {
 	case "opens":
@@ -38,6 +39,12 @@ func (s *script) open(verb string, a []string) ([]string, bool) {
 			s.t.Removed(object1(a[0]))
 		}
 		return nil, len(a) == 1
+	case "adopt":
+		if len(a) != 2 {
+			return nil, false
+		}
+		s.t.Adopt(Client{causeway.OwnerNLM, a[0]}, a[1])
+		return nil, true
 	case "node-gone":
 		if len(a) != 2 {
 			return nil, false
@@ -81,6 +88,16 @@ func (s *script) onOpen(verb string, a []string) ([]string, bool) {
 		}
 		held, l, c := s.t.Renew(&r)
 		return []string{c.Error() + " " + showCaching(l.Caching) + " " + name16(held.Open)}, true
+	case "upgrade":
+		if len(a) != 4 {
+			return nil, false
+		}
+		h.Handle, h.Access, h.Share = obj, parseAccess(a[2]), parseShare(a[3])
+		held, _, c := s.t.Upgrade(&OpenRequest{Held: h, Claim: 1})
+		if c != causeway.ErrBlocked {
+			s.t.Unclaim(obj, 1)
+		}
+		return []string{fmt.Sprintf("%v access=%d share=%d", c, held.Access, held.Share)}, true
 	case "downgrade":
 		if len(a) != 4 {
 			return nil, false
@@ -188,7 +205,9 @@ func (s *script) ack(a []string) ([]string, bool) {
 	id := causeway.LeaseID{Kind: causeway.Lease, Client: a[0]}
 	copy(id.Key[:], a[1])
 	if len(a) > 4 {
-		id.Kind = causeway.Oplock
+		if id.Kind = causeway.Oplock; a[4] == "deleg" {
+			id.Kind = causeway.Delegation
+		}
 	}
 	l, code := s.t.Acknowledge(object1(a[2]), id, parseCaching(a[3]))
 	return []string{code.Error() + " " + showCaching(l.Caching)}, true
@@ -230,6 +249,9 @@ func smbOwner(s string) (causeway.Owner, causeway.OpenID, causeway.Held) {
 	var id causeway.OpenID
 	copy(id[:], name)
 	o := causeway.Owner{Kind: causeway.OwnerSMB, Client: client, Opaque: string(id[:])}
+	if strings.HasPrefix(client, "v4") {
+		o.Kind, o.Opaque = causeway.OwnerV4, "open-owner"
+	}
 	return o, id, causeway.Held{Open: id, Owner: o}
 }
 

@@ -98,7 +98,13 @@ func (s *script) request(verb string, a []string) ([]string, bool) {
 	var code causeway.Code
 	switch verb {
 	case "lock":
-		by, code = s.t.Lock(h, o, r)
+		from := ""
+		for _, f := range flags {
+			if node, ok := strings.CutPrefix(f, "from="); ok {
+				from = node
+			}
+		}
+		by, code = s.t.LockFrom(from, h, o, r)
 	case "test":
 		by, code = s.t.Test(h, o, r)
 	case "assert":
