@@ -96,7 +96,9 @@ func (o *opening) byName(ctx context.Context) (gateway.Opened, error) {
 	}
 	opened.Dir = ch.end(ctx)
 	if err == nil && o.action == gateway.DidCreate {
-		o.e.entries(ctx, o.c, o.h, o.spec.Name, gateway.Added, nameFilter(o.entry.Attr.Type == causeway.TypeDirectory))
+		by := *o.c
+		by.Open = opened.ID // its lease says whose directory lease stays
+		o.e.entries(ctx, &by, o.h, o.spec.Name, gateway.Added, nameFilter(o.entry.Attr.Type == causeway.TypeDirectory))
 		err = o.v.persist(ctx, o.c, o.h.Object, o.entry.Handle.Object)
 	}
 	return opened, err

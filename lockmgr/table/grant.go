@@ -64,10 +64,17 @@ func (t *Table) giveLease(o *open, r *LeaseRequest, dir bool) {
 	if l.v2 {
 		l.epoch = r.Epoch + 1
 	}
-	t.leases[leaseName{id, o.object.handle}] = l
-	o.object.leases = append(o.object.leases, l)
+	t.addLease(l)
 	o.join(l)
 	t.noteLease(l)
+}
+
+func (t *Table) addLease(l *lease) {
+	t.leases[leaseName{l.id, l.object.handle}] = l
+	l.object.leases = append(l.object.leases, l)
+	if l.id.Kind == causeway.Lease && t.keys[l.id] == nil {
+		t.keys[l.id] = l
+	}
 }
 
 func (o *open) join(l *lease) {

@@ -188,8 +188,7 @@ func (t *Table) leaseFor(obj *object, id causeway.LeaseID, c Client) *lease {
 	l := t.leases[leaseName{id, obj.handle}]
 	if l == nil {
 		l = &lease{id: id, object: obj, owner: c}
-		t.leases[leaseName{id, obj.handle}] = l
-		obj.leases = append(obj.leases, l)
+		t.addLease(l)
 	}
 	return l
 }

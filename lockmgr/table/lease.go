@@ -305,6 +305,9 @@ func (t *Table) dropLease(l *lease) {
 	l.caching, l.breaking = 0, false
 	delete(t.breaking, l)
 	delete(t.leases, leaseName{l.id, l.object.handle})
+	if t.keys[l.id] == l {
+		delete(t.keys, l.id)
+	}
 	l.object.leases = slices.DeleteFunc(l.object.leases, func(o *lease) bool { return o == l })
 	t.noteLease(l)
 	t.unblocked(l.object)

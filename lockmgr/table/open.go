@@ -41,12 +41,17 @@ type OpenRequest struct {
 }
 
 // Open opens: OK; ErrBlocked if holders of leases have to give way first: the caller asks again after Unblocked, and ends its
-// claim then; ErrSharing, ErrDeletePending, ErrWouldBlock, ErrGrace, ErrNoGrace, ErrNoLocks.
+// claim then; ErrSharing, ErrDeletePending, ErrWouldBlock, ErrGrace, ErrNoGrace, ErrNoLocks, ErrInval if the lease's key is
+// another object's.
 func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) {
 	h := &r.Held
 	if code := t.admit(h.Handle.Volume, ClientOf(h.Owner), r.Reclaim); code != causeway.OK {
 		return causeway.Held{}, LeaseState{}, code
 	}
+	if l := t.keys[r.Lease.ID]; l != nil && l.object.handle != h.Handle {
+		return causeway.Held{}, LeaseState{}, causeway.ErrInval // [MS-SMB2] 3.3.5.9.8
+	}
+	h.Parent = r.Lease.Parent
 	obj := t.object(h.Handle)
 	defer func() { t.dropIfUnused(obj) }()
 	if code := t.makeWay(obj, r); code != causeway.OK {

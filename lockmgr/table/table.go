@@ -118,6 +118,7 @@ type Table struct {
 	opens    map[causeway.OpenID]*open
 	guids    map[[16]byte]*open
 	leases   map[leaseName]*lease
+	keys     map[causeway.LeaseID]*lease // of kind causeway.Lease: a key names one object only
 	breaking map[*lease]struct{}
 	timed    map[*open]struct{} // disconnected
 	orphans  map[orphan]int     // ticks left
@@ -138,6 +139,7 @@ func New(l Limits) *Table {
 		opens:    make(map[causeway.OpenID]*open),
 		guids:    make(map[[16]byte]*open),
 		leases:   make(map[leaseName]*lease),
+		keys:     make(map[causeway.LeaseID]*lease),
 		breaking: make(map[*lease]struct{}),
 		timed:    make(map[*open]struct{}),
 		orphans:  make(map[orphan]int),
