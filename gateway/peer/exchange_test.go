@@ -213,25 +213,6 @@ func TestTooDeep(t *testing.T) {
 	}
 }
 
-// tagged says of events which gateway's client they are for, as it was said with the lock.
-type tagged struct {
-	inner
-	from sync.Map // causeway.Owner → string
-}
-
-func (x *tagged) Lock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
-	x.from.Store(c.Owner, c.Gateway)
-	return x.inner.Lock(ctx, c, h, s)
-}
-
-func (x *tagged) Subscribe(kind causeway.OwnerKind, e gateway.Events) {
-	x.inner.Subscribe(kind, eventsFunc(func(ctx context.Context, event gateway.Event) error {
-		node, _ := x.from.Load(event.Lock.Owner)
-		event.Gateway, _ = node.(string)
-		return e.Deliver(ctx, event)
-	}))
-}
-
 type eventsFunc func(context.Context, gateway.Event) error
 
 func (f eventsFunc) Deliver(ctx context.Context, e gateway.Event) error { return f(ctx, e) }
@@ -241,8 +222,6 @@ func TestBlockedLocks(t *testing.T) {
 	s := newSite(t, options{gates: 3})
 	granted := make([]chan gateway.Lock, len(s.g))
 	for i, g := range s.g {
-		g.peers.Offer(Services{Access: &tagged{inner: g.engine}})
-		g.router.local = g.peers.services.Access
 		granted[i] = make(chan gateway.Lock, 10)
 		g.router.Subscribe(causeway.OwnerNLM, eventsFunc(func(_ context.Context, e gateway.Event) error {
 			granted[i] <- e.Lock
@@ -289,6 +268,90 @@ func TestBlockedLocks(t *testing.T) {
 	if list, err := s.g[0].router.Locks(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("%+v, %v", list, err)
 	}
+}
+
+// TestOpens: a lease that is held through one gateway is broken by an open through another, at an owner that is a third; changes of
+// a directory are told where they are watched.
+func TestOpens(t *testing.T) {
+	s := newSite(t, options{gates: 3})
+	told := make(chan gateway.Event, 10)
+	for i, g := range s.g {
+		g.router.Subscribe(causeway.OwnerSMB, eventsFunc(func(_ context.Context, e gateway.Event) error {
+			if i != 1 {
+				t.Errorf("%s was told %+v", g.name, e)
+			}
+			told <- e
+			return nil
+		}))
+	}
+	next := func(kind gateway.EventKind) gateway.Event {
+		select {
+		case e := <-told:
+			if e.Kind != kind {
+				t.Fatalf("%+v", e)
+			}
+			return e
+		case <-time.After(patience):
+			t.Fatal("no event")
+		}
+		return gateway.Event{}
+	}
+	root := s.root(s.g[1])
+	caller := func(client byte) *gateway.Caller {
+		c := gatewaytest.Root()
+		c.Owner = causeway.Owner{Kind: causeway.OwnerSMB, Client: string(bytes.Repeat([]byte{client}, 16))}
+		return c
+	}
+	spec := func(client byte, caching causeway.Caching) *gateway.OpenSpec {
+		return &gateway.OpenSpec{
+			Name: "f", Disposition: gateway.OpenOrCreate, Create: gateway.CreateSpec{Type: causeway.TypeRegular, Set: causeway.SetAttr{Mask: causeway.SetMode, Mode: 0o644}},
+			Access: causeway.FileReadData | causeway.FileWriteData, Share: causeway.ShareAll,
+			Lease: gateway.LeaseSpec{ID: causeway.LeaseID{Kind: causeway.Lease, Client: string(bytes.Repeat([]byte{client}, 16)), Key: causeway.LeaseKey{client}}, Caching: caching, V2: true},
+		}
+	}
+	watch := gateway.WatchID{Owner: caller(1).Owner, Open: causeway.OpenID{9}}
+	must(t, s.g[1].router.Watch(t.Context(), caller(1), root, watch, gateway.NoticeFileName, false))
+	first, err := s.g[1].router.Open(t.Context(), caller(1), root, spec(1, causeway.CacheAll))
+	if err != nil || first.Action != gateway.DidCreate || first.Lease.Caching != causeway.CacheAll {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	if e := next(gateway.Noticed); e.Watch != watch || len(e.Notices) != 1 || e.Notices[0].Name != "f" || e.Notices[0].Action != gateway.Added {
+		t.Errorf("%+v", e)
+	}
+	type result struct {
+		gateway.Opened
+		err error
+	}
+	second := make(chan result, 1)
+	go func() {
+		o, err := s.g[2].router.Open(t.Context(), caller(2), root, spec(2, causeway.CacheRead))
+		second <- result{o, err}
+	}()
+	b := next(gateway.LeaseBroken).Break
+	if b.ID.Key != (causeway.LeaseKey{1}) || b.Handle != first.Handle || !b.Ack {
+		t.Fatalf("%+v", b)
+	}
+	state, err := s.g[1].router.Acknowledge(t.Context(), caller(1), b.Handle, b.ID, b.To)
+	if err != nil || state.Caching != b.To {
+		t.Fatalf("%+v, %v", state, err)
+	}
+	o := <-second
+	if o.err != nil || o.Action != gateway.DidOpen || o.Handle != first.Handle {
+		t.Fatalf("%+v, %v", o.Opened, o.err)
+	}
+	if list, err := s.g[2].router.Opens(t.Context(), vol); err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	must(t, s.g[2].router.Downgrade(t.Context(), caller(2), o.Handle, o.ID, causeway.FileReadData, causeway.ShareAll))
+	for client, end := range map[byte]struct {
+		g *member
+		gateway.Opened
+	}{1: {s.g[1], first}, 2: {s.g[2], o.Opened}} {
+		if removed, err := end.g.router.Close(t.Context(), caller(client), end.Handle, end.ID); err != nil || removed {
+			t.Errorf("close of %d: %v, %v", client, removed, err)
+		}
+	}
+	must(t, s.g[1].router.Unwatch(t.Context(), root, watch))
 }
 
 // TestProxy: a gateway without reach of the storage passes the suite through one that has it.

@@ -65,7 +65,7 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 // hold executes what an administrative gateway asks of those that hold or wait for something.
 func (p *Peers) hold(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
 	v, e := causeway.VolumeID(r.Volume), wire.Epoch(r.Epoch)
-	if !p.cfg.Known(v) || e.Before(p.cfg.Table.Now(v).Epoch) {
+	if any := v == 0 && r.Op == peerpb.Op_EVENT; !any && (!p.cfg.Known(v) || e.Before(p.cfg.Table.Now(v).Epoch)) {
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}

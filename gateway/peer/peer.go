@@ -24,7 +24,6 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/peer/depth"
-	"causeway/gateway/peer/wire"
 	"causeway/internal/gate"
 )
 
@@ -111,7 +110,7 @@ type Services struct {
 	Holder gateway.Holder // what ends grants that are held here; nil: none are
 
 	// Stateful is for protocols that open; nil: none are served.
-	Stateful wire.Stateful
+	Stateful gateway.Stateful
 	// Transfer moves bytes for gateways without reach of the storage; nil: not from here.
 	Transfer gateway.Transfer
 	// Copies keeps second copies of what other gateways own; nil: none.

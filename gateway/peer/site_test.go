@@ -151,7 +151,7 @@ func (s *site) newGate(name string, o options) *member {
 	g.engine = access.New(access.Config{Locks: locks, Holder: h})
 	g.engine.Attach(&causeway.Volume{ID: vol, Name: "v", Async: o.async}, store)
 	g.hook = &hook{inner: g.engine}
-	g.peers.Offer(Services{Access: g.hook, Holder: h})
+	g.peers.Offer(Services{Access: g.hook, Stateful: g.engine, Holder: h})
 	rc := RouterConfig{Peers: g.peers}
 	if o.near {
 		rc.Near = func(causeway.VolumeID) bool { return true }

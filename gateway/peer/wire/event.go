@@ -53,7 +53,7 @@ func EventOf(r *peerpb.Request) (gateway.Event, error) {
 func breakOf(b *gateway.Break) *peerpb.Break {
 	return &peerpb.Break{
 		Object: object(&b.Handle.Object), Id: leaseID(&b.ID), Open: b.Open[:], From: uint32(b.From), To: uint32(b.To), Epoch: uint32(b.Epoch),
-		Ack: b.Ack, WithinNs: uint64(max(0, b.Within)),
+		Ack: b.Ack, WithinNs: uint64(max(0, b.Within)), Owner: owner(&b.Owner),
 	}
 }
 
@@ -63,7 +63,7 @@ func (d *decoder) breaks(b *peerpb.Break, v causeway.VolumeID) (out gateway.Brea
 	}
 	out = gateway.Break{
 		Handle: causeway.Handle{Volume: v, Object: d.object(b.Object)}, ID: d.leaseID(b.Id), From: d.caching(b.From), To: d.caching(b.To),
-		Epoch: uint16(b.Epoch), Ack: b.Ack, Within: time.Duration(b.WithinNs),
+		Epoch: uint16(b.Epoch), Ack: b.Ack, Within: time.Duration(b.WithinNs), Owner: d.owner(b.Owner),
 	}
 	d.fixed(out.Open[:], b.Open)
 	return out

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"math"
 	"time"
 
@@ -9,20 +8,6 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/peer/peerpb"
 )
-
-// Stateful is what the access part has for protocols that open: gateway.Opener, Guard and Watcher.
-type Stateful interface {
-	Open(ctx context.Context, c *gateway.Caller, h causeway.Handle, spec *gateway.OpenSpec) (gateway.Opened, error)
-	Reconnect(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID, guid [16]byte, lease causeway.LeaseID) (gateway.Opened, error)
-	Disconnect(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID) error
-	Downgrade(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID, access causeway.AccessMask, share causeway.Sharing) error
-	SetDelete(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID, on bool) error
-	Close(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID) (removed bool, err error)
-	Acknowledge(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.LeaseID, caching causeway.Caching) (gateway.LeaseState, error)
-	Opens(ctx context.Context, v causeway.VolumeID) ([]gateway.Opened, error)
-	gateway.Guard
-	gateway.Watcher
-}
 
 // maxOpens bounds the opens of one list.
 const maxOpens = 16 << 10

@@ -16,7 +16,7 @@ import (
 
 // desk remembers the last open that was asked for, and gives what it was told to give.
 type desk struct {
-	Stateful
+	gateway.Stateful
 	spec   gateway.OpenSpec
 	opened gateway.Opened
 	err    error
@@ -101,7 +101,7 @@ func TestEventsSurvive(t *testing.T) {
 		h := causeway.Handle{Volume: 42, Object: someObject.Draw(t, "object")}
 		for _, want := range []gateway.Event{
 			{Kind: gateway.LockGranted, Lock: gateway.Lock{Handle: h, Owner: someOwner.Draw(t, "owner"), Span: someSpan.Draw(t, "span")}},
-			{Kind: gateway.LeaseBroken, Break: gateway.Break{Handle: h, ID: someLease.Draw(t, "lease"), Open: someKey.Draw(t, "open"),
+			{Kind: gateway.LeaseBroken, Break: gateway.Break{Handle: h, Owner: someOwner.Draw(t, "owner"), ID: someLease.Draw(t, "lease"), Open: someKey.Draw(t, "open"),
 				From: someCaching.Draw(t, "from"), To: someCaching.Draw(t, "to"), Epoch: rapid.Uint16().Draw(t, "epoch"), Ack: true, Within: someKeep.Draw(t, "within")}},
 			{Kind: gateway.OpenLost, Break: gateway.Break{Handle: h, Open: someKey.Draw(t, "open")}},
 			{Kind: gateway.Noticed, Watch: gateway.WatchID{Owner: someOwner.Draw(t, "owner"), Open: someKey.Draw(t, "open")}, Missed: true,

@@ -14,7 +14,7 @@ type call struct {
 	ctx    context.Context
 	access gateway.Access
 
-	stateful Stateful
+	stateful gateway.Stateful
 	r        *peerpb.Request
 	by       *gateway.Caller
 	h, h2    causeway.Handle
@@ -22,7 +22,7 @@ type call struct {
 }
 
 // Serve executes a request of the gateway from. s may be nil.
-func Serve(ctx context.Context, a gateway.Access, s Stateful, from string, r *peerpb.Request) *peerpb.Reply {
+func Serve(ctx context.Context, a gateway.Access, s gateway.Stateful, from string, r *peerpb.Request) *peerpb.Reply {
 	c := &call{ctx: ctx, access: a, stateful: s, r: r}
 	c.by = c.caller(r.Caller)
 	c.by.Gateway = from
