@@ -26,7 +26,7 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	}
 	err = func() error {
 		defer e.sticky.hold(&ch)()
-		return link(ctx, c, &ch, h.Object, &attr, name)
+		return e.link(ctx, c, &ch, h.Object, &attr, name)
 	}()
 	result := ch.end(ctx)
 	if now, statErr := v.store.Stat(ctx, h.Object); statErr == nil {
@@ -38,7 +38,7 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	return attr, result, v.persist(ctx, c, dir.Object, h.Object)
 }
 
-func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {
+func (e *Engine) link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {
 	if err := requireDir(c, &ch.before, causeway.MayExec); err != nil {
 		return err
 	}
@@ -57,5 +57,10 @@ func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.Object
 	if attr.Type == causeway.TypeDirectory {
 		return causeway.ErrPerm
 	}
+	x, err := e.touchEntry(ctx, c, ch.v, id)
+	if err != nil {
+		return err
+	}
+	defer x.end()
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

@@ -171,6 +171,18 @@ func (t *Table) RecallAll(now time.Duration) {
 	}
 }
 
+// RecallObject begins to recall all that other gateways hold of an object that is gone. Nobody waits for it.
+func (t *Table) RecallObject(now time.Duration, h causeway.Handle) {
+	t.expire(now)
+	if o := t.objects[h]; o != nil {
+		for _, x := range o.held {
+			if x.holder != Local {
+				t.tell(x, recall{0, 0, causeway.LeaseAttr | causeway.LeaseNames})
+			}
+		}
+	}
+}
+
 // Lost forgets a holder that certainly does nothing any more: it was fenced, or ended.
 func (t *Table) Lost(now time.Duration, holder string) {
 	for _, o := range t.objects {

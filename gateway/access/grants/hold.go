@@ -129,9 +129,24 @@ func (t *Table) hold(now time.Duration, o *object, r *request, mode causeway.IOM
 		x = o.held[i]
 		x.span = sum(x.span, r.Span)
 	}
-	x.mode, x.leases, x.seq = max(x.mode, mode), x.leases|leases, seq
+	t.setMode(x, max(x.mode, mode))
+	x.leases, x.seq = x.leases|leases, seq
 	t.lengthen(now, x)
 	t.bound(x)
+}
+
+// setMode keeps count of who writes.
+func (t *Table) setMode(x *holding, mode causeway.IOMode) {
+	was, is := x.mode == causeway.IOReadWrite, mode == causeway.IOReadWrite
+	x.mode = mode
+	switch {
+	case x.holder == Local || was == is:
+	case is:
+		t.writers++
+	default:
+		t.writers--
+		t.effects = append(t.effects, Effect{Kind: Ended, Handle: x.object.handle, Holder: x.holder})
+	}
 }
 
 // sum returns the least span that covers both.
@@ -180,7 +195,8 @@ func (t *Table) forgive(x *holding) {
 func (t *Table) shrink(x *holding, mode causeway.IOMode, leases causeway.Leases) {
 	t.forgive(x)
 	bytes := x.mode != 0
-	x.mode, x.leases = min(x.mode, mode), x.leases&^leases
+	t.setMode(x, min(x.mode, mode))
+	x.leases &^= leases
 	if bytes && x.mode == 0 || !bytes && x.leases == 0 {
 		t.drop(x)
 	}
@@ -188,6 +204,7 @@ func (t *Table) shrink(x *holding, mode causeway.IOMode, leases causeway.Leases)
 
 func (t *Table) drop(x *holding) {
 	t.forgive(x)
+	t.setMode(x, 0)
 	o := x.object
 	o.held = slices.DeleteFunc(o.held, func(y *holding) bool { return y == x })
 	if x.place != nil {

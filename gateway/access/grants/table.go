@@ -65,6 +65,7 @@ const (
 	Recall  EffectKind = iota + 1 // tell Holder to give up all of Handle up to Seq beyond Mode, and Leases
 	Granted                       // the ask of Ticket got Given
 	Ready                         // the change of Ticket may be made
+	Ended                         // Holder, another gateway, writes Handle no more
 )
 
 // Effect is something that others must be told or do.
@@ -89,6 +90,7 @@ type Table struct {
 	recent  *list.List // of *object that changed less than Quiet ago, by that time
 	told    *list.List // of *holding whose recall has no answer
 	foreign int        // holdings that are not Local
+	writers int        // of these, that allow to write
 	seq     uint64
 	ticket  Ticket
 	effects []Effect
@@ -161,6 +163,9 @@ func (t *Table) Rules() Rules { return t.rules }
 
 // Foreign returns how much other gateways hold.
 func (t *Table) Foreign() int { return t.foreign }
+
+// Writers returns how many rights to write other gateways hold.
+func (t *Table) Writers() int { return t.writers }
 
 // Len returns how much is held.
 func (t *Table) Len() (n int) {

@@ -329,7 +329,7 @@ func TestNeverConflicting(t *testing.T) {
 					w.now += w.table.Lease() + w.table.limits.Quiet
 					w.table.Lost(w.now, Local)
 					w.table.Tick(w.now)
-					if n := w.table.Len(); n != 0 || w.table.foreign != 0 || len(w.table.objects) != 0 || w.table.told.Len() != 0 || len(w.table.tickets) != 0 {
+					if n := w.table.Len(); n != 0 || w.table.foreign != 0 || len(w.table.objects) != 0 || w.table.told.Len() != 0 || len(w.table.tickets) != 0 || w.table.writers != 0 {
 						t.Fatal("left behind:", n, w.table.foreign, len(w.table.objects), w.table.told.Len(), len(w.table.tickets))
 					}
 					told += w.told
