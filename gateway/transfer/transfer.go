@@ -16,6 +16,7 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/internal/boottime"
 	"causeway/internal/overlap"
 )
 
@@ -24,6 +25,17 @@ type Config struct {
 	Grants  gateway.Layouts // where grants come from
 	MaxOpen int             // objects kept open at most, beyond those in use; default 8192
 	Idle    time.Duration   // an object unused for so long is closed; default 60 s
+
+	// Node is this gateway's name, under which it asks for grants; empty where there are no others.
+	Node string
+	// Now is a time that goes on while the process is stopped; default boottime.Now.
+	Now func() time.Duration
+	// Renew is how often leases of grants in use are renewed; default 1 s, which must be well below what leases last.
+	Renew time.Duration
+	// Granted is told of each grant before it is used, with its number. nil: nobody is.
+	Granted func(h causeway.Handle, seq uint64)
+	// Denied decides on I/O in a range that a mandatory lock denies. nil: ErrLocked for everybody.
+	Denied func(c *gateway.Caller, h causeway.Handle, s causeway.Span, write bool) error
 }
 
 // Engine implements gateway.Transfer and gateway.Holder.
@@ -31,6 +43,7 @@ type Engine struct {
 	cfg     Config
 	cache   cache
 	changes overlap.Table
+	returns returns
 
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
@@ -41,6 +54,10 @@ type volume struct {
 	id       causeway.VolumeID
 	store    backend.Store
 	verifier *verifier
+
+	mu     sync.Mutex
+	epoch  causeway.Epoch // the latest known
+	tenure atomic.Uint64  // counts epochs; objects of an earlier one are not used
 }
 
 var (
@@ -56,10 +73,18 @@ func New(cfg Config) *Engine {
 	if cfg.Idle <= 0 {
 		cfg.Idle = time.Minute
 	}
+	if cfg.Now == nil {
+		cfg.Now = boottime.Now
+	}
+	if cfg.Renew <= 0 {
+		cfg.Renew = time.Second
+	}
 	e := &Engine{cfg: cfg}
+	e.returns.some = make(chan struct{}, 1)
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
 	e.cache.init(cfg.MaxOpen)
 	e.cache.sweep(cfg.Idle)
+	e.cache.running.Go(e.keep)
 	return e
 }
 
@@ -71,7 +96,7 @@ func (e *Engine) Attach(id causeway.VolumeID, s backend.Store) {
 	if next[id] != nil {
 		return
 	}
-	next[id] = &volume{id, s, newVerifier()}
+	next[id] = &volume{id: id, store: s, verifier: newVerifier()}
 	e.volumes.Store(&next)
 }
 

@@ -45,10 +45,15 @@ func (t *Table) leases(o *object, r *request) causeway.Leases {
 		return 0
 	}
 	got := r.Leases
+	if r.Mode == causeway.IOReadWrite {
+		got &^= causeway.LeaseAttr
+	}
 	for _, x := range o.held {
 		switch {
 		case x.holder == r.Holder && x.mode == 0 && x.recall != nil:
 			return 0
+		case x.holder == r.Holder && x.mode == causeway.IOReadWrite:
+			got &^= causeway.LeaseAttr // what it writes itself would make them untrue
 		case x.holder != r.Holder && x.mode == causeway.IOReadWrite:
 			got &^= causeway.LeaseAttr
 			if x.holder == Local { // it costs no message, and what is local never ends by itself

@@ -106,6 +106,14 @@ func (t *Table) give(now time.Duration, o *object, r *request) Given {
 	g := Given{Mode: t.mode(o, r), Leases: t.leases(o, r)}
 	t.seq++
 	g.Seq = t.seq
+	if g.Mode == causeway.IOReadWrite {
+		g.Leases &^= causeway.LeaseAttr
+		for _, x := range slices.Clone(o.held) { // the attributes that it was told end with what it may write
+			if x.holder == r.Holder && x.mode == 0 {
+				t.shrink(x, causeway.IOReadWrite, causeway.LeaseAttr)
+			}
+		}
+	}
 	if g.Mode != 0 {
 		t.hold(now, o, r, g.Mode, 0, g.Seq)
 	}

@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func ask(t *testing.T, tb *Table, now time.Duration, holder string, mode causewa
 
 func only(t *testing.T, tb *Table, want EffectKind) Effect {
 	t.Helper()
-	e := tb.Effects()
+	e := slices.DeleteFunc(tb.Effects(), func(e Effect) bool { return e.Kind == Ended })
 	if len(e) != 1 || e[0].Kind != want {
 		t.Fatalf("effects are %+v", e)
 	}
