@@ -65,7 +65,8 @@ type Layouts interface {
 	// those are a pure function of his credentials and the object's attributes. With a Mode ErrIsDir, ErrInval for what is not
 	// a regular file; with LeaseNames ErrNotDir. It ends what others hold and conflicts, which takes no longer than a lease.
 	// The mode may be more than was asked for. Bytes and leases are held apart: a grant of one replaces an earlier one of the
-	// same object and kind, with the sum of both; the right to write ends the holder's own lease on attributes. Seq 0: the owner keeps no record of it, there is nothing to renew or return.
+	// same object and kind, with the sum of both. The right to write comes without LeaseAttr, and
+	// its holder no longer relies on what it was told of the attributes before. Seq 0: the owner keeps no record of it, there is nothing to renew or return.
 	Grant(ctx context.Context, s *GrantSpec) (GrantReply, error)
 	// Renew lengthens leases, counted from when it was sent. It returns those that were not: they have ended, or are being
 	// recalled, and must not be relied on any more. All are of one volume.

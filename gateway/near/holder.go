@@ -191,7 +191,7 @@ func (n *Cache) renew(ctx context.Context, v causeway.VolumeID, held []gateway.H
 		held = held[len(batch):]
 		lease, epoch := n.known.terms(v)
 		sent := n.cfg.Now()
-		ended, err := n.Access.Renew(ctx, n.cfg.Node, epoch, batch)
+		ended, err := n.next.Renew(ctx, n.cfg.Node, epoch, batch)
 		if err != nil {
 			return // they end, and whoever needs them asks anew
 		}
@@ -205,6 +205,14 @@ func (n *Cache) renew(ctx context.Context, v causeway.VolumeID, held []gateway.H
 			}
 		}
 	}
+}
+
+// terms returns how long leases of a volume last, and under which ownership.
+func (k *known) terms(id causeway.VolumeID) (time.Duration, causeway.Epoch) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v := k.volume(id)
+	return v.lease, v.epoch
 }
 
 func (k *known) lengthen(h gateway.Held, until time.Duration) {

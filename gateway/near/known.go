@@ -52,6 +52,7 @@ type page struct {
 // recalled are the numbers up to which leases of a volume were recalled, while their replies may still be under way.
 type recalled struct {
 	epoch    causeway.Epoch
+	lease    time.Duration
 	byHandle map[causeway.Handle]uint64
 	floor    uint64 // of all others
 }
@@ -113,6 +114,9 @@ func (k *known) page(h causeway.Handle, cookie uint64, now time.Duration) (dir c
 
 // learn remembers what came with a grant.
 func (k *known) learn(s *gateway.GrantSpec, r *gateway.GrantReply, until time.Duration) {
+	k.mu.Lock()
+	k.volume(s.Handle.Volume).lease = r.Lease
+	k.mu.Unlock()
 	if r.Leases&causeway.LeaseAttr != 0 {
 		k.learnAttr(s.Handle, r.Epoch, r.Seq, &r.Attr, until)
 	}

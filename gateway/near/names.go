@@ -11,7 +11,7 @@ import (
 // GetAttr implements gateway.Namespace.
 func (n *Cache) GetAttr(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
 	if n.cfg.Leased(h.Volume) == nil {
-		return n.Access.GetAttr(ctx, c, h)
+		return n.next.GetAttr(ctx, c, h)
 	}
 	return n.attr(ctx, c, h)
 }
@@ -20,7 +20,7 @@ func (n *Cache) GetAttr(ctx context.Context, c *gateway.Caller, h causeway.Handl
 func (n *Cache) Access(ctx context.Context, c *gateway.Caller, h causeway.Handle, want causeway.Rights) (causeway.Rights, causeway.Attr, error) {
 	v := n.cfg.Leased(h.Volume)
 	if v == nil {
-		return n.Access.Access(ctx, c, h, want)
+		return n.next.Access(ctx, c, h, want)
 	}
 	a, err := n.attr(ctx, c, h)
 	if err != nil {
@@ -40,7 +40,7 @@ func plain(name string) bool {
 // Lookup implements gateway.Namespace.
 func (n *Cache) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string) (gateway.Entry, causeway.Attr, error) {
 	if n.cfg.Leased(dir.Volume) == nil || !plain(name) {
-		return n.Access.Lookup(ctx, c, dir, name)
+		return n.next.Lookup(ctx, c, dir, name)
 	}
 	if a, id, ok := n.known.lookup(dir, name, n.cfg.Now()); ok {
 		if err := mayDir(c, &a, causeway.MayExec); err != nil {
@@ -81,13 +81,13 @@ func mayDir(c *gateway.Caller, a *causeway.Attr, want causeway.Rights) error {
 // ReadLink implements gateway.Namespace. The target of a link never changes; that the link is still there, its attributes say.
 func (n *Cache) ReadLink(ctx context.Context, c *gateway.Caller, h causeway.Handle) (string, causeway.Attr, error) {
 	if n.cfg.Leased(h.Volume) == nil {
-		return n.Access.ReadLink(ctx, c, h)
+		return n.next.ReadLink(ctx, c, h)
 	}
 	if target := n.known.target(h); target != "" {
 		a, err := n.attr(ctx, c, h)
 		return target, a, err
 	}
-	target, a, err := n.Access.ReadLink(ctx, c, h)
+	target, a, err := n.next.ReadLink(ctx, c, h)
 	if err == nil {
 		n.known.learnTarget(h, target)
 	}
@@ -119,7 +119,7 @@ const pageEntries = 256
 // ReadDir implements gateway.Namespace.
 func (n *Cache) ReadDir(ctx context.Context, c *gateway.Caller, dir causeway.Handle, cookie uint64, want gateway.ReadDirWant, emit func(*causeway.DirEntry) bool) (causeway.Attr, bool, error) {
 	if n.cfg.Leased(dir.Volume) == nil {
-		return n.Access.ReadDir(ctx, c, dir, cookie, want, emit)
+		return n.next.ReadDir(ctx, c, dir, cookie, want, emit)
 	}
 	for {
 		a, entries, eof, err := n.pageOf(ctx, c, dir, cookie, want)

@@ -55,13 +55,16 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// next answers what is not answered here.
+type next = gateway.Access
+
 // Cache implements gateway.Access and gateway.Holder.
 type Cache struct {
-	gateway.Access // what is not answered here
-	cfg            Config
-	known          known
-	running        sync.WaitGroup
-	stop           context.CancelFunc
+	next
+	cfg     Config
+	known   known
+	running sync.WaitGroup
+	stop    context.CancelFunc
 }
 
 var (
@@ -74,7 +77,7 @@ func New(cfg Config) (*Cache, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Cache{Access: cfg.Access, cfg: cfg}
+	n := &Cache{next: cfg.Access, cfg: cfg}
 	n.known.init(cfg.MaxObjects, cfg.MaxNames)
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
@@ -93,7 +96,7 @@ func (n *Cache) Close() error {
 func (n *Cache) ask(ctx context.Context, c *gateway.Caller, s gateway.GrantSpec) (gateway.GrantReply, error) {
 	s.Holder, s.NoWait = n.cfg.Node, c.NoWait
 	sent := n.cfg.Now()
-	r, err := n.Access.Grant(ctx, &s)
+	r, err := n.next.Grant(ctx, &s)
 	if err == nil && r.Lease != 0 {
 		n.known.learn(&s, &r, sent+r.Lease-r.Lease/50)
 	}

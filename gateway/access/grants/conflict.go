@@ -45,9 +45,6 @@ func (t *Table) leases(o *object, r *request) causeway.Leases {
 		return 0
 	}
 	got := r.Leases
-	if r.Mode == causeway.IOReadWrite {
-		got &^= causeway.LeaseAttr
-	}
 	for _, x := range o.held {
 		switch {
 		case x.holder == r.Holder && x.mode == 0 && x.recall != nil:

@@ -107,12 +107,7 @@ func (t *Table) give(now time.Duration, o *object, r *request) Given {
 	t.seq++
 	g.Seq = t.seq
 	if g.Mode == causeway.IOReadWrite {
-		g.Leases &^= causeway.LeaseAttr
-		for _, x := range slices.Clone(o.held) { // the attributes that it was told end with what it may write
-			if x.holder == r.Holder && x.mode == 0 {
-				t.shrink(x, causeway.IOReadWrite, causeway.LeaseAttr)
-			}
-		}
+		g.Leases &^= causeway.LeaseAttr // what its holder writes would make them untrue
 	}
 	if g.Mode != 0 {
 		t.hold(now, o, r, g.Mode, 0, g.Seq)
