@@ -147,7 +147,18 @@ func (e *Engine) stat(ctx context.Context, h causeway.Handle) (*volume, causeway
 	if err == nil && v.shared() {
 		err = e.fresh(ctx, v, h, &attr)
 	}
+	if err == nil {
+		err = named(&attr)
+	}
 	return v, attr, err
+}
+
+// named returns ErrStale for a file whose last name is gone, though somebody has it open still.
+func named(a *causeway.Attr) error {
+	if a.Nlink == 0 && a.Type == causeway.TypeRegular {
+		return causeway.ErrStale
+	}
+	return nil
 }
 
 // statFor is stat with all that the caller's rights depend on.

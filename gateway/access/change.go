@@ -32,6 +32,9 @@ func (e *Engine) beginKeeping(ctx context.Context, c *gateway.Caller, v *volume,
 	if err == nil {
 		err = backend.LoadACL(ctx, v.store, h.Object, &c.Cred, &before)
 	}
+	if err == nil {
+		err = named(&before)
+	}
 	if err != nil {
 		x.end()
 		return change{}, err

@@ -135,6 +135,9 @@ func (e *Engine) attrOf(ctx context.Context, v *volume, h causeway.Handle) (caus
 		err = e.fresh(ctx, v, h, &attr)
 	}
 	if err == nil {
+		err = named(&attr)
+	}
+	if err == nil {
 		err = v.complete(ctx, h.Object, &attr)
 	}
 	return attr, err
