@@ -33,6 +33,9 @@ type Config struct {
 	Lease time.Duration
 	// MaxGrants is how many of them there are per volume, beyond which those unused for longest are recalled; default 1 << 18.
 	MaxGrants int
+	// Quiet is for how long nothing of an object is leased after it changed, so that what many change is not recalled for each
+	// change; default 100 ms.
+	Quiet time.Duration
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
 	// Deny returns the ranges of an object that mandatory locks deny to whoever does I/O without asking. nil: none. When its

@@ -30,7 +30,7 @@ type holdings struct {
 func (e *Engine) newHoldings(v *causeway.Volume, s backend.Store, epoch causeway.Epoch) *holdings {
 	return &holdings{
 		e: e, epoch: epoch, store: s, waiting: map[grants.Ticket]chan grants.Given{},
-		table: grants.New(grants.Rules{Exclusive: v.Exclusive}, grants.Limits{Lease: e.cfg.Lease, Holdings: e.cfg.MaxGrants}),
+		table: grants.New(grants.Rules{Exclusive: v.Exclusive}, grants.Limits{Lease: e.cfg.Lease, Holdings: e.cfg.MaxGrants, Quiet: e.cfg.Quiet}),
 	}
 }
 

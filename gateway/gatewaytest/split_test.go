@@ -24,6 +24,7 @@ type site struct {
 	testing.TB
 	volume   *causeway.Volume
 	gateways []*machine
+	quiet    time.Duration
 	grants   atomic.Int64 // that were asked for over links
 	calls    atomic.Int64 // of all other kinds
 	recalls  atomic.Int64
@@ -47,13 +48,13 @@ type machine struct {
 // split makes a site. Every gateway gets a store of its own from open, which may be the same.
 func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i int) backend.Store) *site {
 	t.Helper()
-	x := &site{TB: t, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}}
+	x := &site{TB: t, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100}
 	for i := range n {
 		x.gateways = append(x.gateways, &machine{site: x, name: fmt.Sprint("g", i), store: open(i)})
 	}
 	first := x.gateways[0]
 	h := &holder{}
-	first.owner = access.New(access.Config{Node: first.name, Holder: h, Holders: x, Lease: lease})
+	first.owner = access.New(access.Config{Node: first.name, Holder: h, Holders: x, Lease: lease, Quiet: x.quiet})
 	first.access = first.owner
 	first.moves = transfer.New(transfer.Config{Grants: first.owner, Node: first.name, Renew: lease / 3})
 	h.Holder = first.moves
