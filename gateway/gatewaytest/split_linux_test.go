@@ -78,7 +78,7 @@ func BenchmarkHeld(b *testing.B) {
 			x := posixSite(b, 2, exclusive, 3*time.Second)
 			m, ctx, c := x.gateways[i], b.Context(), gatewaytest.Root()
 			h := m.create("f")
-			buf := make([]byte, 4096)
+			buf, root := make([]byte, 4096), x.root()
 			if _, err := m.moves.Write(ctx, c, h, 0, buf, causeway.Unstable); err != nil {
 				b.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func BenchmarkHeld(b *testing.B) {
 				"Read":    func() error { _, err := m.moves.Read(ctx, c, h, 0, buf); return err },
 				"Write":   func() error { _, err := m.moves.Write(ctx, c, h, 0, buf, causeway.Unstable); return err },
 				"GetAttr": func() error { _, err := m.access.GetAttr(ctx, c, h); return err },
-				"Lookup":  func() error { _, _, err := m.access.Lookup(ctx, c, x.root(), "f"); return err },
+				"Lookup":  func() error { _, _, err := m.access.Lookup(ctx, c, root, "f"); return err },
 			} {
 				b.Run(fmt.Sprintf("%s/exclusive=%v/%s", op, exclusive, name), func(b *testing.B) {
 					b.ReportAllocs()

@@ -42,7 +42,7 @@ func (n *Cache) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 	if n.cfg.Leased(dir.Volume) == nil || !plain(name) {
 		return n.next.Lookup(ctx, c, dir, name)
 	}
-	if a, id, ok := n.known.lookup(dir, name, n.cfg.Now()); ok {
+	if a, id, ok := n.known.lookup(dir, name, n.recent()); ok {
 		if err := mayDir(c, &a, causeway.MayExec); err != nil {
 			return gateway.Entry{}, a, err
 		}
@@ -50,7 +50,7 @@ func (n *Cache) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 			return gateway.Entry{}, a, causeway.ErrNoEnt
 		}
 		h := causeway.Handle{Volume: dir.Volume, Object: id}
-		if found, ok := n.attrNear(ctx, h); ok {
+		if found, ok := n.attrNear(ctx, c, h); ok {
 			return gateway.Entry{Handle: h, Attr: found}, a, nil
 		}
 	}
@@ -148,11 +148,11 @@ func (n *Cache) ReadDir(ctx context.Context, c *gateway.Caller, dir causeway.Han
 
 // pageOf returns the entries behind a cookie, with attributes if they are wanted, and those of the directory.
 func (n *Cache) pageOf(ctx context.Context, c *gateway.Caller, dir causeway.Handle, cookie uint64, want gateway.ReadDirWant) (causeway.Attr, []causeway.DirEntry, bool, error) {
-	if a, p, ok := n.known.page(dir, cookie, n.cfg.Now()); ok {
+	if a, p, ok := n.known.page(dir, cookie, n.recent()); ok {
 		if want != gateway.WantAttr {
 			return a, p.entries, p.eof, nil
 		}
-		if entries, ok := n.withAttr(ctx, dir.Volume, p); ok {
+		if entries, ok := n.withAttr(ctx, c, dir.Volume, p); ok {
 			return a, entries, p.eof, nil
 		}
 	}
@@ -167,14 +167,14 @@ func (n *Cache) pageOf(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 }
 
 // withAttr adds attributes to a page, if all are leased.
-func (n *Cache) withAttr(ctx context.Context, v causeway.VolumeID, p *page) ([]causeway.DirEntry, bool) {
+func (n *Cache) withAttr(ctx context.Context, c *gateway.Caller, v causeway.VolumeID, p *page) ([]causeway.DirEntry, bool) {
 	entries := make([]causeway.DirEntry, len(p.entries))
 	for i := range p.entries {
 		entries[i] = p.entries[i]
 		if entries[i].Object.IsZero() {
 			continue
 		}
-		a, ok := n.attrNear(ctx, causeway.Handle{Volume: v, Object: entries[i].Object})
+		a, ok := n.attrNear(ctx, c, causeway.Handle{Volume: v, Object: entries[i].Object})
 		if !ok {
 			return nil, false
 		}

@@ -23,8 +23,9 @@ type Config struct {
 	Leased func(causeway.VolumeID) *causeway.Volume
 	// Holder holds the grants of bytes at this gateway. Recalls are passed on to it. It may be nil.
 	Holder gateway.Holder
-	// Attr returns the attributes of an object whose bytes this gateway holds a grant of. It may be nil.
-	Attr       func(context.Context, causeway.Handle) (causeway.Attr, bool)
+	// Attr returns the attributes of an object whose bytes this gateway holds a grant of, with all that the caller's rights depend
+	// on. It may be nil.
+	Attr       func(context.Context, *gateway.Caller, causeway.Handle) (causeway.Attr, bool)
 	Node       string               // this gateway's name
 	Now        func() time.Duration // goes on while the process is stopped; default boottime.Now
 	Renew      time.Duration        // how often leases in use are renewed; default 1 s
@@ -39,9 +40,6 @@ func (c *Config) Validate() error {
 		return errors.New("near: Access is missing")
 	case c.Leased == nil:
 		return errors.New("near: Leased is missing")
-	}
-	if c.Now == nil {
-		c.Now = boottime.Now
 	}
 	if c.Renew <= 0 {
 		c.Renew = time.Second
@@ -62,6 +60,7 @@ type next = gateway.Access
 type Cache struct {
 	next
 	cfg     Config
+	recent  func() time.Duration // Now, nearly
 	known   known
 	running sync.WaitGroup
 	stop    context.CancelFunc
@@ -77,7 +76,10 @@ func New(cfg Config) (*Cache, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Cache{next: cfg.Access, cfg: cfg}
+	n := &Cache{next: cfg.Access, cfg: cfg, recent: cfg.Now}
+	if cfg.Now == nil {
+		n.cfg.Now, n.recent = boottime.Now, boottime.Recent
+	}
 	n.known.init(cfg.MaxObjects, cfg.MaxNames)
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
@@ -105,7 +107,7 @@ func (n *Cache) ask(ctx context.Context, c *gateway.Caller, s gateway.GrantSpec)
 
 // attr returns the complete attributes of an object, with one call at most.
 func (n *Cache) attr(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
-	if a, ok := n.attrNear(ctx, h); ok {
+	if a, ok := n.attrNear(ctx, c, h); ok {
 		return a, nil
 	}
 	r, err := n.ask(ctx, c, gateway.GrantSpec{Handle: h, Leases: causeway.LeaseAttr})
@@ -113,12 +115,12 @@ func (n *Cache) attr(ctx context.Context, c *gateway.Caller, h causeway.Handle) 
 }
 
 // attrNear is attr without a call. While this gateway may write the object, the storage is asked: its own writes change it.
-func (n *Cache) attrNear(ctx context.Context, h causeway.Handle) (causeway.Attr, bool) {
-	if a, ok := n.known.attr(h, n.cfg.Now()); ok {
+func (n *Cache) attrNear(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, bool) {
+	if a, ok := n.known.attr(h, n.recent()); ok {
 		return a, true
 	}
 	if n.cfg.Attr != nil {
-		if a, ok := n.cfg.Attr(ctx, h); ok && !a.Extended {
+		if a, ok := n.cfg.Attr(ctx, c, h); ok {
 			return a, true
 		}
 	}

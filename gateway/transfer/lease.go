@@ -14,8 +14,13 @@ func margin(lease time.Duration) time.Duration { return lease / 50 }
 
 // valid reports whether I/O may be done now, and whether what was done until now counts. It costs nothing where grants have
 // no leases.
-func (o *object) valid() bool {
-	return !o.leased || int64(o.engine.cfg.Now()) < o.until.Load() && o.tenure.Load() == o.vol.tenure.Load()
+func (o *object) valid() bool { return !o.leased || o.validAt(o.engine.recent()) }
+
+// validExactly is valid for writes, whose harm lasts.
+func (o *object) validExactly() bool { return !o.leased || o.validAt(o.engine.cfg.Now()) }
+
+func (o *object) validAt(now time.Duration) bool {
+	return int64(now) < o.until.Load() && o.tenure.Load() == o.vol.tenure.Load()
 }
 
 // denied refuses I/O in ranges that a mandatory lock denies.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/gateway"
 )
 
@@ -75,9 +76,9 @@ func (v *volume) known() causeway.Epoch {
 	return v.epoch
 }
 
-// Attr returns the attributes of an object that is open under a valid lease: the storage's, which on an exclusive volume nobody
-// changes meanwhile but this gateway. false: there is no such grant.
-func (e *Engine) Attr(ctx context.Context, h causeway.Handle) (causeway.Attr, bool) {
+// Attr returns the attributes of an object that is open under a valid lease, with all that the caller's rights depend on: the
+// storage's, which on an exclusive volume nobody changes meanwhile but this gateway. false: there is no such grant.
+func (e *Engine) Attr(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, bool) {
 	o := e.cache.peek(h)
 	if o == nil {
 		return causeway.Attr{}, false
@@ -87,5 +88,8 @@ func (e *Engine) Attr(ctx context.Context, h causeway.Handle) (causeway.Attr, bo
 		return causeway.Attr{}, false
 	}
 	attr, err := o.store.Stat(ctx)
+	if err == nil {
+		err = backend.LoadACL(ctx, o.vol.store, h.Object, &c.Cred, &attr)
+	}
 	return attr, err == nil && attr.Nlink != 0 && o.valid()
 }

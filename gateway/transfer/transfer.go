@@ -41,6 +41,7 @@ type Config struct {
 // Engine implements gateway.Transfer and gateway.Holder.
 type Engine struct {
 	cfg     Config
+	recent  func() time.Duration // Now, nearly, for reads
 	cache   cache
 	changes overlap.Table
 	returns returns
@@ -73,13 +74,14 @@ func New(cfg Config) *Engine {
 	if cfg.Idle <= 0 {
 		cfg.Idle = time.Minute
 	}
+	recent := cfg.Now
 	if cfg.Now == nil {
-		cfg.Now = boottime.Now
+		cfg.Now, recent = boottime.Now, boottime.Recent
 	}
 	if cfg.Renew <= 0 {
 		cfg.Renew = time.Second
 	}
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, recent: recent}
 	e.returns.some = make(chan struct{}, 1)
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
 	e.cache.init(cfg.MaxOpen)

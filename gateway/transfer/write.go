@@ -40,7 +40,7 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 // shall be done is for its sender to say, who may have had it done elsewhere meanwhile. A grant that is recalled ends after
 // the write.
 func (o *object) vouch(r gateway.WriteResult, err error) (gateway.WriteResult, error) {
-	if err == nil && !o.valid() {
+	if err == nil && !o.validExactly() {
 		return gateway.WriteResult{}, causeway.ErrDelay
 	}
 	return r, err
@@ -60,7 +60,7 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 	if len(data) == 0 {
 		return 0, nil
 	}
-	if !o.valid() {
+	if !o.validExactly() {
 		return 0, causeway.ErrDelay // the call was held up; see vouch
 	}
 	n, err := o.store.WriteAt(ctx, data, off)

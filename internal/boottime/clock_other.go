@@ -4,7 +4,5 @@ package boottime
 
 import "time"
 
-var start = time.Now()
-
 // Now returns the time since the process was started.
-func Now() time.Duration { return time.Since(start) }
+func Now() time.Duration { return time.Since(started) }

@@ -1,6 +1,9 @@
 package boottime
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestNeverBackwards(t *testing.T) {
 	last := Now()
@@ -10,6 +13,22 @@ func TestNeverBackwards(t *testing.T) {
 			t.Fatal(last, now)
 		}
 		last = now
+	}
+}
+
+func TestRecentIsNow(t *testing.T) {
+	for range 1000 {
+		before := Now()
+		recent := Recent()
+		if recent < before-time.Millisecond || recent > Now()+time.Millisecond {
+			t.Fatal(before, recent, Now())
+		}
+	}
+}
+
+func BenchmarkRecent(b *testing.B) {
+	for b.Loop() {
+		Recent()
 	}
 }
 
