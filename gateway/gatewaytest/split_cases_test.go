@@ -125,6 +125,41 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
+// TestNewOwner: grants go on under a new owner without a question, and it recalls them; the old one can recall nothing more.
+func TestNewOwner(t *testing.T) {
+	x := memSite(t, 3, true, 10*time.Second)
+	a, b := x.gateways[1], x.gateways[2]
+	h := a.create("f")
+	if err := a.write(h, "one"); err != nil {
+		t.Fatal(err)
+	}
+	x.move(b, causeway.Epoch{Revision: 2})
+	before := x.grants.Load()
+	if err := a.write(h, "two"); err != nil {
+		t.Fatal(err)
+	}
+	if n := x.grants.Load() - before; n != 0 {
+		t.Fatalf("asked %d times", n)
+	}
+	_, err := a.near.Recall(t.Context(), &gateway.Recall{Handle: h, Epoch: causeway.Epoch{Revision: 1}, Seq: 1 << 40})
+	if causeway.CodeOf(err) != causeway.ErrStaleEpoch {
+		t.Fatal("the old owner recalled:", err)
+	}
+	recalls := x.recalls.Load()
+	if got, err := b.read(h); err != nil || got != "two" {
+		t.Fatal(got, err)
+	}
+	if x.recalls.Load() == recalls {
+		t.Fatal("the new owner does not know the writer")
+	}
+	if err := a.write(h, "three"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.read(h); err != nil || got != "three" {
+		t.Fatal(got, err)
+	}
+}
+
 // holding is a store whose objects stop before they look at their attributes, or before they write, when told to.
 type holding struct {
 	backend.Store
@@ -160,6 +195,38 @@ func (s *holding) Open(ctx context.Context, id causeway.ObjectID, mode causeway.
 		return nil, err
 	}
 	return &holdingObject{o, s}, nil
+}
+
+func (s *holding) SetStat(ctx context.Context, id causeway.ObjectID, set *causeway.SetAttr) error {
+	s.pass("setstat")
+	return s.Store.SetStat(ctx, id, set)
+}
+
+// TestLeaseDuringChange: a change that began when nobody held anything is seen by who is given a lease while it runs.
+func TestLeaseDuringChange(t *testing.T) {
+	slow := &holding{Store: mem.New(mem.Config{Mode: 0o777})}
+	x := split(t, 2, true, 10*time.Second, func(int) backend.Store { return slow })
+	owner, a := x.gateways[0], x.gateways[1]
+	h, ctx, c := owner.create("f"), t.Context(), gatewaytest.Root()
+	slow.arm("setstat")
+	changed, asked := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := owner.access.SetAttr(ctx, c, h, &causeway.SetAttr{Mask: causeway.SetMode, Mode: 0o741}, nil)
+		changed <- err
+	}()
+	<-slow.there
+	go func() {
+		_, err := a.access.GetAttr(ctx, c, h)
+		asked <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // so that it asks before the change is made
+	close(slow.goOn)
+	if err := errors.Join(<-changed, <-asked); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := a.access.GetAttr(ctx, c, h); err != nil || now.Mode != 0o741 {
+		t.Fatalf("mode %o, %v", now.Mode, err)
+	}
 }
 
 type holdingObject struct {

@@ -24,7 +24,9 @@ type site struct {
 	testing.TB
 	volume   *causeway.Volume
 	gateways []*machine
+	owner    atomic.Pointer[access.Engine]
 	quiet    time.Duration
+	lease    time.Duration
 	grants   atomic.Int64 // that were asked for over links
 	calls    atomic.Int64 // of all other kinds
 	recalls  atomic.Int64
@@ -48,7 +50,7 @@ type machine struct {
 // split makes a site. Every gateway gets a store of its own from open, which may be the same.
 func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i int) backend.Store) *site {
 	t.Helper()
-	x := &site{TB: t, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100}
+	x := &site{TB: t, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100, lease: lease}
 	for i := range n {
 		x.gateways = append(x.gateways, &machine{site: x, name: fmt.Sprint("g", i), store: open(i)})
 	}
@@ -60,6 +62,7 @@ func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i
 	h.Holder = first.moves
 	first.owner.AttachAt(x.volume, first.store, causeway.Epoch{Revision: 1})
 	first.moves.Attach(x.volume.ID, first.store)
+	x.owner.Store(first.owner)
 	for _, m := range x.gateways[1:] {
 		m.start(first, lease)
 	}
@@ -67,8 +70,31 @@ func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i
 	return x
 }
 
+// move makes another gateway administer the volume, as after the death of the first: what the others hold goes on.
+func (x *site) move(to *machine, epoch causeway.Epoch) {
+	x.Helper()
+	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: x, Lease: x.lease, Quiet: x.quiet})
+	next.AttachAt(x.volume, to.store, epoch)
+	for _, m := range x.gateways {
+		holder := gateway.Holder(m.moves)
+		if m.near != nil {
+			holder = m.near
+		}
+		held, err := holder.Reassert(context.Background(), x.volume.ID, epoch)
+		if err != nil {
+			x.Fatal(err)
+		}
+		refused, err := next.Assert(m.name, epoch, held)
+		if err != nil || len(refused) > 0 {
+			x.Fatal(refused, err)
+		}
+	}
+	x.owner.Store(next)
+	x.Cleanup(func() { _ = next.Close() })
+}
+
 func (m *machine) start(owner *machine, lease time.Duration) {
-	l := &link{owner.owner, m}
+	l := &link{site: m.site, from: m, owners: owner.owner}
 	m.moves = transfer.New(transfer.Config{
 		Grants: l, Node: m.name, Renew: lease / 3, Granted: func(h causeway.Handle, seq uint64) { m.near.Granted(h, seq) },
 	})
@@ -168,14 +194,15 @@ func (m *machine) travel(ctx context.Context) error {
 
 // link is the owner's Access as another gateway sees it.
 type link struct {
-	owners
-	from *machine
+	owners // for what no test asks of another owner
+	site   *site
+	from   *machine
 }
 
 func (l *link) Grant(ctx context.Context, s *gateway.GrantSpec) (r gateway.GrantReply, err error) {
 	l.from.site.grants.Add(1)
 	if err = l.from.travel(ctx); err == nil {
-		if r, err = l.owners.Grant(ctx, s); err == nil {
+		if r, err = l.site.owner.Load().Grant(ctx, s); err == nil {
 			err = l.from.travel(ctx)
 		}
 	}
@@ -184,7 +211,7 @@ func (l *link) Grant(ctx context.Context, s *gateway.GrantSpec) (r gateway.Grant
 
 func (l *link) Renew(ctx context.Context, holder string, e causeway.Epoch, held []gateway.Held) (ended []gateway.Held, err error) {
 	if err = l.from.travel(ctx); err == nil {
-		if ended, err = l.owners.Renew(ctx, holder, e, held); err == nil {
+		if ended, err = l.site.owner.Load().Renew(ctx, holder, e, held); err == nil {
 			err = l.from.travel(ctx)
 		}
 	}
@@ -193,12 +220,12 @@ func (l *link) Renew(ctx context.Context, holder string, e causeway.Epoch, held 
 
 func (l *link) GetAttr(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
 	l.from.site.calls.Add(1)
-	return l.owners.GetAttr(ctx, c, h)
+	return l.site.owner.Load().GetAttr(ctx, c, h)
 }
 
 func (l *link) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string) (gateway.Entry, causeway.Attr, error) {
 	l.from.site.calls.Add(1)
-	return l.owners.Lookup(ctx, c, dir, name)
+	return l.site.owner.Load().Lookup(ctx, c, dir, name)
 }
 
 func (l *link) ReadLink(ctx context.Context, c *gateway.Caller, h causeway.Handle) (string, causeway.Attr, error) {

@@ -163,10 +163,9 @@ func (k *known) inUse(now time.Duration) map[causeway.VolumeID][]gateway.Held {
 			case !attr && !names:
 				s.forget(h)
 				continue
-			case !o.used:
+			case !o.used.Swap(false):
 				continue
 			}
-			o.used = false
 			if attr {
 				out[h.Volume] = append(out[h.Volume], gateway.Held{Handle: h, Leases: causeway.LeaseAttr, Seq: o.attrSeq})
 			}

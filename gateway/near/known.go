@@ -3,6 +3,7 @@ package near
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"causeway"
@@ -39,8 +40,14 @@ type object struct {
 	pages      map[uint64]*page             // by the cookie before them
 	kept       int                          // names and entries
 
-	target string // of a symbolic link, which never changes
-	used   bool   // since leases were renewed. Written under the read lock too: the race is between writers of true
+	target string      // of a symbolic link, which never changes
+	used   atomic.Bool // since leases were renewed
+}
+
+func (o *object) use() {
+	if !o.used.Load() {
+		o.used.Store(true)
+	}
 }
 
 // page is a part of a listing.
@@ -73,10 +80,10 @@ func (k *known) shard(h causeway.Handle) *shard { return &k.shards[h.Hash()%shar
 // attr returns leased attributes.
 func (k *known) attr(h causeway.Handle, now time.Duration) (a causeway.Attr, ok bool) {
 	s := k.shard(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	if o := s.objects[h]; o != nil && o.attrSeq != 0 && now < o.attrUntil {
-		o.used = true
+		o.use()
 		return o.attr, true
 	}
 	return a, false
@@ -85,14 +92,14 @@ func (k *known) attr(h causeway.Handle, now time.Duration) (a causeway.Attr, ok 
 // lookup returns what a leased directory has under a name; dir are its attributes. id is zero if there is no such name.
 func (k *known) lookup(h causeway.Handle, name string, now time.Duration) (dir causeway.Attr, id causeway.ObjectID, ok bool) {
 	s := k.shard(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	o := s.objects[h]
 	if o == nil || o.attrSeq == 0 || o.namesSeq == 0 || now >= o.attrUntil || now >= o.namesUntil {
 		return dir, id, false
 	}
 	if id, ok = o.names[name]; ok {
-		o.used = true
+		o.use()
 	}
 	return o.attr, id, ok
 }
@@ -100,14 +107,14 @@ func (k *known) lookup(h causeway.Handle, name string, now time.Duration) (dir c
 // page returns the entries behind a cookie of a leased directory. They are shared.
 func (k *known) page(h causeway.Handle, cookie uint64, now time.Duration) (dir causeway.Attr, p *page, ok bool) {
 	s := k.shard(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	o := s.objects[h]
 	if o == nil || o.attrSeq == 0 || o.namesSeq == 0 || now >= o.attrUntil || now >= o.namesUntil {
 		return dir, nil, false
 	}
 	if p = o.pages[cookie]; p != nil {
-		o.used = true
+		o.use()
 	}
 	return o.attr, p, p != nil
 }
@@ -138,7 +145,8 @@ func (k *known) learnAttr(h causeway.Handle, epoch causeway.Epoch, seq uint64, a
 		return
 	}
 	if o := s.object(h, k.objects); seq > o.attrSeq {
-		o.attr, o.attrSeq, o.attrUntil, o.used = *a, seq, until, true
+		o.attr, o.attrSeq, o.attrUntil = *a, seq, until
+		o.use()
 	}
 }
 

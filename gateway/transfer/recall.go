@@ -39,6 +39,7 @@ func (e *Engine) Reassert(_ context.Context, id causeway.VolumeID, epoch causewa
 	if epoch.Before(v.epoch) {
 		return nil, causeway.ErrStaleEpoch
 	}
+	e.dropUnleased(v) // of an ownership of this gateway itself
 	tenure := v.tenure.Load()
 	if v.epoch != epoch {
 		v.epoch = epoch
@@ -65,8 +66,13 @@ func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
 	case v.epoch.Before(epoch):
 		v.epoch = epoch
 		*tenure = v.tenure.Add(1)
+		e.dropUnleased(v)
 	}
 	return v.tenure.Load() == *tenure
+}
+
+func (e *Engine) dropUnleased(v *volume) {
+	e.cache.dropWhere(func(o *object) bool { return o.vol == v && !o.leased })
 }
 
 // known returns the volume's latest known epoch.
