@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -545,13 +546,18 @@ func closeToOpen(t *testing.T, x *site) {
 func BenchmarkRecall(b *testing.B) {
 	x := memSite(b, 3, true, 3*time.Second)
 	h := x.gateways[0].create("f")
+	took := make([]time.Duration, b.N)
 	for i := range b.N {
-		want := fmt.Sprintf("%08d", i)
+		want, start := fmt.Sprintf("%08d", i), time.Now()
 		if err := x.gateways[1].write(h, want); err != nil {
 			b.Fatal(err)
 		}
 		if got, err := x.gateways[2].read(h); err != nil || got != want {
 			b.Fatal(got, err)
 		}
+		took[i] = time.Since(start)
 	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "ns-median")
+	b.ReportMetric(float64(took[len(took)-1].Nanoseconds()), "ns-worst")
 }

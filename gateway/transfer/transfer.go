@@ -5,6 +5,7 @@
 package transfer
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"maps"
@@ -121,6 +122,9 @@ func (e *Engine) Close() error {
 	for id := range *e.volumes.Load() {
 		e.Detach(id)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	e.sendReturns(ctx) // what does not arrive ends by itself
 	e.cache.close()
 	return nil
 }
