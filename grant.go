@@ -79,6 +79,7 @@ type Grant struct {
 	Leases  Leases
 	Attr    Attr          // complete, with the ACL: decides rights on an exclusive volume
 	Deny    []Span        // ranges that a mandatory lock denies
+	Guarded bool          // leases or mandatory locks are on the object: gateway.Guard is asked before each I/O
 	Lease   time.Duration // from the moment the request for it was sent; 0: as long as the process lives (local)
 	Epoch   Epoch
 	Seq     uint64 // orders grants and recalls of one object; rises over all epochs

@@ -22,6 +22,8 @@ type Caller struct {
 	Open     causeway.OpenID // zero for NFSv3
 	Owner    causeway.Owner  // lock owner; zero where there is none
 	Client   netip.Addr      // for records and status, never for rights
+	Op       causeway.OpID   // of a change whose repetition shall be answered as it was the first time; zero: none
+	Gateway  string          // the gateway that received the request, where events go; empty: this one
 	Later    *Pending        // if not nil, a change may leave the waiting for stable storage to whoever asked
 	ReadOnly bool            // the client's export rule forbids changes: they fail with ErrROFS
 	NoWait   bool
@@ -145,15 +147,23 @@ type Locker interface {
 // EventKind says what an Event tells.
 type EventKind uint8
 
-// The events. NFSv4 and SMB add recalls, lease breaks, change notifications and moves.
+// The events.
 const (
-	LockGranted EventKind = iota + 1
+	LockGranted EventKind = iota + 1 // Lock
+	LeaseBroken                      // Break: an oplock, a lease or a delegation has to be given up
+	OpenLost                         // Break.Open: a disconnected open gave way to another one, or its time is over
+	Noticed                          // Watch, Notices: a watched directory changed
 )
 
 // Event is an upcall to the front that registered for its owner's kind.
 type Event struct {
-	Kind EventKind
-	Lock Lock
+	Kind    EventKind
+	Gateway string // whose client it is for; empty: this gateway's
+	Lock    Lock
+	Break   Break
+	Watch   WatchID
+	Notices []Notice // in order
+	Missed  bool     // there were more changes than fit: the client lists the directory again
 }
 
 // Events receives upcalls. Deliver must not block for long; a front that has to call its client queues.
