@@ -335,7 +335,7 @@ func randomWorkload(t *testing.T, x *site) {
 	for i := range 8 {
 		clients.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(i), 7))
-			for range 250 {
+			for range 150 {
 				w.step(i, r)
 			}
 		})

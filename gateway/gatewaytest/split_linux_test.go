@@ -92,7 +92,7 @@ func BenchmarkHeld(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/exclusive=%v/%s", op, exclusive, name), func(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
-						if err := call(); err != nil && causeway.CodeOf(err) != causeway.ErrWouldBlock {
+						if err := call(); err != nil {
 							b.Fatal(err)
 						}
 					}

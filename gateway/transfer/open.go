@@ -10,7 +10,7 @@ import (
 )
 
 // attempts is how often a call asks for a grant before it gives up.
-const attempts = 4
+const attempts = 16
 
 // open returns the object of h under a grant that is valid now, with a reference for the caller, and its attributes of now. On
 // a miss it asks for a grant; whoever can gives one for reading and writing, so that a later write needs no second question.
