@@ -16,6 +16,7 @@ import (
 	"causeway/internal/boottime"
 	"causeway/internal/overlap"
 	"causeway/lockmgr"
+	"causeway/lockmgr/notify"
 )
 
 // Config is what an Engine is made of.
@@ -38,9 +39,6 @@ type Config struct {
 	Quiet time.Duration
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
-	// Deny returns the ranges of an object that mandatory locks deny to whoever does I/O without asking. nil: none. When its
-	// answer for an object has changed, Denied must be called before the lock is acknowledged.
-	Deny func(causeway.Handle) []causeway.Span
 	// Break is called before a grant of bytes is given, to break leases of clients that conflict with it; ErrWouldBlock if it
 	// had to wait and must not. nil: there are none.
 	Break func(ctx context.Context, h causeway.Handle, mode causeway.IOMode, noWait bool) error
@@ -51,6 +49,9 @@ type Engine struct {
 	*locker
 	cfg     Config
 	changes overlap.Table
+	opening openings
+	notices *notify.Table
+	watches watches
 	sticky  stickies
 	running sync.WaitGroup // recalls
 
@@ -67,7 +68,10 @@ type volume struct {
 	remembers bool      // the store can be told to forget what it remembers, and knows all once it reads anew
 }
 
-var _ gateway.Access = (*Engine)(nil)
+var (
+	_ gateway.Access   = (*Engine)(nil)
+	_ gateway.Stateful = (*Engine)(nil)
+)
 
 // New returns an Engine without volumes.
 func New(cfg Config) *Engine {
@@ -80,14 +84,14 @@ func New(cfg Config) *Engine {
 		return attr, err
 	})
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
+	e.notices = notify.New(notify.Limits{})
+	e.locks.OnRemove(e.removeDoomed)
+	e.locks.OnGuarded(e.recallForGuard)
 	return e
 }
 
-// Close waits for recalls that are under way, for as long as a lease at most.
-func (e *Engine) Close() error {
-	e.running.Wait()
-	return nil
-}
+// Wait waits for recalls that are under way, for as long as a lease at most.
+func (e *Engine) Wait() { e.running.Wait() }
 
 // Attach makes the Engine administer a volume, or gives it new settings, in the only ownership that there is.
 func (e *Engine) Attach(v *causeway.Volume, s backend.Store) { e.AttachAt(v, s, causeway.Epoch{}) }

@@ -6,6 +6,7 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
 // change is one change of an object, usually a directory: it collects what is reported about it.
@@ -15,6 +16,8 @@ type change struct {
 	before causeway.Attr
 	touched
 	stripe int // in stickies
+	locks  *lockmgr.Manager
+	by     lockmgr.By
 }
 
 // begin starts a change of h. The attributes that rights are decided from are those that are reported as "before".
@@ -39,7 +42,7 @@ func (e *Engine) beginKeeping(ctx context.Context, c *gateway.Caller, v *volume,
 		x.end()
 		return change{}, err
 	}
-	return change{v, h.Object, before, x, e.sticky.stripe(h)}, nil
+	return change{v, h.Object, before, x, e.sticky.stripe(h), e.locks, byOf(c)}, nil
 }
 
 // end reads the attributes after the change, and drops those before it if another change came between.

@@ -123,7 +123,7 @@ func (e *Engine) fill(ctx context.Context, v *volume, s *gateway.GrantSpec, a *g
 		return err
 	}
 	if s.Name != "" || s.List > 0 {
-		return e.entries(ctx, v, s, a.Holder, r)
+		return e.leaseEntries(ctx, v, s, a.Holder, r)
 	}
 	return e.locate(ctx, v, &r.Grant)
 }
@@ -157,15 +157,14 @@ func (e *Engine) locate(ctx context.Context, v *volume, g *causeway.Grant) (err 
 	if g.Mode == 0 {
 		return nil
 	}
-	if e.cfg.Deny != nil {
-		g.Deny = e.cfg.Deny(g.Handle)
-	}
+	// Asked after the grant got its place: whoever sets a guard from now on recalls it.
+	g.Deny, g.Guarded = e.locks.Deny(g.Handle, g.Mode == causeway.IOReadWrite)
 	g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, g.Mode, g.Span)
 	return err
 }
 
-// entries adds entries of a directory with leases on their attributes.
-func (e *Engine) entries(ctx context.Context, v *volume, s *gateway.GrantSpec, holder string, r *gateway.GrantReply) (err error) {
+// leaseEntries adds entries of a directory with leases on their attributes.
+func (e *Engine) leaseEntries(ctx context.Context, v *volume, s *gateway.GrantSpec, holder string, r *gateway.GrantReply) (err error) {
 	if s.Name != "" {
 		if err := checkName(s.Name); err != nil {
 			return err
@@ -279,9 +278,9 @@ func (e *Engine) Return(ctx context.Context, holder string, epoch causeway.Epoch
 	return err
 }
 
-// Assert takes over what a gateway held of a volume under its last owner, before the volume is served (see
+// AssertGrants takes over what a gateway held of a volume under its last owner, before the volume is served (see
 // gateway.Holder.Reassert). It returns what the gateway must give up, since it conflicts with what another has asserted.
-func (e *Engine) Assert(holder string, epoch causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error) {
+func (e *Engine) AssertGrants(holder string, epoch causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error) {
 	if len(held) == 0 {
 		return nil, nil
 	}
@@ -309,7 +308,7 @@ func (e *Engine) Lost(node string) {
 	}
 }
 
-// Denied tells that the ranges which locks deny have changed: what is held of the object ends, so that whoever goes on learns
+// Denied tells that what locks deny has changed: what is held of the object ends, so that whoever goes on learns
 // of them. It returns when no I/O runs under an earlier grant.
 func (e *Engine) Denied(ctx context.Context, h causeway.Handle) error {
 	v, err := e.volume(h.Volume)

@@ -8,10 +8,11 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/access/grants"
+	"causeway/lockmgr"
 )
 
-// Remove implements gateway.Namespace.
-func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (causeway.Change, error) {
+// removeOnce is one try of Remove, see gaveWay.
+func (e *Engine) removeOnce(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (causeway.Change, error) {
 	v, err := e.volume(dir.Volume)
 	if err != nil {
 		return causeway.Change{}, err
@@ -61,6 +62,9 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 		return victim{}, causeway.ErrIsDir
 	case kind == gateway.RemoveDir && !isDir:
 		return victim{}, causeway.ErrNotDir
+	}
+	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
+		return victim{}, err
 	}
 	x, err := e.touchEntry(ctx, c, ch.v, id)
 	if err != nil {

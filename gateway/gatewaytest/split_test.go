@@ -84,13 +84,13 @@ func (x *site) move(to *machine, epoch causeway.Epoch) {
 		if err != nil {
 			x.Fatal(err)
 		}
-		refused, err := next.Assert(m.name, epoch, held)
+		refused, err := next.AssertGrants(m.name, epoch, held)
 		if err != nil || len(refused) > 0 {
 			x.Fatal(refused, err)
 		}
 	}
 	x.owner.Store(next)
-	x.Cleanup(func() { _ = next.Close() })
+	x.Cleanup(func() { next.Wait() })
 }
 
 func (m *machine) start(owner *machine, lease time.Duration) {
@@ -126,7 +126,7 @@ func (x *site) close() {
 			x.Error(err)
 		}
 	}
-	_ = x.gateways[0].owner.Close()
+	x.gateways[0].owner.Wait()
 	for _, m := range x.gateways {
 		if !closed[m.store] {
 			closed[m.store] = true

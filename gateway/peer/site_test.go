@@ -188,7 +188,7 @@ func (s *site) open(owner int) {
 	for _, g := range s.g {
 		held, err := g.data.Reassert(s.Context(), vol, s.epoch)
 		must(s, err)
-		refused, err := to.engine.Assert(g.name, s.epoch, held)
+		refused, err := to.engine.AssertGrants(g.name, s.epoch, held)
 		must(s, err)
 		if len(refused) > 0 {
 			s.Error("cannot go on to hold", refused)

@@ -23,20 +23,19 @@ func (o *object) validAt(now time.Duration) bool {
 	return int64(now) < o.until.Load() && o.tenure.Load() == o.vol.tenure.Load()
 }
 
-// denied refuses I/O in ranges that a mandatory lock denies.
-func (o *object) denied(c *gateway.Caller, off uint64, n int, write bool) error {
-	if len(o.grant.Deny) == 0 {
+// denied refuses I/O that a mandatory lock denies. Whose it is, and what leases it breaks, the guard knows.
+func (o *object) denied(ctx context.Context, c *gateway.Caller, off uint64, n int, write bool) error {
+	if len(o.grant.Deny) == 0 && !o.grant.Guarded {
 		return nil
 	}
 	s := causeway.Span{Offset: off, Length: uint64(n)}
+	if o.grant.Guarded && o.engine.cfg.Guard != nil {
+		return o.engine.cfg.Guard.Admit(ctx, c, o.handle, s, write)
+	}
 	for _, d := range o.grant.Deny {
-		if !d.Overlaps(s) {
-			continue
-		}
-		if o.engine.cfg.Denied == nil {
+		if d.Overlaps(s) {
 			return causeway.ErrLocked
 		}
-		return o.engine.cfg.Denied(c, o.handle, s, write)
 	}
 	return nil
 }

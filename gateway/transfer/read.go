@@ -34,7 +34,7 @@ func (o *object) read(ctx context.Context, c *gateway.Caller, attr *causeway.Att
 		r.EOF = eof
 		return r, nil
 	}
-	if err := o.denied(c, off, want, false); err != nil {
+	if err := o.denied(ctx, c, off, want, false); err != nil {
 		return r, err
 	}
 	n, err := o.readAt(ctx, c, dst[:want], off)
@@ -68,7 +68,7 @@ func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Ha
 	case causeway.PermitOwner(&c.Cred, &attr, causeway.MayRead) == 0:
 		err = causeway.ErrAccess
 	default:
-		err = o.denied(c, off, n, false)
+		err = o.denied(ctx, c, off, n, false)
 	}
 	if err == nil && !o.valid() {
 		err = causeway.ErrDelay

@@ -35,8 +35,8 @@ type Config struct {
 	Renew time.Duration
 	// Granted is told of each grant before it is used, with its number. nil: nobody is.
 	Granted func(h causeway.Handle, seq uint64)
-	// Denied decides on I/O in a range that a mandatory lock denies. nil: ErrLocked for everybody.
-	Denied func(c *gateway.Caller, h causeway.Handle, s causeway.Span, write bool) error
+	// Guard is asked before each I/O on objects whose grants say so. nil: what is denied is ErrLocked for everybody.
+	Guard gateway.Guard
 }
 
 // Engine implements gateway.Transfer and gateway.Holder.

@@ -26,7 +26,7 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 	r := gateway.WriteResult{Verifier: o.vol.verifier.get(), Stable: how}
 	if err = o.mayWrite(c, &before); err == nil {
 		if err = checkSpan(off, len(data)); err == nil {
-			err = o.denied(c, off, len(data), true)
+			err = o.denied(ctx, c, off, len(data), true)
 		}
 		if err == nil {
 			r.N, err = o.write(ctx, data, off, how)
