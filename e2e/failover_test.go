@@ -38,7 +38,7 @@ func newCrew(t *testing.T) *crew {
 	t.Helper()
 	t.Parallel()
 	c := &crew{t: t, network: harness.NewNetwork(t), dir: t.TempDir()}
-	c.nodes = harness.StartCluster(t, c.network, 3)
+	c.nodes = harness.StartCluster(t, c.network, 3, nil)
 	c.nodes[0].Causeway("volume", "create", volume, "--backend", "posix:"+c.dir, "--allow", c.network.Subnet()+"=rw,no_root_squash,insecure")
 	c.guest = c.network.Boot(harness.GuestConfig{Name: "alpha", Locking: true})
 	c.mount = "/mnt/" + volume

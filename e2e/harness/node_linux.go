@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,14 +27,21 @@ type Node struct {
 // peerPort is that of --peer.
 const peerPort = 9441
 
-// StartCluster starts n gateways on hosts of their own and waits until each is ready. They end with the test.
-func StartCluster(t testing.TB, network *Network, n int, flags ...string) []*Node {
+// StartCluster starts n gateways on hosts of their own and waits until each is ready. They end with the test. flags, if there is one,
+// prepares a host and returns further flags.
+func StartCluster(t testing.TB, network *Network, n int, flags func(i int, host *Host) []string) []*Node {
 	t.Helper()
 	var nodes []*Node
 	join := []string{"--bootstrap"}
 	for i := range n {
-		node := network.newNode(fmt.Sprint("g", i+1), hostAddress(200+i+1), append(flags, join...))
+		node := network.newNode(fmt.Sprint("g", i+1), hostAddress(200+i+1))
+		if flags != nil {
+			node.argv = append(node.argv, flags(i, node.Host)...)
+		}
+		started := node.argv
+		node.argv = append(slices.Clone(started), join...)
 		node.Start()
+		node.argv = started // its state directory says the rest from now on
 		nodes = append(nodes, node)
 		if i == 0 {
 			var token struct{ Token, Peer string }
@@ -46,12 +54,12 @@ func StartCluster(t testing.TB, network *Network, n int, flags ...string) []*Nod
 	return nodes
 }
 
-func (n *Network) newNode(name string, service netip.Addr, flags []string) *Node {
+func (n *Network) newNode(name string, service netip.Addr) *Node {
 	n.t.Helper()
 	node := &Node{Host: n.Host(), Name: name, Service: service, State: n.t.TempDir(), network: n}
 	argv := []string{Build(n.t, "cmd/causeway"), "node", "--name", name, "--service-address", service.String(),
 		"--peer", netip.AddrPortFrom(node.Host.Address, peerPort).String(), "--state-dir", node.State}
-	node.daemon = newDaemon(n.t, node.Host, name, append(argv, flags...)...)
+	node.daemon = newDaemon(n.t, node.Host, name, argv...)
 	node.ordinary = true
 	return node
 }
