@@ -167,7 +167,12 @@ type failure struct {
 var failures = []failure{
 	{"power", func(c *crew) { c.home().Unplug(); c.home().Kill() }, func(c *crew) { c.home().Plug(); c.home().Start() }},
 	{"kill", func(c *crew) { c.home().Kill() }, func(c *crew) { c.home().Start() }},
-	{"pause", func(c *crew) { c.home().Signal(syscall.SIGSTOP) }, func(c *crew) { c.home().Signal(syscall.SIGCONT) }},
+	{"pause", func(c *crew) { c.home().Signal(syscall.SIGSTOP) }, func(c *crew) {
+		if harness.Long() {
+			time.Sleep(20 * time.Second) // beside what the loss took
+		}
+		c.home().Signal(syscall.SIGCONT)
+	}},
 	{"stop", func(c *crew) { c.home().Stop() }, func(c *crew) { c.home().Start() }},
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +53,22 @@ func StartCluster(t testing.TB, network *Network, n int, flags func(i int, host 
 			join = []string{"--join", token.Peer, "--token", token.Token}
 		}
 	}
+	if err := Poll(startTime, func() error { return spread(nodes) }); err != nil {
+		t.Fatal(err)
+	}
 	return nodes
+}
+
+// spread fails until the configuration lies on as many servers as it will, and all gateways know them: before that, the death of one may
+// be the end of all.
+func spread(nodes []*Node) error {
+	for _, n := range nodes {
+		text, err := os.ReadFile(filepath.Join(n.State, "cluster", "cluster.json"))
+		if servers := strings.Count(string(text), "https://"); err != nil || len(nodes) >= 3 && servers < 3 {
+			return fmt.Errorf("%s knows %d servers of the database: %v", n.Name, servers, err)
+		}
+	}
+	return nil
 }
 
 func (n *Network) newNode(name string, service netip.Addr) *Node {
