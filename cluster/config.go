@@ -75,6 +75,7 @@ type Config struct {
 	Now     func() time.Time                              // wall clock, for certificates and tokens; default time.Now
 	Notify  func(revision int64, changes []record.Change) // optional; ordered; after Table shows them; must not block
 	Observe func(Observation)                             // optional; must not block
+	Leave   func(Remains)                                 // optional: what the process would leave if it died now; must not block
 
 	LeaseTTL      time.Duration // default 2 s
 	LeaseMargin   time.Duration // the gateway stops so long before its lease may end; default 300 ms

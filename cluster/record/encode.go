@@ -104,6 +104,8 @@ func blank(k Kind) Record {
 		return new(Authority)
 	case KindServer:
 		return new(Server)
+	case KindClient:
+		return new(Client)
 	}
 	return nil
 }

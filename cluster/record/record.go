@@ -32,6 +32,7 @@ const (
 	KindToken                     // a join token
 	KindAuthority                 // the cluster's certificate authorities, with their keys
 	KindServer                    // a node is asked to run a server of the database
+	KindClient                    // a client of a protocol that has to know it after the death of a gateway
 	kinds
 )
 
@@ -39,6 +40,7 @@ var kindNames = [kinds]string{
 	KindCluster: "cluster", KindNode: "node", KindMember: "member", KindLoad: "load", KindVolume: "volume", KindName: "name",
 	KindAssign: "assign", KindOwner: "owner", KindLock: "lock", KindPlan: "plan", KindConfirm: "confirm", KindFence: "fence",
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
+	KindClient: "client",
 }
 
 // String returns the kind as it stands in a key.

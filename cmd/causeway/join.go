@@ -14,6 +14,7 @@ import (
 	"causeway/cluster/address"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
+	"causeway/cmd/causeway/undertaker"
 )
 
 // membership is what a gateway of a cluster is told beside what every gateway is.
@@ -27,6 +28,7 @@ type membership struct {
 	join      string
 	token     string
 	survivor  *address.Guard // clears up if the process is killed; nil: none
+	alone     bool           // without an undertaker
 }
 
 // joinWithin bounds how long a gateway tries to become a member when it starts.
@@ -57,6 +59,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		n.openState,
 		j.listen,
 		n.startEngines,
+		j.startUndertaker,
 		j.newMember,
 		func(context.Context) error { return n.startAdmin(notReloadable) },
 		j.enter,
@@ -84,6 +87,7 @@ type joining struct {
 	door, between net.Listener // for joiners, and for other gateways' requests
 	mirror        net.Listener // for what other gateways say of their clients' connections
 	site          *site
+	undertaker    *undertaker.Undertaker // nil: none
 }
 
 func (j *joining) listen(ctx context.Context) (err error) {
@@ -111,13 +115,14 @@ func (j *joining) newMember(context.Context) (err error) {
 	cfg := cluster.Config{
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
-		Bootstrap: j.bootstrap, Join: j.join, Token: j.token,
+		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Log: j.log.With("node", j.name)})
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
+		Log: j.log.With("node", j.name)})
 	return err
 }
 

@@ -28,6 +28,7 @@ type nodeFlags struct {
 	config   config.Config
 	peerText string
 	service  []string
+	watched  bool
 }
 
 func newNode() *cobra.Command {
@@ -59,6 +60,7 @@ func newNode() *cobra.Command {
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
 	set.StringVar(&f.join, "join", "", "--peer of a gateway of the cluster that this one joins")
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
+	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -71,6 +73,7 @@ func (f *nodeFlags) validate() (err error) {
 	if f.peer, err = netip.ParseAddrPort(f.peerText); err != nil || f.peer.Addr().IsUnspecified() {
 		return fmt.Errorf("--peer %q is not an IP address and port of this machine, as in 10.0.0.1:9441", f.peerText)
 	}
+	f.alone = !f.watched
 	for _, text := range f.service {
 		a, err := netip.ParseAddr(text)
 		if err != nil || a.IsUnspecified() || a.Zone() != "" {

@@ -45,6 +45,7 @@ type keeper struct {
 	mu     sync.Mutex
 	busy   map[netip.Addr]bool   // an operation is under way
 	failed map[netip.Addr]string // why, so that it is said once
+	said   []netip.Addr          // to Config.Holds
 }
 
 // awaited is an address that is not free yet.
@@ -131,6 +132,7 @@ func (k *keeper) peers() map[string]string {
 // keep takes and drops addresses. What fails is tried again with the next call.
 func (k *keeper) keep(ctx context.Context, t *record.Table) {
 	k.learn(t)
+	k.report()
 	self, shall, held := k.m.cfg.Cluster.Node, k.shall, k.manager.Held()
 	for a, state := range held {
 		if who := shall[a]; (who.At != self || !k.m.Valid()) && state != address.Fixed && !k.spares(who) {
@@ -246,6 +248,21 @@ func (k *keeper) start(a netip.Addr, op string, do func() error) {
 			k.m.poke()
 		}
 	})
+}
+
+// report says which addresses are on this machine because of this gateway, when that has changed.
+func (k *keeper) report() {
+	var held []netip.Addr
+	for a, state := range k.manager.Held() {
+		if state == address.Held {
+			held = append(held, a)
+		}
+	}
+	slices.SortFunc(held, netip.Addr.Compare)
+	if k.m.cfg.Holds != nil && !slices.Equal(held, k.said) {
+		k.said = held
+		k.m.cfg.Holds(held)
+	}
 }
 
 // note says what cannot be done, once for each reason. k.mu is held.

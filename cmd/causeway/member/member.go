@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,11 +42,12 @@ type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
 	Volumes   Volumes
-	Listener  address.Listener // answers clients at service addresses
-	Interface string           // that carries service addresses; "": the one with a network that contains the address
-	Mirror    net.Listener     // for what other gateways say of their clients' connections
-	Ports     []uint16         // at which clients stay connected; none: all
-	Guard     *address.Guard   // clears up after a process that is killed; nil: none
+	Listener  address.Listener   // answers clients at service addresses
+	Interface string             // that carries service addresses; "": the one with a network that contains the address
+	Mirror    net.Listener       // for what other gateways say of their clients' connections
+	Ports     []uint16           // at which clients stay connected; none: all
+	Guard     *address.Guard     // clears up after a process that is killed; nil: none
+	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
 }
 
@@ -60,6 +62,7 @@ type Member struct {
 	keeper  *keeper
 	stop    context.CancelFunc
 	left    sync.Once
+	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
 }
 
@@ -85,6 +88,7 @@ func (m *Member) Valid() bool {
 
 // Join joins the cluster or makes it. Calls are answered from then on, but at no service address before Serve.
 func (m *Member) Join(ctx context.Context) error {
+	m.behind.Store(true)
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
@@ -172,6 +176,7 @@ func (m *Member) follow(ctx context.Context) {
 			seen = t.Revision()
 		}
 		m.keeper.keep(ctx, t)
+		m.keeper.report()
 	}
 }
 
@@ -212,10 +217,15 @@ const leaveWithin = 4 * time.Second
 func (m *Member) say(ctx context.Context, c *cluster.Cluster) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
 	defer cancel()
-	if err := c.Stop(ctx); err != nil {
+	err := c.Stop(ctx)
+	if err != nil {
 		m.log.Warn("the gateway left without handing over: others notice when its lease ends", "err", err)
 	}
+	m.behind.Store(err != nil)
 }
+
+// Behind reports whether this gateway would leave a membership behind if it ended now.
+func (m *Member) Behind() bool { return m.behind.Load() }
 
 // Peer is where other gateways reach this one.
 func (m *Member) Peer() string { return m.cfg.Cluster.Peer }
