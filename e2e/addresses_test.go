@@ -19,7 +19,7 @@ func TestAddressesOfEveryKind(t *testing.T) {
 	network := harness.NewNetwork(t)
 	network.Test().IP("addr add fd99::1/64 dev br0 nodad")
 	more := []string{"10.99.0.221", "fd99::201", "fd99::221"}
-	nodes := harness.StartCluster(t, network, 3, func(i int, host *harness.Host) []string {
+	nodes := harness.NewCluster(t, network, 3, harness.ClusterConfig{Host: func(i int, host *harness.Host) []string {
 		host.IP(fmt.Sprintf("addr add fd99::%d/64 dev eth0 nodad", 11+i))
 		if i > 0 {
 			return nil
@@ -29,16 +29,16 @@ func TestAddressesOfEveryKind(t *testing.T) {
 			flags = append(flags, "--service-address", a)
 		}
 		return flags
-	})
+	}}).Members
 	addresses := []netip.Addr{nodes[0].Service}
 	for _, a := range more {
 		addresses = append(addresses, netip.MustParseAddr(a))
 	}
 	for _, n := range nodes[:2] {
-		nodes[0].Causeway("node", "set", n.Name, "--domains", "east")
+		nodes[0].Command("node", "set", n.Name, "--domains", "east")
 	}
-	nodes[0].Causeway("volume", "create", volume, "--backend", "posix:"+t.TempDir(), "--domain", "east", "--domain-policy", "strict")
-	at := func(n *harness.Node) {
+	nodes[0].Command("volume", "create", volume, "--backend", "posix:"+t.TempDir(), "--domain", "east", "--domain-policy", "strict")
+	at := func(n *harness.Member) {
 		t.Helper()
 		for _, a := range addresses {
 			if err := harness.Poll(patience, func() error { return answeredBy(t, network, a, n, nodes) }); err != nil {
@@ -54,9 +54,9 @@ func TestAddressesOfEveryKind(t *testing.T) {
 }
 
 // answeredBy fails unless an address is at one node alone, which answers there.
-func answeredBy(t *testing.T, network *harness.Network, a netip.Addr, at *harness.Node, nodes []*harness.Node) error {
+func answeredBy(t *testing.T, network *harness.Network, a netip.Addr, at *harness.Member, nodes []*harness.Member) error {
 	for _, n := range nodes {
-		if has := n.Has(a); has != (n == at) {
+		if has := n.Host.Has(a); has != (n == at) {
 			return fmt.Errorf("%s has %v: %v", n.Name, a, has)
 		}
 	}
