@@ -10,7 +10,7 @@ export VERSION
 help:  ## show these targets
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: build ## serve a sample directory and let a client work on it
+demo: build ## three gateways as one file server, clients that work, and the death of one
 	go run ./e2e/demo bin/causeway
 
 build: ## bin/causeway, one static binary

@@ -73,5 +73,5 @@ func (c *Cluster) useServers(now []string) error {
 	c.client.SetEndpoints(now...)
 	c.log.Info("the configuration database's servers changed", "servers", strings.Join(now, " "))
 	c.leave()
-	return c.remember(now)
+	return c.note(func(w *whereabouts) { w.Endpoints = now })
 }

@@ -106,6 +106,10 @@ func blank(k Kind) Record {
 		return new(Server)
 	case KindClient:
 		return new(Client)
+	case KindSettings:
+		return new(Settings)
+	case KindRebalance:
+		return new(Rebalance)
 	}
 	return nil
 }

@@ -88,6 +88,7 @@ type Member struct {
 	Addresses    []netip.Addr `json:"addresses,omitempty"` // service addresses
 	Versions     Versions     `json:"versions"`
 	Since        time.Time    `json:"since"`
+	Returned     bool         `json:"returned,omitempty"` // it was a member before: it is held down for a while
 }
 
 // Versions is a range of protocol versions that a gateway speaks, both included.

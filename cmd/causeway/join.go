@@ -12,6 +12,7 @@ import (
 	"causeway/admin"
 	"causeway/cluster"
 	"causeway/cluster/address"
+	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/undertaker"
@@ -29,7 +30,11 @@ type membership struct {
 	token     string
 	survivor  *address.Guard // clears up if the process is killed; nil: none
 	alone     bool           // without an undertaker
+	etcd      external       // zero: the database is in the gateways
 }
+
+// protocolVersions are those that this gateway speaks; zero: what the cluster's code does.
+var protocolVersions record.Versions
 
 // joinWithin bounds how long a gateway tries to become a member when it starts.
 const joinWithin = 90 * time.Second
@@ -63,6 +68,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.newMember,
 		func(context.Context) error { return n.startAdmin(notReloadable) },
 		j.enter,
+		j.seed,
 		n.startFronts,
 		j.serve,
 		n.startCallbacks,
@@ -103,7 +109,7 @@ func (j *joining) listen(ctx context.Context) (err error) {
 		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, mirrorPort, err)
 	}
 	j.teardown.addClose("mirror listener", func() error { j.mirror.Close(); return nil })
-	return nil
+	return j.bindAdmin(ctx)
 }
 
 func (j *joining) newMember(context.Context) (err error) {
@@ -117,13 +123,21 @@ func (j *joining) newMember(context.Context) (err error) {
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
 		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
+	cfg.External = j.etcd.endpoints
+	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
+		return err
+	}
+	cfg.Versions = protocolVersions
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
-		Log: j.log.With("node", j.name)})
-	return err
+		Log: j.log.With("node", j.name), Reading: j.reading})
+	if err != nil {
+		return err
+	}
+	return j.metrics.Registry().Register(j.member.Metrics())
 }
 
 // enter joins. What follows needs what the cluster's gateways share.

@@ -17,6 +17,7 @@ import (
 
 	"causeway/backend/posix"
 	"causeway/cluster/address"
+	"causeway/cluster/engine"
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
@@ -40,7 +41,8 @@ func newNode() *cobra.Command {
 			"`causeway token` prints at a gateway that runs; after that, the state directory says which cluster it is. Clients go to\n" +
 			"service addresses, which other gateways take while this one does not run.\n\n" +
 			"Ports up to five above that of --peer are used too: gateways must reach each other there.",
-		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
+		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --etcd https://e1:2379,https://e2:2379 --etcd-cacert ca.pem --etcd-cert gw.pem --etcd-key gw.key\n" +
+			"  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
 			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.2:9441 --join 10.0.0.1:9441 --token TOKEN",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,6 +63,7 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.join, "join", "", "--peer of a gateway of the cluster that this one joins")
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
+	f.etcd.register(set)
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -90,11 +93,13 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--bootstrap makes a cluster, --join joins one; say one of them")
 	case (f.join == "") != (f.token == ""):
 		return errors.New("--join and --token go together; causeway token prints both, at a gateway of the cluster")
+	case len(f.etcd.endpoints) > 0 && (f.bootstrap || f.join != ""):
+		return errors.New("--etcd says which cluster it is: the first gateway makes it, --bootstrap, --join and --token are not needed")
 	case f.port == 0:
 		return errors.New("--port 0: all gateways must have the same port")
 	}
 	seed := record.Node{Name: f.name, State: record.Active}
-	return errors.Join(seed.Validate(), f.config.Validate())
+	return errors.Join(seed.Validate(), f.etcd.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
 }
 
 // runNode runs a gateway of a cluster until a signal ends it.
@@ -167,6 +172,8 @@ func newNodeSet() *cobra.Command {
 	c.Flags().Uint64Var(&flags.weight, "weight", 1, "its share of the load, against the other nodes'")
 	c.Flags().StringSliceVar(&flags.groups, "groups", nil, "groups of volumes that belong to it, the most important first")
 	c.Flags().StringSliceVar(&flags.domains, "domains", nil, "domains it is in, besides all")
+	c.Flags().DurationVar(&flags.interval, "update-interval", time.Minute, "how often it reports its load, 1s to 1h")
+	c.Flags().Uint8Var(&flags.threshold, "threshold", 0, "percent of utilization above which it sends clients elsewhere; 0: never")
 	c.Flags().BoolVar(&flags.active, "active", false, "may own volumes again, after drain")
 	return c
 }
@@ -175,6 +182,8 @@ func newNodeSet() *cobra.Command {
 type nodeSettings struct {
 	weight          uint64
 	groups, domains []string
+	interval        time.Duration
+	threshold       uint8
 	active          bool
 }
 
@@ -189,6 +198,12 @@ func (f *nodeSettings) fill(cmd *cobra.Command, in *member.NodeOrder) {
 	}
 	if given("domains") {
 		in.Domains = &f.domains
+	}
+	if given("update-interval") {
+		in.UpdateInterval = &f.interval
+	}
+	if given("threshold") {
+		in.Threshold = &f.threshold
 	}
 	if f.active {
 		state := record.Active
