@@ -21,9 +21,13 @@ import (
 
 // ClusterConfig says how gateways of a cluster are started.
 type ClusterConfig struct {
-	Flags []string           // further flags of `causeway node`, for all
-	State func(i int) string // the state directory of a gateway; default one of its own
+	Flags []string                         // further flags of `causeway node`, for all
+	Host  func(i int, host *Host) []string // optional: prepares a gateway's host, and returns further flags for it
+	State func(i int) string               // the state directory of a gateway; default one of its own
 }
+
+// peerPort is that of --peer.
+const peerPort = 9441
 
 // Cluster is gateways on hosts of their own with one shared directory. A gateway is a process whose children outlive it, as on a
 // real machine.
@@ -89,6 +93,9 @@ func (c *Cluster) Prepare(words ...string) *Member {
 	}
 	m.base = append([]string{Build(c.t, "cmd/causeway"), "node", "--name", m.Name, "--service-address", m.Service.String(), "--state-dir", m.State,
 		"--peer", netip.AddrPortFrom(m.Host.Address, peerPort).String(), "--port", fmt.Sprint(nfsPort)}, c.config.Flags...)
+	if c.config.Host != nil {
+		m.base = append(m.base, c.config.Host(i, m.Host)...)
+	}
 	m.daemon = newDaemon(c.t, m.Host, m.Name, append(append([]string(nil), m.base...), words...)...)
 	m.ordinary = true
 	c.t.Cleanup(func() { m.KillAll() })

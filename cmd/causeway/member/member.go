@@ -225,11 +225,14 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 	m.left.Do(func() {
 		m.stop()
 		m.tasks.Wait()
+		if m.keeper != nil { // first, so that no address is ever at two gateways
+			err = m.keeper.leave(ctx)
+		}
 		if c := m.Cluster(); c != nil {
 			m.say(ctx, c)
 		}
 		if m.keeper != nil {
-			err = errors.Join(err, m.keeper.close(ctx))
+			err = errors.Join(err, m.keeper.close())
 		}
 	})
 	return err
