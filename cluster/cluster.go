@@ -36,6 +36,7 @@ type Cluster struct {
 	located  time.Duration                       // followServers' alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
 	grown    atomic.Int64                        // voting servers
+	known    atomic.Pointer[[]string]            // where the database's voting servers are
 	remains  atomic.Int64                        // the latest lease
 	paused   map[causeway.VolumeID]time.Duration // since when
 	events   chan ownership.Event

@@ -37,7 +37,7 @@ func TestTimes(t *testing.T) {
 		moved, leader := &figures{name: e.name + ": its volumes, at other gateways", bound: e.bound}, &figures{name: e.name + ": of these, the database's leader with it"}
 		address := &figures{name: e.name + ": all volumes, at its address"}
 		rest := &figures{name: e.name + ": others' volumes, at other gateways, longest silence"}
-		for range choose(2, 24) {
+		for range choose(1, 24) {
 			victim := s.Members[(len(moved.all)/2)%3]
 			led := s.Leader() == victim
 			mine := s.owned(victim)
