@@ -52,10 +52,9 @@ func StartCluster(t testing.TB, network *Network, gateways int, config ClusterCo
 	t.Helper()
 	c := &Cluster{t: t, network: network, config: config}
 	c.Add("--bootstrap")
-	var token struct{ Token, Peer string }
-	c.must(c.Members[0].Order("/cluster/token", map[string]any{"life": time.Hour}, &token))
 	for range gateways - 1 {
-		c.Add("--join", token.Peer, "--token", token.Token)
+		token, peer := c.Token()
+		c.Add("--join", peer, "--token", token)
 	}
 	c.Await("the database's servers vote", func() bool { return c.Voters() >= min(gateways, 3) || gateways < 3 })
 	return c
@@ -74,6 +73,24 @@ func (c *Cluster) Add(words ...string) *Member {
 	m := c.Prepare(words...)
 	m.Start()
 	return m
+}
+
+// AddElsewhere is Add for a machine on which another directory lies over dir.
+func (c *Cluster) AddElsewhere(other, dir string, words ...string) *Member {
+	c.t.Helper()
+	m := c.Prepare(words...)
+	wrap := []string{"unshare", "-m", "/bin/sh", "-euc", `mount --bind "$0" "$1"; shift; exec "$@"`, other, dir}
+	m.argv, m.base = append(append([]string(nil), wrap...), m.argv...), append(append([]string(nil), wrap...), m.base...)
+	m.Start()
+	return m
+}
+
+// Token returns a join token and where to join.
+func (c *Cluster) Token() (token, peer string) {
+	c.t.Helper()
+	var out struct{ Token, Peer string }
+	c.must(c.Members[0].Order("/cluster/token", map[string]any{"life": time.Hour}, &out))
+	return out.Token, out.Peer
 }
 
 // Prepare is Add that does not start it.
@@ -207,6 +224,7 @@ type ClusterStatus struct {
 	Volumes []struct {
 		Name, Owner, Assigned string
 		Serving, Moving       bool
+		Refused               map[string]string
 		Epoch                 json.RawMessage
 	}
 	Addresses []struct{ Address, Home, At string }

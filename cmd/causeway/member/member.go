@@ -60,6 +60,10 @@ type Member struct {
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
+
+	others     sync.Map // causeway.VolumeID → true: another gateway has owned it since this one joined
+	vouched    int64    // follow's alone: the latest member's revision, when it was last written into volumes
+	vouchedFor int      // and how many members there were
 }
 
 // New returns a Member that has not joined: calls wait.
@@ -168,6 +172,7 @@ func (m *Member) follow(ctx context.Context) {
 			if err := m.publish(t); err != nil {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
+			m.watchOwners(t)
 			seen = t.Revision()
 		}
 		m.keeper.keep(ctx, t)
