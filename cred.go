@@ -20,6 +20,10 @@ func (c *Cred) InGroup(gid uint32) bool { return c.GID == gid || slices.Contains
 // OpenID names an open (an NFSv4 stateid's or an SMB FileId's open); zero for protocols without opens.
 type OpenID [16]byte
 
+// OpID names one call that must not be done twice, and is the same each time the client repeats it: at any gateway, and after a
+// restart. Zero is no name: the call is done each time.
+type OpID [16]byte
+
 // OwnerKind tells which protocol's rules a lock owner follows.
 type OwnerKind uint8
 
@@ -28,7 +32,7 @@ const (
 	OwnerNone  OwnerKind = iota
 	OwnerNLM             // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
 	OwnerV4              // Client: clientid (8 bytes); Opaque: lock-owner
-	OwnerSMB             // Client: session id (8 bytes); Opaque: FileId (16 bytes)
+	OwnerSMB             // Client: the client's GUID (16 bytes); Opaque: OpenID (16 bytes)
 	OwnerLocal           // a Go program in the gateway's process. Client: a random name; Opaque: a number per open file
 )
 

@@ -11,47 +11,50 @@ type Code uint8
 
 // The codes. Comments name the errno or the protocol error that is meant, where the name does not say it.
 const (
-	OK             Code = iota
-	ErrPerm             // EPERM: only the owner or the superuser may
-	ErrNoEnt            // no such entry
-	ErrIO               // hard error of the storage
-	ErrNXIO             // no such device
-	ErrAccess           // EACCES: rights refuse it
-	ErrExist            // entry exists
-	ErrXDev             // across volumes
-	ErrNoDev            // operation not supported by the device
-	ErrNotDir           //
-	ErrIsDir            //
-	ErrInval            // argument not valid for the object
-	ErrFBig             // beyond the largest file
-	ErrNoSpc            // storage full
-	ErrROFS             // read-only storage or export
-	ErrMLink            // too many links
-	ErrNameTooLong      //
-	ErrNotEmpty         //
-	ErrDQuot            // quota exceeded
-	ErrStale            // the object is gone
-	ErrBadHandle        // not a handle of ours: forged, truncated, foreign
-	ErrNotSync          // guard of SETATTR does not match
-	ErrBadCookie        // no such directory position
-	ErrNotSupp          // not supported by this volume
-	ErrTooSmall         // reply space too small
-	ErrServerFault      // a bug or an unmappable failure
-	ErrBadType          // cannot create this type
-	ErrDelay            // try later (JUKEBOX, DELAY)
-	ErrLoop             // too many symbolic links
-	ErrBusy             // EBUSY, ETXTBSY
-	ErrBadName          // the name is empty, contains NUL or "/", or is reserved
-	ErrWouldBlock       // with Caller.NoWait: nothing was done; call again without it
-	ErrLocked           // conflicts with a lock or share mode of another owner
-	ErrBlocked          // a lock request was queued: an event follows
-	ErrDeadlock         // waiting would close a cycle
-	ErrGrace            // only reclaims are taken now
-	ErrNoGrace          // a reclaim outside the grace period
-	ErrNoLocks          // no room for another lock
-	ErrStaleEpoch       // the message belongs to an earlier ownership
-	ErrMoved            // another gateway serves this volume
-	ErrClosed           // the gateway is stopping
+	OK               Code = iota
+	ErrPerm               // EPERM: only the owner or the superuser may
+	ErrNoEnt              // no such entry
+	ErrIO                 // hard error of the storage
+	ErrNXIO               // no such device
+	ErrAccess             // EACCES: rights refuse it
+	ErrExist              // entry exists
+	ErrXDev               // across volumes
+	ErrNoDev              // operation not supported by the device
+	ErrNotDir             //
+	ErrIsDir              //
+	ErrInval              // argument not valid for the object
+	ErrFBig               // beyond the largest file
+	ErrNoSpc              // storage full
+	ErrROFS               // read-only storage or export
+	ErrMLink              // too many links
+	ErrNameTooLong        //
+	ErrNotEmpty           //
+	ErrDQuot              // quota exceeded
+	ErrStale              // the object is gone
+	ErrBadHandle          // not a handle of ours: forged, truncated, foreign
+	ErrNotSync            // guard of SETATTR does not match
+	ErrBadCookie          // no such directory position
+	ErrNotSupp            // not supported by this volume
+	ErrTooSmall           // reply space too small
+	ErrServerFault        // a bug or an unmappable failure
+	ErrBadType            // cannot create this type
+	ErrDelay              // try later (JUKEBOX, DELAY)
+	ErrLoop               // too many symbolic links
+	ErrBusy               // EBUSY, ETXTBSY
+	ErrBadName            // the name is empty, contains NUL or "/", or is reserved
+	ErrWouldBlock         // with Caller.NoWait: nothing was done; call again without it
+	ErrLocked             // conflicts with a lock or share mode of another owner
+	ErrBlocked            // a lock request was queued: an event follows
+	ErrDeadlock           // waiting would close a cycle
+	ErrGrace              // only reclaims are taken now
+	ErrNoGrace            // a reclaim outside the grace period
+	ErrNoLocks            // no room for another lock
+	ErrStaleEpoch         // the message belongs to an earlier ownership
+	ErrMoved              // another gateway serves this volume
+	ErrClosed             // the gateway is stopping
+	ErrSharing            // conflicts with the access or share mode of another open
+	ErrDeletePending      // the object goes with its last open
+	ErrBadOpen            // no such open: closed, expired, taken over
 	codes
 )
 
@@ -65,7 +68,7 @@ var codeNames = [codes]string{
 	ErrServerFault: "server fault", ErrBadType: "bad type", ErrDelay: "try later", ErrLoop: "too many symbolic links", ErrBusy: "busy",
 	ErrBadName: "bad name", ErrWouldBlock: "would block", ErrLocked: "locked", ErrBlocked: "queued", ErrDeadlock: "deadlock",
 	ErrGrace: "in grace period", ErrNoGrace: "no grace period", ErrNoLocks: "no locks available", ErrStaleEpoch: "stale epoch",
-	ErrMoved: "moved", ErrClosed: "closed",
+	ErrMoved: "moved", ErrClosed: "closed", ErrSharing: "sharing violation", ErrDeletePending: "delete pending", ErrBadOpen: "no such open",
 }
 
 // Error returns the code in words.

@@ -59,17 +59,28 @@ type Extent struct {
 // Locator is an opaque hint of the owner to other gateways how to find the object on the storage.
 type Locator []byte
 
+// Leases say what of an object a gateway may rely on without asking, until it is recalled or its time is over.
+type Leases uint8
+
+// The leases. Together with the I/O mode they are what a grant allows, what a recall ends, and what conflicts.
+const (
+	LeaseAttr  Leases = 1 << iota // the attributes stay as they came with the grant, but for what the holder itself writes
+	LeaseNames                    // of a directory: its names stay, and so do those that it has not
+)
+
 // Grant is what pNFS calls a layout, given to a gateway for an object: where the bytes lie, what may be done with them, for
 // how long, and under which ownership.
 type Grant struct {
 	Handle  Handle
 	Locator Locator
-	Mode    IOMode
+	Mode    IOMode // 0: leases only
 	Span    Span
 	Extents []Extent
-	Attr    Attr          // decides rights on an exclusive volume
-	Deny    []Span        // ranges that a mandatory lock of another denies
+	Leases  Leases
+	Attr    Attr          // complete, with the ACL: decides rights on an exclusive volume
+	Deny    []Span        // ranges that a mandatory lock denies
+	Guarded bool          // leases or mandatory locks are on the object: gateway.Guard is asked before each I/O
 	Lease   time.Duration // from the moment the request for it was sent; 0: as long as the process lives (local)
 	Epoch   Epoch
-	Seq     uint64 // orders grants and recalls of one object
+	Seq     uint64 // orders grants and recalls of one object; rises over all epochs
 }

@@ -159,6 +159,16 @@ func bucket(d time.Duration) int {
 	return min(max(bits.Len64(uint64(max(d, 0)))-firstBucket, 0), buckets-1)
 }
 
+// Calls returns how many calls were answered, and the time that they took together.
+func (m *Metrics) Calls() (calls uint64, took time.Duration) {
+	m.each(func(p *procedure) {
+		s := p.sum()
+		calls += s.calls
+		took += time.Duration(s.nanos)
+	})
+	return calls, took
+}
+
 // total is the sum over all calls.
 type total struct{ calls, in, out uint64 }
 

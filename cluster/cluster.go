@@ -35,6 +35,8 @@ type Cluster struct {
 	member   membership                          //
 	located  time.Duration                       // followServers' alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
+	trusted  atomic.Int64                        // revision of the authorities' record that the identity follows
+	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
 	known    atomic.Pointer[[]string]            // where the database's voting servers are
 	remains  atomic.Int64                        // the latest lease
@@ -82,6 +84,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if c.copy, err = database.Follow(ctx, c.db, c.log); err != nil {
 		return err
 	}
+	if err = c.recognise(ctx); err != nil {
+		return err
+	}
 	c.machine, err = ownership.New(ownership.Config{Node: c.cfg.Node, LeaseTTL: c.cfg.LeaseTTL, ConfirmWithin: c.cfg.ConfirmWithin})
 	if err != nil {
 		return err
@@ -94,6 +99,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	c.tasks.Go(func() { c.copy.Run(life, func(n database.Notice) { c.changed(life, n) }) })
 	c.tasks.Go(func() { c.grow(life) })
 	c.tasks.Go(func() { c.followServers(life) })
+	c.tasks.Go(func() { c.attend(life) })
 	c.tasks.Go(func() { c.renew(life) })
 	c.serveDoor(life)
 	select {
@@ -124,14 +130,16 @@ func (c *Cluster) Identity() *pki.Identity { return c.identity }
 // started and no success reported.
 func (c *Cluster) Valid() bool { return c.lease.valid() }
 
+// LeaseLeft returns how long this gateway may act as a member without another answer of the database; 0 if it may not.
+func (c *Cluster) LeaseLeft() time.Duration {
+	return max(time.Duration(c.lease.deadline.Load())-c.cfg.Clock(), 0)
+}
+
 // Transact makes a transaction, and reports whether its conditions held. After an error it may or may not have been made.
 func (c *Cluster) Transact(ctx context.Context, txn record.Txn) (bool, error) {
 	r, err := c.db.Transact(ctx, txn)
 	return r.Done, err
 }
-
-// Rebalance has the master compute placement again, if this gateway is it.
-func (c *Cluster) Rebalance(ctx context.Context) { c.send(ctx, ownership.Rebalance{}) }
 
 // Stop gives up all volumes, so that others take them at once, leaves the cluster, and closes.
 func (c *Cluster) Stop(ctx context.Context) error {

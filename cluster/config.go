@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/cluster/engine"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 )
@@ -17,6 +18,9 @@ import (
 // Protocol is the version of the records and of the messages between gateways that this code speaks. Two neighbouring versions
 // work together.
 const Protocol = 1
+
+// OldestProtocol is the oldest version that this code still works with.
+const OldestProtocol = 1
 
 // The records, by the names that other rooms use.
 type (
@@ -56,6 +60,7 @@ type Config struct {
 	Peer      string       // host:port where other gateways and joiners reach this one
 	Door      net.Listener // for joiners and renewals, at Peer; nil: this gateway admits nobody
 	Relay     string       // host:port where other gateways send their clients' requests; empty: nowhere
+	Mirror    string       // host:port where other gateways say what they answer for; empty: nowhere
 	Addresses []netip.Addr // service addresses
 
 	Bootstrap bool   // make a new cluster, if the state directory holds none
@@ -70,11 +75,14 @@ type Config struct {
 	Place   Placer
 	Hooks   Hooks
 	Log     *slog.Logger
-	Clock   func() time.Duration                          // counts while the machine sleeps; default: the system's
-	Now     func() time.Time                              // wall clock, for certificates and tokens; default time.Now
-	Notify  func(revision int64, changes []record.Change) // optional; ordered; after Table shows them; must not block
-	Observe func(Observation)                             // optional; must not block
-	Leave   func(Remains)                                 // optional: what the process would leave if it died now; must not block
+	Clock   func() time.Duration                            // counts while the machine sleeps; default: the system's
+	Now     func() time.Time                                // wall clock, for certificates and tokens; default time.Now
+	Notify  func(revision int64, changes []record.Change)   // optional; ordered; after Table shows them; must not block
+	Observe func(Observation)                               // optional; must not block
+	Shown   func(ctx context.Context, revision int64) error // optional; returns when clients see what the records say at a revision
+	Leave   func(Remains)                                   // optional: what the process would leave if it died now; must not block
+
+	Versions record.Versions // of the protocol; default OldestProtocol to Protocol
 
 	LeaseTTL      time.Duration // default 2 s
 	LeaseMargin   time.Duration // the gateway stops so long before its lease may end; default 300 ms
@@ -108,6 +116,12 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("cluster: Bootstrap and Join exclude each other")
 	case c.Join != "" && len(c.External) > 0:
 		return fmt.Errorf("cluster: with External there is nothing to Join")
+	}
+	if err := engine.CheckEndpoints(c.External, c.ExternalTLS != nil); err != nil {
+		return err
+	}
+	if c.Versions == (record.Versions{}) {
+		c.Versions = record.Versions{Min: OldestProtocol, Max: Protocol}
 	}
 	if c.Clock == nil {
 		c.Clock = boottime

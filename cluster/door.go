@@ -41,7 +41,7 @@ type admission struct {
 // CreateToken makes a join token that is good for a time, however often. It goes with a lease of that time, but that can end
 // late: what counts is the time in the record.
 func (c *Cluster) CreateToken(ctx context.Context, life time.Duration) (string, error) {
-	authority, _, err := c.authority(ctx)
+	authority, _, _, err := c.authority(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -61,21 +61,28 @@ func (c *Cluster) CreateToken(ctx context.Context, life time.Duration) (string, 
 	return token.String(), err
 }
 
-// authority returns the one that issues, and the certificates of all that are trusted.
-func (c *Cluster) authority(ctx context.Context) (*pki.Authority, []byte, error) {
+// authority returns the one that issues, the certificates of all that are trusted, and the record that says so.
+func (c *Cluster) authority(ctx context.Context) (*pki.Authority, []byte, *record.Item, error) {
 	item, err := c.db.Get(ctx, record.Sole(record.KindAuthority))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if item == nil {
-		return nil, nil, errors.New("the cluster has no certificate authority: its configuration database is run by others")
+		return nil, nil, nil, errors.New("the cluster has no certificate authority")
 	}
-	issuers := item.Value.(*record.Authority).Issuers
+	authority, trusted, err := authorityOf(item.Value.(*record.Authority))
+	return authority, trusted, item, err
+}
+
+func authorityOf(r *record.Authority) (*pki.Authority, []byte, error) {
 	var trusted []byte
-	for _, i := range issuers {
+	for _, i := range r.Issuers {
 		trusted = append(trusted, i.Certificate...)
 	}
-	authority, err := pki.ParseAuthority(issuers[0].Certificate, issuers[0].Key)
+	authority, err := pki.ParseAuthority(r.Issuers[0].Certificate, r.Issuers[0].Key)
+	if err == nil {
+		authority.Crosses = r.Issuers[0].Crosses
+	}
 	return authority, trusted, err
 }
 
@@ -86,6 +93,7 @@ func (c *Cluster) serveDoor(ctx context.Context) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /join", c.admit)
+	mux.HandleFunc("GET /seen", c.seen)
 	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx }}
 	c.tasks.Go(func() {
@@ -133,13 +141,13 @@ func (c *Cluster) judge(ctx context.Context, a application) (*admission, error) 
 	if err := pki.Check(a.Secret, token.Hash, token.Expires, c.cfg.Now()); err != nil {
 		return nil, err
 	}
-	if min := c.Table().Cluster().MinVersion; a.Version < min || a.Version > Protocol+1 {
-		return nil, fmt.Errorf("the gateway speaks protocol version %d, this cluster %d to %d", a.Version, min, Protocol+1)
+	if min := c.Table().Cluster().MinVersion; a.Version < min || a.Version > c.cfg.Versions.Max+1 {
+		return nil, fmt.Errorf("the gateway speaks protocol version %d, this cluster %d to %d: neighbouring versions only", a.Version, min, c.cfg.Versions.Max+1)
 	}
 	if member, _ := c.Table().Member(a.Node); member != nil {
 		return nil, fmt.Errorf("%w: %s", errNameInUse, a.Node)
 	}
-	authority, trusted, err := c.authority(ctx)
+	authority, trusted, _, err := c.authority(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +172,7 @@ func (c *Cluster) knock(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(application{Protocol, token.ID, token.Secret[:], c.cfg.Node, der})
+	body, err := json.Marshal(application{c.cfg.Versions.Max, token.ID, token.Secret[:], c.cfg.Node, der})
 	if err != nil {
 		return nil, err
 	}
@@ -214,32 +222,4 @@ func verifyDoor(chain []*x509.Certificate, fingerprint [32]byte) error {
 		return err
 	}
 	return errors.New("this is not the cluster of the join token")
-}
-
-// renew replaces the certificate in time, and learns new authorities.
-func (c *Cluster) renew(ctx context.Context) {
-	if c.identity == nil {
-		return
-	}
-	for {
-		sleep(ctx, time.Minute)
-		if ctx.Err() != nil {
-			return
-		}
-		if !c.identity.Due(c.cfg.Now()) {
-			continue
-		}
-		if err := c.reissue(ctx); err != nil {
-			c.log.Warn("cannot renew the certificate", "until", c.identity.Certificate().NotAfter, "err", err)
-		}
-	}
-}
-
-// reissue gives this gateway a new certificate of the authority that issues now. Running servers read it at the next handshake.
-func (c *Cluster) reissue(ctx context.Context) error {
-	authority, trusted, err := c.authority(ctx)
-	if err != nil {
-		return err
-	}
-	return c.issue(authority, trusted)
 }

@@ -48,6 +48,7 @@ func (c *Cluster) begin(ctx context.Context, j joined) {
 	c.tasks.Go(func() { c.keepAlive(alive, j.event.Lease) })
 	c.remains.Store(j.event.Lease)
 	c.leave()
+	c.fresh.Store(false)
 	c.log.Info("joined the cluster", "incarnation", j.event.Incarnation, "revision", j.event.Member)
 	c.step(ctx, j.event)
 	select {
@@ -79,6 +80,7 @@ func (c *Cluster) do(ctx context.Context, effects []ownership.Effect) {
 		case ownership.RunHook:
 			c.startHook(ctx, e)
 		case ownership.Compute:
+			e.Input.HeldDown = c.heldDown(e.Input)
 			c.tasks.Go(func() { c.send(ctx, ownership.Placed{ID: e.ID, Owners: c.cfg.Place(e.Input)}) })
 		case ownership.Revoke:
 			c.tasks.Go(func() { c.revoke(ctx, e) })

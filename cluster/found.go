@@ -15,7 +15,6 @@ import (
 
 	"causeway/cluster/engine"
 	"causeway/cluster/pki"
-	"causeway/cluster/record"
 )
 
 // The state directory.
@@ -31,6 +30,8 @@ const (
 type whereabouts struct {
 	Format    int      `json:"format"`
 	Endpoints []string `json:"endpoints"`
+	Cluster   string   `json:"cluster,omitempty"`  // whose the database is
+	Revision  int64    `json:"revision,omitempty"` // that it had reached
 }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.cfg.Dir, name) }
@@ -60,18 +61,22 @@ func newID() string {
 
 // connect finds the database: elsewhere, or by running a server of it.
 func (c *Cluster) connect(ctx context.Context) (err error) {
-	if len(c.cfg.External) > 0 {
-		c.client, err = engine.Connect(ctx, c.cfg.External, c.cfg.ExternalTLS, c.log)
-		return err
-	}
 	where, err := c.recall()
 	if err != nil {
+		return err
+	}
+	if len(c.cfg.External) > 0 {
+		c.client, err = engine.Connect(ctx, c.cfg.External, c.cfg.ExternalTLS, c.log)
 		return err
 	}
 	if c.cfg.EnginePeer, c.cfg.EngineClient, err = engineAddresses(c.cfg.EnginePeer, c.cfg.EngineClient); err != nil {
 		return err
 	}
-	if c.identity, err = pki.Open(c.path(identityDir)); errors.Is(err, os.ErrNotExist) {
+	c.identity, err = pki.Open(c.path(identityDir))
+	if err == nil && c.cfg.Join != "" && c.cfg.Now().After(c.identity.Certificate().NotAfter) {
+		err = os.ErrNotExist // it was away for too long
+	}
+	if errors.Is(err, os.ErrNotExist) {
 		switch {
 		case c.cfg.Bootstrap:
 			err = c.bootstrap()
@@ -92,7 +97,7 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 	}
 	slices.Sort(where.Endpoints)
 	where.Endpoints = slices.Compact(where.Endpoints)
-	if err := c.remember(where.Endpoints); err != nil {
+	if err := c.note(func(w *whereabouts) { w.Endpoints = where.Endpoints }); err != nil {
 		return err
 	}
 	c.client, err = engine.Connect(ctx, where.Endpoints, c.identity.Client(), c.log)
@@ -118,8 +123,14 @@ func (c *Cluster) recall() (whereabouts, error) {
 	return where, err
 }
 
-func (c *Cluster) remember(endpoints []string) error {
-	data, err := json.Marshal(whereabouts{1, endpoints})
+// note changes what is remembered of the database. Start and grow call it, one after the other.
+func (c *Cluster) note(edit func(*whereabouts)) error {
+	where, err := c.recall()
+	if err != nil {
+		return err
+	}
+	edit(&where)
+	data, err := json.Marshal(where)
 	if err != nil {
 		return err
 	}
@@ -208,23 +219,4 @@ func (c *Cluster) startServer(ctx context.Context, members map[string]string) er
 	}
 	c.server.Store(s)
 	return nil
-}
-
-// found writes the records that make a database a cluster's, if this gateway was asked to.
-func (c *Cluster) found(ctx context.Context) error {
-	data, err := os.ReadFile(c.path(foundingFile))
-	founding := err == nil
-	if !founding && len(c.cfg.External) == 0 {
-		return nil
-	}
-	txn := record.Create(record.Sole(record.KindCluster), &record.Cluster{ID: newID(), Incarnation: 1, MinVersion: Protocol}, 0)
-	if founding {
-		certificate, key, _ := strings.Cut(string(data), "-----BEGIN EC")
-		issuers := []record.Issuer{{Certificate: certificate, Key: "-----BEGIN EC" + key}}
-		txn.Then = append(txn.Then, record.Put(record.Sole(record.KindAuthority), &record.Authority{Issuers: issuers}, 0))
-	}
-	if _, err := c.db.Transact(ctx, txn); err != nil || !founding {
-		return err
-	}
-	return os.Remove(c.path(foundingFile))
 }

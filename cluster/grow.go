@@ -11,7 +11,10 @@ import (
 	"causeway/cluster/record"
 )
 
-const growEvery = 500 * time.Millisecond
+const (
+	growEvery = 500 * time.Millisecond
+	noteEvery = time.Minute // how far the database has come
+)
 
 // servers returns how many servers the database has with so many gateways: with two of either, one could not go on alone.
 func servers(gateways int) int {
@@ -27,16 +30,22 @@ func servers(gateways int) int {
 // grow brings the database's servers to the number that fits: the master invites, who is invited starts one. New servers
 // learn first, and vote when they have caught up, so that no vote is needed from one that is empty.
 func (c *Cluster) grow(ctx context.Context) {
-	if len(c.cfg.External) > 0 {
-		return
-	}
 	ticker := time.NewTicker(growEvery)
 	defer ticker.Stop()
-	for {
+	for noted := c.cfg.Clock(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if now := c.cfg.Clock(); now > noted+noteEvery {
+			noted = now
+			if err := c.noteRevision(); err != nil {
+				c.log.Warn("the state directory cannot be written", "err", err)
+			}
+		}
+		if len(c.cfg.External) > 0 {
+			continue
 		}
 		t := c.Table()
 		if lock := t.Get(record.Sole(record.KindLock)); lock != nil && lock.Value.(*record.Lock).Node == c.cfg.Node && c.Valid() {

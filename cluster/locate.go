@@ -84,7 +84,7 @@ func (c *Cluster) useServers(now []string) error {
 	c.known.Store(&now)
 	c.log.Info("the configuration database's servers changed", "servers", strings.Join(now, " "))
 	c.leave()
-	return c.remember(now)
+	return c.note(func(w *whereabouts) { w.Endpoints = now })
 }
 
 // voters returns where the database's servers are, as far as this gateway knows.

@@ -60,7 +60,8 @@ func (c *Cluster) tryJoin(ctx context.Context) error {
 	if err := c.retire(ctx); err != nil {
 		return err
 	}
-	if err := c.admissible(ctx); err != nil {
+	returned, err := c.admissible(ctx)
+	if err != nil {
 		return err
 	}
 	sent := c.cfg.Clock()
@@ -71,9 +72,9 @@ func (c *Cluster) tryJoin(ctx context.Context) error {
 	if ttl != c.cfg.LeaseTTL {
 		return errors.Join(fmt.Errorf("the database grants leases of %v, not of %v", ttl, c.cfg.LeaseTTL), c.db.Revoke(ctx, id))
 	}
-	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Relay: c.cfg.Relay,
+	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Relay: c.cfg.Relay, Mirror: c.cfg.Mirror,
 		EnginePeer: c.cfg.EnginePeer, EngineClient: c.cfg.EngineClient,
-		Addresses: c.cfg.Addresses, Versions: record.Versions{Min: Protocol, Max: Protocol}, Since: c.cfg.Now().UTC().Truncate(time.Millisecond)}
+		Addresses: c.cfg.Addresses, Versions: c.cfg.Versions, Since: c.cfg.Now().UTC().Truncate(time.Millisecond), Returned: returned}
 	r, err := c.db.Transact(ctx, ownership.JoinTxn(member))
 	if err != nil || !r.Done {
 		return errors.Join(err, errNameInUse, c.db.Revoke(ctx, id))
@@ -104,21 +105,25 @@ func (c *Cluster) retire(ctx context.Context) error {
 	return c.db.Revoke(ctx, member.Lease)
 }
 
-// admissible refuses a cluster whose gateways this one would not understand, and makes the node's record.
-func (c *Cluster) admissible(ctx context.Context) error {
+// admissible refuses a cluster whose gateways this one would not understand, and makes the node's record. It reports whether there
+// was one: whether the node comes back.
+func (c *Cluster) admissible(ctx context.Context) (returned bool, err error) {
 	item, err := c.db.Get(ctx, record.Sole(record.KindCluster))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if item == nil {
-		return errors.New("the configuration database holds no cluster")
+		return false, errors.New("the configuration database holds no cluster")
 	}
-	if v := item.Value.(*record.Cluster).MinVersion; v > Protocol {
-		return fmt.Errorf("the cluster needs protocol version %d, this gateway speaks %d", v, Protocol)
+	if v := item.Value.(*record.Cluster).MinVersion; v > c.cfg.Versions.Max || v < c.cfg.Versions.Min {
+		return false, fmt.Errorf("the cluster needs protocol version %d, this gateway speaks %d to %d", v, c.cfg.Versions.Min, c.cfg.Versions.Max)
 	}
 	seed := c.cfg.Seed
-	_, err = c.db.Transact(ctx, record.Create(record.Named(record.KindNode, seed.Name), &seed, 0))
-	return err
+	made, err := c.db.Transact(ctx, record.Create(record.Named(record.KindNode, seed.Name), &seed, 0))
+	if made.Done {
+		c.fresh.Store(true)
+	}
+	return !c.fresh.Load(), err
 }
 
 // keepAlive prolongs a lease until ctx ends. Requests overlap, so that a slow one does not cost the lease.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"causeway"
-	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 )
 
@@ -21,7 +20,7 @@ type Move struct {
 // Preview returns what a rebalance would move now, by volume id. Nothing is moved.
 func (c *Cluster) Preview() []Move {
 	t := c.Table()
-	owners := c.cfg.Place(ownership.InputOf(t))
+	owners := c.cfg.Place(c.Input(false))
 	var moves []Move
 	for _, item := range t.Items(record.KindVolume) {
 		id := item.Key.Volume

@@ -75,7 +75,7 @@ func (c *Cluster) Status(ctx context.Context) Status {
 	if lock := t.Get(record.Sole(record.KindLock)); lock != nil {
 		s.Master = lock.Value.(*record.Lock).Node
 	}
-	s.Database = c.databaseStatus(ctx)
+	s.Database = c.Database(ctx)
 	owns := make(map[string]int)
 	for item := range t.All(record.KindOwner) {
 		owns[item.Value.(*record.Owner).Node]++
@@ -125,7 +125,8 @@ func volumeStatus(t *record.Table) []VolumeStatus {
 	return list
 }
 
-func (c *Cluster) databaseStatus(ctx context.Context) DatabaseStatus {
+// Database asks the database's servers, each for a second at most.
+func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 	d := DatabaseStatus{External: len(c.cfg.External) > 0}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

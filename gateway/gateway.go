@@ -22,6 +22,8 @@ type Caller struct {
 	Open     causeway.OpenID // zero for NFSv3
 	Owner    causeway.Owner  // lock owner; zero where there is none
 	Client   netip.Addr      // for records and status, never for rights
+	Op       causeway.OpID   // of a change whose repetition shall be answered as it was the first time; zero: none
+	Gateway  string          // the gateway that received the request, where events go; empty: this one
 	Later    *Pending        // if not nil, a change may leave the waiting for stable storage to whoever asked
 	ReadOnly bool            // the client's export rule forbids changes: they fail with ErrROFS
 	NoWait   bool
@@ -145,15 +147,23 @@ type Locker interface {
 // EventKind says what an Event tells.
 type EventKind uint8
 
-// The events. NFSv4 and SMB add recalls, lease breaks, change notifications and moves.
+// The events.
 const (
-	LockGranted EventKind = iota + 1
+	LockGranted EventKind = iota + 1 // Lock
+	LeaseBroken                      // Break: an oplock, a lease or a delegation has to be given up
+	OpenLost                         // Break.Open: a disconnected open gave way to another one, or its time is over
+	Noticed                          // Watch, Notices: a watched directory changed
 )
 
 // Event is an upcall to the front that registered for its owner's kind.
 type Event struct {
-	Kind EventKind
-	Lock Lock
+	Kind    EventKind
+	Gateway string // whose client it is for; empty: this gateway's
+	Lock    Lock
+	Break   Break
+	Watch   WatchID
+	Notices []Notice // in order
+	Missed  bool     // there were more changes than fit: the client lists the directory again
 }
 
 // Events receives upcalls. Deliver must not block for long; a front that has to call its client queues.
@@ -169,21 +179,4 @@ type Access interface {
 	Persister
 	// Subscribe registers the receiver of events for owners of a kind. It is called once per kind, before the first request.
 	Subscribe(kind causeway.OwnerKind, e Events)
-}
-
-// Layouts gives out grants (RFC 8881 §12): to gateways, not to clients.
-type Layouts interface {
-	// Grant returns the right to move bytes of the object. It checks no user's rights: those are a pure function of his
-	// credentials and the object's attributes. ErrIsDir, ErrInval for what is not a regular file. With noWait, ErrWouldBlock
-	// where another gateway has to be asked.
-	Grant(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (causeway.Grant, error)
-	// Return gives a grant back.
-	Return(ctx context.Context, g *causeway.Grant) error
-}
-
-// Holder is who holds grants and can be asked to give them up: transfer, at each gateway.
-type Holder interface {
-	// Recall ends the grant of an object: it waits for I/O that runs under it and returns when none can start any more
-	// without a new grant. gone: the object's last name was removed, so nothing of it needs to reach the storage.
-	Recall(ctx context.Context, h causeway.Handle, gone bool) error
 }

@@ -41,6 +41,11 @@ func Follow(ctx context.Context, db *DB, log *slog.Logger) (*Copy, error) {
 	return c, nil
 }
 
+// Read returns all records at one revision, read now.
+func Read(ctx context.Context, db *DB) (*record.Table, error) {
+	return (&Copy{db: db, log: slog.New(slog.DiscardHandler)}).load(ctx)
+}
+
 // Table returns the copy as it is now. It does not change.
 func (c *Copy) Table() *record.Table { return c.now.Load() }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -40,6 +42,25 @@ func Dial(endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Clie
 		return nil, fmt.Errorf("configuration database: %w", err)
 	}
 	return c, nil
+}
+
+// CheckEndpoints fails for an address of a server (a URL) that cannot be, or that would carry the cluster's keys over a network in the
+// clear: without TLS a server must be on this machine.
+func CheckEndpoints(endpoints []string, tls bool) error {
+	for _, e := range endpoints {
+		u, err := url.Parse(e)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("configuration database: %q is not https://HOST:PORT", e)
+		}
+		ip, _ := netip.ParseAddr(u.Hostname())
+		switch local := ip.IsLoopback() || u.Hostname() == "localhost"; {
+		case u.Scheme == "http" && !local:
+			return fmt.Errorf("configuration database: %s has no TLS: the cluster's keys lie in it, so without TLS it must be on this machine", e)
+		case u.Scheme == "https" && !tls:
+			return fmt.Errorf("configuration database: %s needs certificates", e)
+		}
+	}
+	return nil
 }
 
 // checkVersions fails if a server is too old, or if none answers.

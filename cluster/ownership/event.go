@@ -1,6 +1,8 @@
 package ownership
 
 import (
+	"time"
+
 	"causeway"
 	"causeway/cluster/record"
 )
@@ -131,6 +133,11 @@ type Input struct {
 	Volumes []*record.Volume                      //
 	Owners  map[causeway.VolumeID]string          // as published, dead nodes included
 	Refused map[causeway.VolumeID]map[string]bool // nodes that said that they cannot own a volume
+
+	Settings *record.Settings     // of the cluster
+	Returned map[string]time.Time // nodes that were members before, since when they are again
+	HeldDown map[string]bool      // those of them that came back too short a time ago; the driver, which has a clock, says so
+	Thorough bool                 // optimise, though that moves more
 }
 
 // Revoke asks to end another node's lease. [Revoked] always answers; a lease that does not exist counts as revoked.

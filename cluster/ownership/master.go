@@ -26,7 +26,12 @@ type master struct {
 	plan      int64         // revision of the plan that is being confirmed
 	deadline  time.Duration // until when
 	fences    map[string]*fence
+	thorough  int  // rounds in which placement is optimised yet; 0: none
+	optimised bool // the placement that is computed, or was, is of such a round
 }
+
+// thoroughRounds bounds how often placement is optimised for one order: a round moves as many volumes as a plan holds.
+const thoroughRounds = 64
 
 // fence is a dropped node whose lease is being revoked, or was.
 type fence struct {
@@ -44,8 +49,12 @@ func (s *master) reset() {
 // saw notes whether placement has to be computed again.
 func (s *master) saw(c record.Change) {
 	switch c.Key.Kind {
-	case record.KindNode, record.KindMember, record.KindVolume, record.KindRefusal:
+	case record.KindNode, record.KindMember, record.KindVolume, record.KindRefusal, record.KindSettings:
 		s.changed = true
+	case record.KindRebalance:
+		if s.changed = true; c.Item != nil && c.Item.Value.(*record.Rebalance).Thorough {
+			s.thorough = thoroughRounds
+		}
 	case record.KindFence, record.KindPlan:
 		s.changed = s.changed || c.Item == nil
 	}
@@ -153,15 +162,22 @@ func active(t *record.Table, name string) *record.Node {
 func (s *master) compute(m *Machine) {
 	s.computed++
 	s.computing, s.changed = s.computed, false
-	m.emit(Compute{s.computing, InputOf(&m.table)})
+	in := InputOf(&m.table)
+	s.optimised = s.thorough > 0
+	in.Thorough = s.optimised
+	m.emit(Compute{s.computing, in})
 }
 
 // InputOf returns what placement is computed from.
 func InputOf(t *record.Table) Input {
-	in := Input{Owners: make(map[causeway.VolumeID]string), Refused: make(map[causeway.VolumeID]map[string]bool)}
+	in := Input{Owners: make(map[causeway.VolumeID]string), Refused: make(map[causeway.VolumeID]map[string]bool),
+		Settings: t.Settings(), Returned: make(map[string]time.Time)}
 	for _, item := range t.Items(record.KindNode) {
 		if n := active(t, item.Key.Name); n != nil {
 			in.Nodes = append(in.Nodes, n)
+			if member, _ := t.Member(n.Name); member.Returned {
+				in.Returned[n.Name] = member.Since
+			}
 		}
 	}
 	for _, item := range t.Items(record.KindVolume) {
@@ -205,6 +221,11 @@ func (s *master) carryOut(m *Machine) {
 		}
 	}
 	s.placement = nil
+	if s.optimised {
+		if s.thorough--; len(orphans)+len(moves) == 0 {
+			s.thorough = 0
+		}
+	}
 	for i, some := range slices.Collect(slices.Chunk(orphans, batch)) {
 		var txn record.Txn
 		for _, one := range some {

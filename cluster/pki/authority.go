@@ -30,6 +30,7 @@ const (
 // Authority issues certificates.
 type Authority struct {
 	Certificate *x509.Certificate
+	Crosses     string // PEM: certificates of its key by the authority before it, of that one's by the one before, and so on
 	key         *ecdsa.PrivateKey
 }
 
@@ -46,7 +47,7 @@ func NewAuthority(cluster string, now time.Time) (*Authority, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "causeway cluster", Organization: []string{cluster}},
 		NotBefore: now.Add(-backdate), NotAfter: now.Add(AuthorityLife),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		IsCA: true, BasicConstraintsValid: true, // no bound on the path: who trusts an authority trusts those that follow it
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -54,7 +55,41 @@ func NewAuthority(cluster string, now time.Time) (*Authority, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return &Authority{cert, key}, err
+	return &Authority{cert, "", key}, err
+}
+
+// maxCrosses bounds how many earlier authorities lead to one.
+const maxCrosses = 4
+
+// Succeed makes the authority that follows this one. Who trusts this one, and has not heard of the next, trusts what that issues: with
+// it goes a certificate of the new one's key that this one has signed.
+func (a *Authority) Succeed(now time.Time) (*Authority, error) {
+	next, err := NewAuthority(a.Certificate.Subject.Organization[0], now)
+	if err != nil {
+		return nil, err
+	}
+	template := *next.Certificate
+	if template.SerialNumber, err = newSerial(); err != nil {
+		return nil, err
+	}
+	if template.NotAfter.After(a.Certificate.NotAfter) {
+		template.NotAfter = a.Certificate.NotAfter
+	}
+	template.AuthorityKeyId = nil // it is the signer's
+	der, err := x509.CreateCertificate(rand.Reader, &template, a.Certificate, next.key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	next.Crosses = string(encode("CERTIFICATE", der))
+	rest := []byte(a.Crosses)
+	for range maxCrosses - 1 {
+		block, left := pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		next.Crosses, rest = next.Crosses+string(pem.EncodeToMemory(block)), left
+	}
+	return next, nil
 }
 
 func newSerial() (*big.Int, error) {
@@ -78,7 +113,7 @@ func ParseAuthority(certificate, key string) (*Authority, error) {
 	if !k.PublicKey.Equal(cert.PublicKey) || !cert.IsCA {
 		return nil, errors.New("authority: key and certificate do not belong together")
 	}
-	return &Authority{cert, k}, nil
+	return &Authority{Certificate: cert, key: k}, nil
 }
 
 // PEM returns the authority's certificate and its key.
@@ -136,8 +171,8 @@ func (r *Request) DER(node string, hosts []string) ([]byte, error) {
 // maxHosts bounds the names and addresses of a certificate.
 const maxHosts = 64
 
-// Issue returns the certificate that a request asks for, PEM, and behind it the authority's, for those who know only its
-// fingerprint. The node's name is the caller's to decide: what the request
+// Issue returns the certificate that a request asks for, PEM, and behind it what leads from earlier authorities to
+// this one, and the authority's own, for those who know only its fingerprint. The node's name is the caller's to decide: what the request
 // says must be the same.
 func (a *Authority) Issue(request []byte, node string, now time.Time) ([]byte, error) {
 	csr, err := x509.ParseCertificateRequest(request)
@@ -168,7 +203,8 @@ func (a *Authority) Issue(request []byte, node string, now time.Time) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	return append(encode("CERTIFICATE", der), encode("CERTIFICATE", a.Certificate.Raw)...), nil
+	chain := append(encode("CERTIFICATE", der), a.Crosses...)
+	return append(chain, encode("CERTIFICATE", a.Certificate.Raw)...), nil
 }
 
 // Due reports whether a certificate should be replaced: half of its time is over.

@@ -11,8 +11,9 @@ import (
 type Cluster struct {
 	Header
 	ID          string `json:"id"`
-	Incarnation uint64 `json:"incarnation"` // rises when the database was restored or moved, so that epochs never fall
-	MinVersion  uint32 `json:"min_version"` // what every gateway must speak
+	Incarnation uint64 `json:"incarnation"`      // rises when the database was restored or moved, so that epochs never fall
+	MinVersion  uint32 `json:"min_version"`      // what every gateway must speak
+	Secret      []byte `json:"secret,omitempty"` // random: keys of what gateways share are made of it; since version 1 has it, empty only in older databases
 }
 
 // Validate names the field that is wrong.
@@ -128,6 +129,7 @@ type Authority struct {
 type Issuer struct {
 	Certificate string `json:"certificate"`
 	Key         string `json:"key"`
+	Crosses     string `json:"crosses,omitempty"` // certificates that lead from authorities before it to this one, PEM
 }
 
 // Validate names the field that is wrong.

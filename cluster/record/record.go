@@ -32,6 +32,9 @@ const (
 	KindToken                     // a join token
 	KindAuthority                 // the cluster's certificate authorities, with their keys
 	KindServer                    // a node is asked to run a server of the database
+	KindClient                    // a client of a protocol that has to know it after the death of a gateway
+	KindSettings                  // one record: what an operator sets for the whole cluster
+	KindRebalance                 // one record: when placement was ordered last, and by whom
 	kinds
 )
 
@@ -39,7 +42,12 @@ var kindNames = [kinds]string{
 	KindCluster: "cluster", KindNode: "node", KindMember: "member", KindLoad: "load", KindVolume: "volume", KindName: "name",
 	KindAssign: "assign", KindOwner: "owner", KindLock: "lock", KindPlan: "plan", KindConfirm: "confirm", KindFence: "fence",
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
+	KindClient:   "client",
+	KindSettings: "settings", KindRebalance: "rebalance",
 }
+
+// Known reports whether this version knows the kind.
+func (k Kind) Known() bool { return k > 0 && k < kinds }
 
 // String returns the kind as it stands in a key.
 func (k Kind) String() string {

@@ -67,10 +67,9 @@ func clusterStatus(ctx context.Context, c *control) (*member.Status, []byte, err
 }
 
 func newToken() *cobra.Command {
-	o, life := &clusterCommand{use: "token", short: "Print a token with which another gateway can join the cluster"}, time.Duration(0)
+	o, g, life := &clusterCommand{use: "token", short: "Print a token with which another gateway can join the cluster"}, growth{}, time.Duration(0)
 	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
-		token := member.Token{}
-		text, err := c.order(ctx, "/cluster/token", member.TokenOrder{Life: life}, &token)
+		token, text, err := o.token(ctx, c, &g, member.TokenOrder{Life: life})
 		if err != nil {
 			return err
 		}
@@ -81,13 +80,23 @@ func newToken() *cobra.Command {
 			return err
 		})
 	})
+	o.cmd.Long = "Print a token with which another gateway can join the cluster. A gateway that serves alone (causeway serve) becomes the first one of\n" +
+		"a cluster by that: it starts anew as such, in the same process and at the same address, with its volumes, handles and rules."
+	g.register(c)
 	c.Flags().DurationVar(&life, "life", time.Hour, "how long the token is good, a week at most")
 	return c
 }
 
 func newRebalance() *cobra.Command {
-	o, in := &clusterCommand{use: "rebalance", short: "Move volumes to where they belong now"}, member.RebalanceOrder{}
+	o, in, schedule := &clusterCommand{use: "rebalance", short: "Move volumes to where they belong now, or say when that shall be done",
+		example: "  causeway rebalance --dry-run\n" +
+			"  causeway rebalance --schedule '0 12 * * *'                 # every day at noon, moving little\n" +
+			"  causeway rebalance --schedule '30 2 * * *' --thorough      # at night, as well as can be\n" +
+			"  causeway rebalance --schedule off"}, member.RebalanceOrder{}, ""
 	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
+		if schedule != "" {
+			return o.schedule(ctx, c, w, member.ScheduleOrder{Cron: schedule, Thorough: in.Thorough})
+		}
 		moves := []member.Move{}
 		text, err := c.order(ctx, "/cluster/rebalance", in, &moves)
 		if err != nil {
@@ -104,7 +113,19 @@ func newRebalance() *cobra.Command {
 		})
 	})
 	c.Flags().BoolVar(&in.DryRun, "dry-run", false, "show what would move and why, and move nothing")
+	c.Flags().BoolVar(&in.Thorough, "thorough", false, "place as well as can be, though that moves more")
+	c.Flags().StringVar(&schedule, "schedule", "", `when to rebalance: minute, hour, day of month, month, day of week, as in crontab(5), in the master's time zone; "off": never`)
 	return c
+}
+
+// schedule sets when the master rebalances.
+func (o *clusterCommand) schedule(ctx context.Context, c *control, w io.Writer, in member.ScheduleOrder) error {
+	s := member.Settings{}
+	text, err := c.order(ctx, "/cluster/schedule", in, &s)
+	if err != nil {
+		return err
+	}
+	return o.print(w, text, nil, func() error { writeSettings(w, &s); return nil })
 }
 
 func orNobody(node string) string {

@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"causeway/cluster/record"
 	"causeway/cmd/causeway/member"
 )
 
@@ -22,12 +25,39 @@ func writeCluster(w io.Writer, st *member.Status) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	return writeVolumes(w, st)
+	if err := writeVolumes(w, st); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	writeSettings(w, &st.Settings)
+	writeEvents(w, st.Events)
+	return nil
+}
+
+// shownEvents is how many of the last events people are shown; programs get all that there are.
+const shownEvents = 12
+
+func writeEvents(w io.Writer, events []member.Event) {
+	if len(events) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nLATELY")
+	for _, e := range events[max(len(events)-shownEvents, 0):] {
+		fmt.Fprintf(w, "%s  %v\n", e.Time.Local().Format(time.DateTime), e)
+	}
+}
+
+// usedOf is what a node reported of itself.
+func usedOf(n *member.Node) string {
+	if n.Utilization == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d%%", *n.Utilization)
 }
 
 func writeNodes(out io.Writer, st *member.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tSTATE\tVOLUMES\tWEIGHT\tANSWERS AT\tPEER\tSINCE")
+	fmt.Fprintln(w, "NODE\tSTATE\tVOLUMES\tWEIGHT\tSHARE\tROOM\tUSED\tANSWERS AT\tPEER\tSINCE")
 	for _, n := range st.Nodes {
 		state, since := string(n.State), "-"
 		if !n.Running {
@@ -38,7 +68,10 @@ func writeNodes(out io.Writer, st *member.Status) error {
 		if n.Fenced != "" {
 			state = "fenced"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", n.Name, state, n.Owns, n.Weight, orDash(answers(st, n.Name)), orDash(n.Peer), since)
+		if n.HeldDown && state == string(record.Active) {
+			state = "held down"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t%s\t%s\n", n.Name, state, n.Owns, n.Weight, n.Ideal, n.Remaining, usedOf(&n), orDash(answers(st, n.Name)), orDash(n.Peer), since)
 	}
 	return w.Flush()
 }
@@ -71,9 +104,14 @@ func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
 			own = append(own, a.Address)
 		}
 	}
-	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %d\n  groups %s\n  domains %s\n",
-		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight,
-		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "))
+	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %d: its share of the volumes' weight is %.1f, of which %.1f is left\n"+
+		"  groups %s\n  domains %s\n  utilization %s, reported every %v; threshold %d%%\n",
+		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight, n.Ideal, n.Remaining,
+		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "),
+		usedOf(n), time.Duration(n.UpdateInterval*float64(time.Second)), n.Threshold)
+	for _, part := range slices.Sorted(maps.Keys(n.Parts)) {
+		fmt.Fprintf(w, "    %s %d%%\n", part, n.Parts[part])
+	}
 	return err
 }
 

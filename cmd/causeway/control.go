@@ -91,7 +91,7 @@ func (c *control) do(ctx context.Context, method, path string) ([]byte, error) {
 }
 
 // errNoCluster says that the gateway answers, but knows nothing of clusters.
-var errNoCluster = errors.New("this gateway serves alone (causeway serve); a cluster is made of gateways that causeway node runs")
+var errNoCluster = errors.New("this gateway serves alone; causeway token makes it the first one of a cluster")
 
 func (c *control) send(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, body)

@@ -111,6 +111,9 @@ func (s *stage) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := shareDir(s.spare()); err != nil {
+		return err
+	}
 	return s.awaitQuorum(ctx)
 }
 
@@ -134,9 +137,12 @@ func (s *stage) awaitQuorum(ctx context.Context) error {
 	}
 }
 
+// spare is a directory that is no volume yet.
+func (s *stage) spare() string { return filepath.Join(s.dir, "volumes", "spare") }
+
 func (s *stage) createVolume(ctx context.Context, name string) error {
 	dir := filepath.Join(s.dir, "volumes", name)
-	if err := errors.Join(os.MkdirAll(dir, 0o777), os.Chmod(dir, 0o777)); err != nil { // whatever the umask is: root is squashed
+	if err := shareDir(dir); err != nil {
 		return err
 	}
 	in, settings := member.VolumeOrder{Name: name, Backend: "posix:" + dir}, volumeSettings{}
@@ -148,6 +154,9 @@ func (s *stage) createVolume(ctx context.Context, name string) error {
 	_, err := newControl(s.actors[0].state).order(ctx, "/cluster/volume/create", &in, nil)
 	return err
 }
+
+// shareDir makes a directory where everybody may write, whatever the umask is: root is squashed.
+func shareDir(dir string) error { return errors.Join(os.MkdirAll(dir, 0o777), os.Chmod(dir, 0o777)) }
 
 func demoAddress(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, byte(i + 1)}) }
 
@@ -204,8 +213,8 @@ func (s *stage) explain() {
 	}
 	fmt.Fprintf(w, "\nMore to try:\n")
 	for _, line := range []string{
-		"volume ls", "volume set " + demoVolumes[0] + " --preferred g3", "node drain g2", "node set g2 --active",
-		"rebalance --dry-run", "node set g1 --weight 3", "token",
+		"volume ls", "volume create spare --backend posix:" + s.spare(), "volume set " + demoVolumes[0] + " --preferred g3",
+		"node drain g2", "node set g2 --active", "node set g1 --weight 3", "rebalance --dry-run", "token",
 	} {
 		fmt.Fprintf(w, "  %s %s --state-dir %s\n", s.program, line, first.state)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
 )
 
 const top = "../../"
@@ -131,7 +132,7 @@ func TestSettingsInDocs(t *testing.T) {
 func TestCommandsInReadme(t *testing.T) {
 	readme := pages(t)["README.md"]
 	for _, c := range newRoot(io.Discard, io.Discard).Commands() {
-		if !strings.Contains(readme, "`causeway "+c.Name()) {
+		if !c.Hidden && !strings.Contains(readme, "`causeway "+c.Name()) {
 			t.Errorf("causeway %s is not in README.md", c.Name())
 		}
 		if c.Short == "" {
@@ -147,6 +148,9 @@ func TestMetricsInDocs(t *testing.T) {
 	m := newMetrics()
 	m.Observe(nfsProgram, 3, 1, 0, 1, 1, 1)
 	if _, err := admin.New(admin.Config{Metrics: m}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Registry().Register(member.NewMetrics()); err != nil {
 		t.Fatal(err)
 	}
 	m.Registry().Describe(described)

@@ -38,7 +38,8 @@ type node struct {
 	admin    *admin.Server
 	metrics  *admin.Metrics
 	listen   *endpoint
-	http     net.Listener // nil: none
+	offered  netip.AddrPort // where the programs answer; unspecified: at all service addresses
+	http     net.Listener   // nil: none
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
 	grace    time.Time // when the grace period of the start ends at the latest
@@ -56,6 +57,7 @@ type node struct {
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
 	relay    *member.Relay
+	grower   *grower         // nil: it is one of a cluster
 	portmap  string          // who answers port 111: "", "causeway" or "rpcbind"
 	lacking  map[uint32]bool // programs to which port 111 does not lead, because another server has them there
 
@@ -68,8 +70,8 @@ type node struct {
 type holder struct{ gateway.Holder }
 
 // start makes a gateway and serves. What was started when a step fails is stopped again.
-func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin.Command) (*node, error) {
-	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1)}
+func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin.Command, g *grower) (*node, error) {
+	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1), grower: g}
 	for _, step := range []func(context.Context) error{
 		n.openState,
 		n.bind,
@@ -117,7 +119,13 @@ func (n *node) bind(ctx context.Context) (err error) {
 	if n.listen, err = bind(ctx, "--listen", n.config.ListenAddr); err != nil {
 		return err
 	}
+	n.offered = n.listen.addr
 	n.teardown.addClose("listeners", func() error { n.listen.close(); return nil }) // twice: the RPC server closes them too
+	return n.bindAdmin(ctx)
+}
+
+// bindAdmin takes the address of administration over HTTP, if there is to be one.
+func (n *node) bindAdmin(ctx context.Context) (err error) {
 	if a := n.config.AdminAddr; a.IsValid() {
 		if n.http, err = new(net.ListenConfig).Listen(ctx, network("tcp", a), a.String()); err != nil {
 			return explainBind("--admin", a, err)
@@ -129,8 +137,11 @@ func (n *node) bind(ctx context.Context) (err error) {
 
 func (n *node) startAdmin(reload admin.Command) (err error) {
 	var routes map[string]http.Handler
-	if n.member != nil {
+	switch {
+	case n.member != nil:
 		routes = n.member.Orders()
+	case n.grower != nil:
+		routes = n.grower.routes(n)
 	}
 	n.admin, err = admin.New(admin.Config{
 		Routes:  routes,

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/backend/posix"
+	"causeway/cluster/address"
+	"causeway/cluster/engine"
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
@@ -38,8 +40,9 @@ func newNode() *cobra.Command {
 		Long: "Run a gateway of a cluster. The first one is started with --bootstrap, the others with --join and the token that\n" +
 			"`causeway token` prints at a gateway that runs; after that, the state directory says which cluster it is. Clients go to\n" +
 			"service addresses, which other gateways take while this one does not run.\n\n" +
-			"Three ports above that of --peer are used too: gateways must reach each other there.",
-		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
+			"Ports up to five above that of --peer are used too: gateways must reach each other there.",
+		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --etcd https://e1:2379,https://e2:2379 --etcd-cacert ca.pem --etcd-cert gw.pem --etcd-key gw.key\n" +
+			"  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
 			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.2:9441 --join 10.0.0.1:9441 --token TOKEN",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,11 +57,13 @@ func newNode() *cobra.Command {
 	set.StringArrayVar(&f.service, "service-address", nil, "IP address that clients use; may be repeated")
 	set.StringVar(&f.peerText, "peer", "", "IP address and port where other gateways reach this one")
 	set.Uint16Var(&f.port, "port", 2049, "port of NFS at the service addresses, the same at all gateways")
+	set.BoolVar(&f.config.Portmap, "portmap", true, "answer on port 111 of the service addresses too, or register with rpcbind")
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
 	set.StringVar(&f.join, "join", "", "--peer of a gateway of the cluster that this one joins")
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
+	f.etcd.register(set)
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -88,11 +93,13 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--bootstrap makes a cluster, --join joins one; say one of them")
 	case (f.join == "") != (f.token == ""):
 		return errors.New("--join and --token go together; causeway token prints both, at a gateway of the cluster")
+	case len(f.etcd.endpoints) > 0 && (f.bootstrap || f.join != ""):
+		return errors.New("--etcd says which cluster it is: the first gateway makes it, --bootstrap, --join and --token are not needed")
 	case f.port == 0:
 		return errors.New("--port 0: all gateways must have the same port")
 	}
 	seed := record.Node{Name: f.name, State: record.Active}
-	return errors.Join(seed.Validate(), f.config.Validate())
+	return errors.Join(seed.Validate(), f.etcd.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
 }
 
 // runNode runs a gateway of a cluster until a signal ends it.
@@ -103,8 +110,12 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	log := newLogger(&f.config, stderr)
-	if err := posix.DropPrivileges(); err != nil {
+	err := posix.DropPrivileges()
+	if err != nil {
 		log.Warn("privileges of root that clients could profit from stay: quotas may be exceeded, set-user-id bits may survive a write", "err", err)
+	}
+	if f.survivor, err = address.NewGuard(); err != nil {
+		log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
 	}
 	n, err := startMember(ctx, &f.config, &f.membership, log)
 	if err != nil {
@@ -161,6 +172,8 @@ func newNodeSet() *cobra.Command {
 	c.Flags().Uint64Var(&flags.weight, "weight", 1, "its share of the load, against the other nodes'")
 	c.Flags().StringSliceVar(&flags.groups, "groups", nil, "groups of volumes that belong to it, the most important first")
 	c.Flags().StringSliceVar(&flags.domains, "domains", nil, "domains it is in, besides all")
+	c.Flags().DurationVar(&flags.interval, "update-interval", time.Minute, "how often it reports its load, 1s to 1h")
+	c.Flags().Uint8Var(&flags.threshold, "threshold", 0, "percent of utilization above which it sends clients elsewhere; 0: never")
 	c.Flags().BoolVar(&flags.active, "active", false, "may own volumes again, after drain")
 	return c
 }
@@ -169,6 +182,8 @@ func newNodeSet() *cobra.Command {
 type nodeSettings struct {
 	weight          uint64
 	groups, domains []string
+	interval        time.Duration
+	threshold       uint8
 	active          bool
 }
 
@@ -183,6 +198,12 @@ func (f *nodeSettings) fill(cmd *cobra.Command, in *member.NodeOrder) {
 	}
 	if given("domains") {
 		in.Domains = &f.domains
+	}
+	if given("update-interval") {
+		in.UpdateInterval = &f.interval
+	}
+	if given("threshold") {
+		in.Threshold = &f.threshold
 	}
 	if f.active {
 		state := record.Active

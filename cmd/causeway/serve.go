@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -57,25 +59,89 @@ func serve(ctx context.Context, s *settings, c *config.Config, stdout, stderr io
 	if err := posix.DropPrivileges(); err != nil {
 		log.Warn("privileges of root that clients could profit from stay: quotas may be exceeded, set-user-id bits may survive a write", "err", err)
 	}
-	r := &reloader{settings: s, log: log}
-	n, err := start(ctx, c, log, r.command)
+	dir, err := stateDir(c.StateDir)
 	if err != nil {
 		return err
 	}
-	warnUnprivileged(stderr, euid())
-	r.node.Store(n)
-	p := n.place()
-	announce(stdout, p, n.volumes.catalog.Volumes(), c.Allow)
-	if n.http != nil {
-		fmt.Fprintf(stdout, "administration on %v\n", n.http.Addr())
+	g := &grower{log: log, ask: make(chan struct{}, 1)}
+	for {
+		f, err := readFounding(dir)
+		if err != nil {
+			return err
+		}
+		if f == nil && isNode(dir) {
+			return fmt.Errorf("the state directory %s is a gateway's of a cluster, whose volumes serve must not take: start it with causeway node, or choose another --state-dir", dir)
+		}
+		n, r, err := launch(ctx, s, c, f, g)
+		if err != nil {
+			return err
+		}
+		warnUnprivileged(stderr, euid())
+		n.announce(stdout, f)
+		fmt.Fprintln(stdout, "ready")
+		notify(log, daemon.SdNotifyReady)
+		err = wait(ctx, n, r, signals)
+		if !errors.Is(err, errGrows) {
+			return err
+		}
+		f, err = readFounding(dir)
+		if err == nil && f != nil {
+			fmt.Fprintf(stdout, "\ngateway %s becomes the first one of a cluster; clients wait a moment\n", f.Name)
+		}
 	}
-	fmt.Fprintln(stdout, "ready")
-	notify(log, daemon.SdNotifyReady)
-	return wait(ctx, n, r, signals)
 }
+
+// launch starts the gateway: alone, or as what the state directory says that it is in a cluster. If it cannot become that, it goes on
+// alone.
+func launch(ctx context.Context, s *settings, c *config.Config, f *founding, g *grower) (*node, *reloader, error) {
+	r := &reloader{settings: s, log: g.log}
+	if f != nil {
+		n, err := startMember(ctx, c, f.membership(), g.log)
+		if err == nil || !g.asked() {
+			return n, r, err
+		}
+		dir, pathErr := stateDir(c.StateDir)
+		if pathErr != nil {
+			return nil, nil, errors.Join(err, pathErr)
+		}
+		g.failedWith(dir, err)
+	}
+	n, err := start(ctx, c, g.log, r.command, g)
+	if err == nil {
+		r.node.Store(n)
+	}
+	return n, r, err
+}
+
+// announce tells the user how to mount the volumes.
+func (n *node) announce(w io.Writer, f *founding) {
+	if f == nil {
+		announce(w, n.place(), n.volumes.catalog.Volumes(), n.config.Allow)
+	} else {
+		at := netip.AddrPortFrom(f.Addresses[0], f.Port)
+		fmt.Fprintf(w, "causeway %s serves NFSv3 on %v as gateway %s of a cluster, for other gateways at %s\n", versionText(), at, f.Name, n.member.Peer())
+		for _, v := range n.volumes.catalog.Volumes() {
+			for _, a := range f.Addresses {
+				p := &place{addr: netip.AddrPortFrom(a, f.Port)}
+				fmt.Fprintf(w, "\nvolume /%s (%s), for %s\n  Linux:  %s\n", v.Name, strings.Join(modes(v), ", "), whoMay(v), p.linux(v.Name))
+			}
+		}
+		fmt.Fprintln(w, "\nOther gateways join with what causeway token prints.")
+	}
+	if n.http != nil {
+		fmt.Fprintf(w, "administration on %v\n", n.http.Addr())
+	}
+}
+
+// errGrows says that the gateway stopped to become one of a cluster.
+var errGrows = errors.New("the gateway becomes one of a cluster")
 
 // wait serves until a signal or a failure ends it, and stops what was started.
 func wait(ctx context.Context, n *node, r *reloader, signals <-chan os.Signal) (err error) {
+	var grows <-chan struct{} // nil: it never does
+	if n.grower != nil {
+		grows = n.grower.ask
+	}
 	for running := true; running; {
 		select {
 		case sig := <-signals:
@@ -87,12 +153,23 @@ func wait(ctx context.Context, n *node, r *reloader, signals <-chan os.Signal) (
 			running = false
 		case err = <-n.failed:
 			running = false
+		case <-grows:
+			n.grower.growing()
+			return errors.Join(errGrows, quiet(n.log, drain(ctx, n, signals)))
 		case <-ctx.Done():
 			running = false
 		}
 	}
 	notify(n.log, daemon.SdNotifyStopping)
 	return errors.Join(err, drain(ctx, n, signals))
+}
+
+// quiet logs an error that does not count.
+func quiet(log *slog.Logger, err error) error {
+	if err != nil {
+		log.Warn("not all ended well", "err", err)
+	}
+	return nil
 }
 
 // drain stops the gateway. Another signal ends waiting for calls that run; a disk that answers nothing at all ends the process.

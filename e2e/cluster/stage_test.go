@@ -39,7 +39,7 @@ func setStage(t *testing.T, volumes int, config harness.ClusterConfig) *stage {
 	t.Helper()
 	t.Parallel()
 	s := &stage{t: t, network: harness.NewNetwork(t), dirs: make(map[string]string)}
-	s.Cluster = harness.StartCluster(t, s.network, 3, config)
+	s.Cluster = harness.NewCluster(t, s.network, 3, config)
 	root, err := os.MkdirTemp("", "cw-volumes-")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,8 @@
-// Command demo shows causeway at work: it serves a sample directory on this machine, lets NFS clients do what users do, kills the
-// gateway in the middle, and compares what the clients see with what lies in the directory. Its argument is the binary.
+// Command demo shows causeway at work: it runs three gateways as one file server on this machine, lets NFS clients write through
+// them, kills one, and verifies every record that was acknowledged. Then a single gateway serves a directory, and is killed too. Its
+// argument is the binary.
 //
-// As root, and with the packages of the end-to-end tests, a second act boots a real Linux kernel that mounts the volume.
+// As root, and with the packages of the end-to-end tests, a last act boots a real Linux kernel that mounts a volume of a cluster.
 package main
 
 import (
@@ -27,7 +28,7 @@ func main() {
 	fmt.Println("\nThat is all. Now serve a directory of your own:\n  bin/causeway serve DIR")
 }
 
-// play runs both acts on a directory that is removed at the end.
+// play runs the acts on a directory that is removed at the end.
 func play(binary string) error {
 	dir, err := os.MkdirTemp("", "causeway-demo-")
 	if err != nil {
@@ -35,6 +36,9 @@ func play(binary string) error {
 	}
 	defer os.RemoveAll(dir)
 	if err := os.Setenv("TMPDIR", dir); err != nil { // for what others make
+		return err
+	}
+	if err := cluster(binary); err != nil {
 		return err
 	}
 	if err := user(binary, dir); err != nil {

@@ -15,13 +15,13 @@ import (
 	"github.com/willscott/go-nfs-client/nfs/rpc"
 )
 
-// user is the first act: a client in user space, written by others (go-nfs-client), on 127.0.0.1.
+// user is the second act: a client in user space, written by others (go-nfs-client), on 127.0.0.1.
 func user(binary, dir string) (err error) {
 	g, err := newGateway(binary, dir)
 	if err != nil {
 		return err
 	}
-	say("A gateway serves a directory")
+	say("One gateway alone serves a directory (causeway serve)")
 	if err := g.start(); err != nil {
 		return err
 	}

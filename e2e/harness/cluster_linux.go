@@ -45,10 +45,8 @@ type Member struct {
 	base    []string
 }
 
-const peerPort = 9441
-
-// StartCluster starts gateways and waits until any one of them may be lost.
-func StartCluster(t testing.TB, network *Network, gateways int, config ClusterConfig) *Cluster {
+// NewCluster starts gateways and waits until any one of them may be lost.
+func NewCluster(t testing.TB, network *Network, gateways int, config ClusterConfig) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, network: network, config: config}
 	c.Add("--bootstrap")
@@ -109,7 +107,7 @@ func (c *Cluster) Prepare(words ...string) *Member {
 	m.base = append([]string{Build(c.t, "cmd/causeway"), "node", "--name", m.Name, "--service-address", m.Service.String(), "--state-dir", m.State,
 		"--peer", netip.AddrPortFrom(m.Host.Address, peerPort).String(), "--port", fmt.Sprint(nfsPort)}, c.config.Flags...)
 	m.daemon = newDaemon(c.t, m.Host, m.Name, append(append([]string(nil), m.base...), words...)...)
-	m.free = true
+	m.ordinary = true
 	c.t.Cleanup(func() { m.KillAll() })
 	m.control.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(m.State, "control.sock"))

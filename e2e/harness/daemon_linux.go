@@ -17,7 +17,8 @@ type daemon struct {
 	name string
 	argv []string
 	log  string
-	free bool // its children outlive it
+
+	ordinary bool // not the first process of a PID namespace: what it has started outlives it
 
 	process *exec.Cmd
 	ended   chan struct{}
@@ -46,11 +47,8 @@ func (d *daemon) start() {
 	defer log.Close()
 	d.process = exec.Command(d.argv[0], d.argv[1:]...)
 	d.process.Stdout, d.process.Stderr = log, log
-	start := d.host.ns.start
-	if d.free {
-		start = d.host.ns.startFree
-	}
-	if err := start(d.process); err != nil {
+	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: d.ordinary}
+	if err := d.host.ns.start(d.process); err != nil {
 		d.t.Fatalf("start %s: %v", d.name, err)
 	}
 	d.ended = make(chan struct{})

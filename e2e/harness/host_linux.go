@@ -15,8 +15,8 @@ import (
 type Host struct {
 	t       testing.TB
 	ns      *namespace
-	port    string // of the network's bridge
 	Address netip.Addr
+	port    string // of the network, where it is plugged in
 }
 
 // Result is what a command left behind.

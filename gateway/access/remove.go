@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"math"
 
 	"causeway"
 	"causeway/gateway"
@@ -81,5 +82,5 @@ func (e *Engine) released(ctx context.Context, vol causeway.VolumeID, gone victi
 		return
 	}
 	// A holder that does not answer is fenced by its lease; the removal itself has been done.
-	_ = e.holder.Recall(ctx, causeway.Handle{Volume: vol, Object: gone.id}, true)
+	_, _ = e.holder.Recall(ctx, &gateway.Recall{Handle: causeway.Handle{Volume: vol, Object: gone.id}, Seq: math.MaxUint64, Gone: true})
 }

@@ -45,7 +45,9 @@ func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mo
 	if v == nil {
 		return nil, causeway.ErrStale
 	}
-	g, err := e.cfg.Grants.Grant(ctx, noWait, h, causeway.IOReadWrite, causeway.Span{Length: causeway.ToEOF})
+	g, err := e.cfg.Grants.Grant(ctx, &gateway.GrantSpec{
+		Handle: h, Mode: causeway.IOReadWrite, Span: causeway.Span{Length: causeway.ToEOF}, NoWait: noWait,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +59,7 @@ func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mo
 	if err != nil {
 		return nil, err
 	}
-	o := &object{handle: h, vol: v, grant: g, store: bytes}
+	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes}
 	o.noWait, _ = bytes.(backend.NoWaitReader)
 	o.fd, _ = bytes.(backend.Descriptor)
 	return e.cache.put(o), nil
@@ -70,13 +72,16 @@ func unwritable(c causeway.Code) bool {
 }
 
 // Recall implements gateway.Holder. I/O that runs keeps its reference; what comes later needs a new grant.
-func (e *Engine) Recall(_ context.Context, h causeway.Handle, _ bool) error {
-	o := e.cache.drop(h)
-	if o == nil {
-		return nil
+func (e *Engine) Recall(_ context.Context, r *gateway.Recall) (gateway.Commit, error) {
+	if o := e.cache.drop(r.Handle); o != nil {
+		o.Release()
 	}
-	o.Release()
-	return nil
+	return gateway.Commit{}, nil
+}
+
+// Reassert implements gateway.Holder.
+func (e *Engine) Reassert(context.Context, causeway.VolumeID, causeway.Epoch) ([]gateway.Held, error) {
+	return nil, nil
 }
 
 // Stats are counters since the start, and what is open now.

@@ -7,10 +7,12 @@ package member
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -22,6 +24,7 @@ import (
 	"causeway/cluster/record"
 	"causeway/gateway"
 	"causeway/gateway/nfs/route"
+	"causeway/redirect/utilization"
 )
 
 // Volumes are the volumes that this gateway has open.
@@ -36,15 +39,20 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface.
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
 	Volumes   Volumes
 	Listener  address.Listener   // answers clients at service addresses
 	Interface string             // that carries service addresses; "": the one with a network that contains the address
+	Mirror    net.Listener       // for what other gateways say of their clients' connections
+	Ports     []uint16           // at which clients stay connected; none: all
+	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
+
+	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
 
 // Member is a gateway in a cluster.
@@ -56,6 +64,9 @@ type Member struct {
 	joined  chan struct{} // closed when cluster is set
 	wake    chan struct{} // something changed
 	keeper  *keeper
+	shown   shown
+	events  *events
+	metrics *Metrics
 	stop    context.CancelFunc
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
@@ -68,11 +79,15 @@ type Member struct {
 
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
-	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
+	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
 	m.routes, err = route.New(route.Config{Valid: m.Valid})
 	return m, err
 }
+
+// Metrics returns what Prometheus is shown of the cluster.
+func (m *Member) Metrics() *Metrics { return m.metrics }
 
 // Routes says where the volumes are answered.
 func (m *Member) Routes() *route.Table { return m.routes }
@@ -92,16 +107,20 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
-	cfg.Notify = func(int64, []record.Change) { m.poke() }
+	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
+	cfg.Shown, cfg.Observe = m.shown.await, m.metrics.observe
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	m.cluster.Store(c)
 	close(m.joined)
-	if err := m.publish(c.Table()); err != nil {
+	first := c.Table()
+	m.events.begin(first)
+	if err := m.publish(first); err != nil {
 		return errors.Join(err, m.Leave(ctx))
 	}
+	m.shown.reach(first.Revision())
 	return m.claimAddresses(ctx)
 }
 
@@ -131,8 +150,14 @@ func (m *Member) claimAddresses(ctx context.Context) error {
 
 // Secret returns bytes that all gateways of the cluster share and nobody else knows.
 func (m *Member) Secret(purpose string) [16]byte {
-	sum := sha256.Sum256([]byte(purpose + "\x00" + m.Cluster().Table().Cluster().ID))
-	return [16]byte(sum[:16])
+	c := m.Cluster().Table().Cluster()
+	secret := c.Secret
+	if len(secret) == 0 {
+		secret = []byte(c.ID) // a database of an older version
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(purpose))
+	return [16]byte(mac.Sum(nil)[:16])
 }
 
 // Serve begins to answer at service addresses, and follows the cluster.
@@ -143,7 +168,11 @@ func (m *Member) Serve() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
+	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
+	if m.cfg.Reading != nil {
+		m.tasks.Go(func() { m.report(ctx) })
+	}
 	return nil
 }
 
@@ -174,6 +203,7 @@ func (m *Member) follow(ctx context.Context) {
 			}
 			m.watchOwners(t)
 			seen = t.Revision()
+			m.shown.reach(seen)
 		}
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
@@ -204,7 +234,7 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 			m.say(ctx, c)
 		}
 		if m.keeper != nil {
-			err = errors.Join(err, m.keeper.manager.Close(ctx))
+			err = errors.Join(err, m.keeper.close(ctx))
 		}
 	})
 	return err

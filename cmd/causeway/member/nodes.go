@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"causeway/cluster/balance"
 	"causeway/cluster/record"
@@ -15,6 +16,9 @@ type NodeOrder struct {
 	Groups  *[]string         `json:"groups,omitempty"`
 	Domains *[]string         `json:"domains,omitempty"`
 	State   *record.NodeState `json:"state,omitempty"`
+
+	UpdateInterval *time.Duration `json:"update_interval,omitempty"`
+	Threshold      *uint8         `json:"threshold,omitempty"`
 }
 
 func (m *Member) setNode(ctx context.Context, o NodeOrder) (any, error) {
@@ -27,10 +31,26 @@ func (m *Member) setNode(ctx context.Context, o NodeOrder) (any, error) {
 		put(&n.Groups, o.Groups)
 		put(&n.Domains, o.Domains)
 		put(&n.State, o.State)
+		put(&n.Threshold, o.Threshold)
+		if o.UpdateInterval != nil {
+			if *o.UpdateInterval < minInterval || *o.UpdateInterval > maxInterval {
+				return nil, fmt.Errorf("update interval %v is not within %v to %v", *o.UpdateInterval, minInterval, maxInterval)
+			}
+			n.UpdateInterval = record.Duration(*o.UpdateInterval)
+		}
 		return &n, nil
 	})
-	return struct{}{}, err
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, m.Cluster().Everywhere(ctx)
 }
+
+// Bounds of the interval at which nodes report their load.
+const (
+	minInterval = time.Second
+	maxInterval = time.Hour
+)
 
 // put sets a field if there is something to set.
 func put[T any](field *T, value *T) {

@@ -12,7 +12,6 @@ import (
 
 	"causeway"
 	"causeway/cluster"
-	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 )
 
@@ -30,6 +29,10 @@ func (m *Member) Orders() map[string]http.Handler {
 		"POST /cluster/volume/rm":     order(m, m.removeVolume),
 		"POST /cluster/node/set":      order(m, m.setNode),
 		"POST /cluster/node/rm":       order(m, m.removeNode),
+		"GET /cluster/backup":         order(m, m.backup),
+		"POST /cluster/rotate-ca":     order(m, m.rotateAuthority),
+		"POST /cluster/set":           order(m, m.setCluster),
+		"POST /cluster/schedule":      order(m, m.setSchedule),
 	}
 }
 
@@ -74,14 +77,23 @@ type Status struct {
 	Nodes     []Node    `json:"nodes"`
 	Volumes   []Volume  `json:"volumes"`
 	Addresses []Address `json:"addresses"`
+	Settings  Settings  `json:"settings"`
+	Events    []Event   `json:"events"` // what this gateway saw happen lately, the latest last
 }
 
 // Node is a node with what was set for it.
 type Node struct {
 	cluster.NodeStatus
-	Weight  uint64   `json:"weight"`
-	Groups  []string `json:"groups"`
-	Domains []string `json:"domains"`
+	Weight         uint64           `json:"weight"`
+	Groups         []string         `json:"groups"`
+	Domains        []string         `json:"domains"`
+	UpdateInterval float64          `json:"update_interval"`       // seconds between two reports of its load
+	Threshold      uint8            `json:"threshold"`             // percent; above it clients are sent elsewhere; 0: never
+	HeldDown       bool             `json:"held_down"`             // it came back too short a time ago to get volumes that are well elsewhere
+	Utilization    *uint8           `json:"utilization,omitempty"` // percent, as it reported last; absent: not yet
+	Parts          map[string]uint8 `json:"parts,omitempty"`       // percent each, of what utilization is made
+	Ideal          float64          `json:"ideal"`                 // its share of the volumes' weight
+	Remaining      float64          `json:"remaining"`             // that less the weight of what it shall own
 }
 
 // Volume is a volume with what was set for it.
@@ -103,11 +115,9 @@ type Volume struct {
 func (m *Member) Status(ctx context.Context) Status {
 	t := m.Cluster().Table()
 	s := Status{Status: m.Cluster().Status(ctx)}
-	for _, n := range s.Status.Nodes {
-		if r := t.Node(n.Name); r != nil {
-			s.Nodes = append(s.Nodes, Node{n, r.Weight, r.Groups, r.Domains})
-		}
-	}
+	s.Nodes = m.nodes(s.Status.Nodes)
+	s.Settings = m.settings()
+	s.Events = m.events.last()
 	for _, v := range s.Status.Volumes {
 		if r := t.Volume(v.ID); r != nil {
 			s.Volumes = append(s.Volumes, Volume{v, r.Backend, r.Weight, r.Group, r.Preferred, r.CanMigrate, r.Domain, r.DomainPolicy,
@@ -144,7 +154,8 @@ func (m *Member) createToken(ctx context.Context, o TokenOrder) (any, error) {
 
 // RebalanceOrder asks for a rebalance, or what it would move.
 type RebalanceOrder struct {
-	DryRun bool `json:"dry_run"`
+	DryRun   bool `json:"dry_run"`
+	Thorough bool `json:"thorough"` // optimise, though that moves more
 }
 
 // Move is a volume's change of owner.
@@ -158,7 +169,7 @@ type Move struct {
 // rebalance computes what would move, and orders it if there is something: the master does the same.
 func (m *Member) rebalance(ctx context.Context, o RebalanceOrder) (any, error) {
 	c := m.Cluster()
-	p, err := plan(ownership.InputOf(c.Table()))
+	p, err := plan(c.Input(o.Thorough))
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +178,7 @@ func (m *Member) rebalance(ctx context.Context, o RebalanceOrder) (any, error) {
 		moves = append(moves, Move{v.Volume, v.From, v.To, string(v.Reason)})
 	}
 	if !o.DryRun {
-		c.Rebalance(ctx)
+		err = c.Rebalance(ctx, o.Thorough)
 	}
-	return moves, nil
+	return moves, err
 }

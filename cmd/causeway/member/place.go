@@ -31,7 +31,7 @@ func plan(in ownership.Input) (*balance.Plan, error) {
 	nodes := make([]balance.Node, len(in.Nodes))
 	for i, n := range in.Nodes {
 		nodes[i] = balance.Node{Name: n.Name, Weight: int(min(n.Weight, balance.MaxNodeWeight)), Groups: n.Groups,
-			Domains: append([]string{record.AllDomain}, n.Domains...), Active: true, Settled: true}
+			Domains: append([]string{record.AllDomain}, n.Domains...), Active: true, Settled: !in.HeldDown[n.Name]}
 	}
 	volumes := make([]balance.Volume, len(in.Volumes))
 	for i, v := range in.Volumes {
@@ -41,7 +41,11 @@ func plan(in ownership.Input) (*balance.Plan, error) {
 			volumes[i].Domain = without(in, nodes, v, refused)
 		}
 	}
-	return balance.Warm(nodes, volumes, balance.Settings{})
+	settings := balance.Settings{Thorough: in.Thorough}
+	if in.Settings != nil {
+		settings.Budget = in.Settings.Budget
+	}
+	return balance.Warm(nodes, volumes, settings)
 }
 
 // without makes a domain for one volume alone, of the nodes that can own it. Its name is none that a record can have.

@@ -87,6 +87,9 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 		return nil, err
 	}
 	m.awaitServing(ctx, v.ID)
+	if err := m.Cluster().Everywhere(ctx); err != nil {
+		return nil, err
+	}
 	return m.volume(ctx, o.Name)
 }
 
@@ -121,6 +124,9 @@ func (m *Member) setVolume(ctx context.Context, o VolumeOrder) (any, error) {
 		next := *r.(*record.Volume)
 		return &next, o.apply(&next)
 	})
+	if err == nil {
+		err = m.Cluster().Everywhere(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +144,9 @@ func (m *Member) removeVolume(ctx context.Context, o Named) (any, error) {
 	done, err := m.transact(ctx, record.RemoveVolume(t.Get(key)), key)
 	if err == nil && !done {
 		err = fmt.Errorf("volume %s changed meanwhile", o.Name)
+	}
+	if err == nil {
+		err = m.Cluster().Everywhere(ctx)
 	}
 	return struct{}{}, err
 }

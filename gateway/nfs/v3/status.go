@@ -56,7 +56,7 @@ func statusOf(code causeway.Code) status {
 		return errIO
 	case causeway.ErrNXIO:
 		return errNXIO
-	case causeway.ErrAccess:
+	case causeway.ErrAccess, causeway.ErrSharing, causeway.ErrDeletePending: // an answer: waiting could last for ever
 		return errAcces
 	case causeway.ErrExist:
 		return errExist

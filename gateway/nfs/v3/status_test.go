@@ -8,7 +8,7 @@ import (
 
 // TestStatusOfAllCodes: every code has a status of RFC 1813, and is SERVERFAULT only on purpose.
 func TestStatusOfAllCodes(t *testing.T) {
-	faults := map[causeway.Code]bool{causeway.ErrServerFault: true, causeway.ErrBlocked: true, causeway.ErrDeadlock: true, causeway.ErrNoGrace: true, causeway.ErrNoLocks: true}
+	faults := map[causeway.Code]bool{causeway.ErrServerFault: true, causeway.ErrBlocked: true, causeway.ErrDeadlock: true, causeway.ErrNoGrace: true, causeway.ErrNoLocks: true, causeway.ErrBadOpen: true}
 	n := 0
 	for code := causeway.OK; code.Error() != causeway.Code(255).Error(); code++ {
 		n++

@@ -1,0 +1,105 @@
+package record
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Settings is what an operator sets for the whole cluster. Without a record, [DefaultSettings] holds.
+type Settings struct {
+	Header
+	HoldDown  Duration   `json:"hold_down"`           // how long a node that came back gets no volumes that are well where they are
+	Budget    int        `json:"budget,omitempty"`    // volumes that one rebalance moves at most, beside those without an owner; 0: the default of placement
+	Schedules []Schedule `json:"schedules,omitempty"` // when the master rebalances by itself
+}
+
+// Schedule is a set of times at which the master rebalances.
+type Schedule struct {
+	Cron     string    `json:"cron"`               // five fields: minute, hour, day of month, month, day of week; or @hourly and the like
+	Thorough bool      `json:"thorough,omitempty"` // optimise, though that moves more
+	Since    time.Time `json:"since"`              // when it was set, or when it last ran
+	unknown  unknown
+}
+
+// Bounds and defaults of [Settings].
+const (
+	DefaultHoldDown = Duration(30 * time.Second)
+	maxHoldDown     = Duration(24 * time.Hour)
+	maxBudget       = 1 << 17
+	maxSchedules    = 16
+)
+
+// DefaultSettings returns what holds for a cluster for which nothing was set.
+func DefaultSettings() *Settings { return &Settings{HoldDown: DefaultHoldDown} }
+
+// Validate names the field that is wrong.
+func (s *Settings) Validate() error {
+	switch {
+	case s.HoldDown < 0 || s.HoldDown > maxHoldDown:
+		return fmt.Errorf("settings: hold_down %v is not within 0 to %v", time.Duration(s.HoldDown), time.Duration(maxHoldDown))
+	case s.Budget < 0 || s.Budget > maxBudget:
+		return fmt.Errorf("settings: budget %d is not within 0 to %d", s.Budget, maxBudget)
+	case len(s.Schedules) > maxSchedules:
+		return fmt.Errorf("settings: %d schedules: at most %d", len(s.Schedules), maxSchedules)
+	}
+	for i := range s.Schedules {
+		if _, err := s.Schedules[i].Next(time.Time{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Next returns the first of its times after one, in the time zone of that.
+func (s *Schedule) Next(after time.Time) (time.Time, error) {
+	if len(s.Cron) > 200 {
+		return time.Time{}, fmt.Errorf("schedule of %d characters", len(s.Cron))
+	}
+	c, err := cron.ParseStandard(s.Cron)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("schedule %.80q: %w", s.Cron, err)
+	}
+	if every, ok := c.(cron.ConstantDelaySchedule); ok && every.Delay < time.Minute {
+		return time.Time{}, fmt.Errorf("schedule %.80q: a minute at least lies between two rebalances", s.Cron)
+	}
+	return c.Next(after), nil
+}
+
+// MarshalJSON keeps the fields that this version does not know.
+func (s Schedule) MarshalJSON() ([]byte, error) {
+	type plain Schedule
+	return merge((*plain)(&s), s.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (s *Schedule) UnmarshalJSON(data []byte) (err error) {
+	type plain Schedule
+	s.unknown, err = split(data, (*plain)(s))
+	return err
+}
+
+// Rebalance orders a rebalance: whoever writes it anew, the master computes placement.
+type Rebalance struct {
+	Header
+	Asked    time.Time `json:"asked"`
+	By       string    `json:"by"` // "operator" or the schedule
+	Thorough bool      `json:"thorough,omitempty"`
+}
+
+// Validate names the field that is wrong.
+func (r *Rebalance) Validate() error {
+	if r.Asked.IsZero() {
+		return fmt.Errorf("rebalance: no time")
+	}
+	return nil
+}
+
+// Settings returns the cluster's settings, or the defaults.
+func (t *Table) Settings() *Settings {
+	if s, _ := value[*Settings](t, Sole(KindSettings)); s != nil {
+		return s
+	}
+	return DefaultSettings()
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"causeway/cluster/record"
+)
+
+// seed makes the volumes of the command line and the file volumes of the cluster, if they are none yet: with the ids and keys that
+// they had while the gateway served them alone, so that clients keep their handles. What the cluster has already stays as it is.
+func (j *joining) seed(ctx context.Context) error {
+	var all []*record.Volume
+	for i := range j.config.Volumes {
+		spec := &j.config.Volumes[i]
+		r := seedRecord(spec)
+		id, err := clusterVolumes{j.volumes}.Identify(ctx, r.Backend)
+		if err != nil {
+			return fmt.Errorf("volume %s: %w", spec.Name, err)
+		}
+		known, err := j.state.Bind(id, spec.Name, spec.Path, time.Now())
+		if err != nil {
+			return err
+		}
+		r.ID, r.Keys = id, nil
+		for _, k := range known.Keys {
+			r.Keys = append(r.Keys, record.HandleKey{ID: k.ID, Secret: k.Secret})
+		}
+		all = append(all, r)
+	}
+	return j.member.Seed(ctx, all)
+}

@@ -1,0 +1,224 @@
+package shadow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"causeway"
+)
+
+// Config says what a Sender works with.
+type Config struct {
+	Network Network
+	// Choose returns the other gateways that live and may keep the copy of a volume, the best one first.
+	Choose func(causeway.VolumeID) []string
+	// All returns everything that is to be known of a volume: a copy begins with it. What is added while it runs may be in it or not.
+	All func(context.Context, causeway.VolumeID) ([]Record, error)
+	// Within is how long a gateway has to take a batch; one that does not is left out for Shun. Defaults 300 ms and 1 s.
+	Within, Shun time.Duration
+	Log          *slog.Logger
+}
+
+// Validate names the field at fault.
+func (c *Config) Validate() error {
+	switch {
+	case c.Network == nil:
+		return errors.New("shadow: Network is missing")
+	case c.Choose == nil:
+		return errors.New("shadow: Choose is missing")
+	case c.All == nil:
+		return errors.New("shadow: All is missing")
+	case c.Within < 0 || c.Shun < 0:
+		return errors.New("shadow: Within or Shun is negative")
+	}
+	if c.Within == 0 {
+		c.Within = 300 * time.Millisecond
+	}
+	if c.Shun == 0 {
+		c.Shun = time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Sender keeps the copies of the volumes that this gateway owns at other gateways. Records that are added while a batch is under way
+// travel together in the next one, by one of those who wait for them. It may be used by many goroutines.
+type Sender struct {
+	cfg Config
+
+	mu      sync.Mutex
+	volumes map[causeway.VolumeID]*volume
+}
+
+// volume is one that this gateway owns.
+type volume struct {
+	id    causeway.VolumeID
+	epoch causeway.Epoch
+
+	mu      sync.Mutex
+	node    string // that keeps the copy; "": none yet
+	term    uint64
+	seq     uint64
+	queue   []Record // not sent yet
+	added   uint64   // records ever
+	safe    uint64   // of them at two gateways
+	sending chan struct{}
+	failed  map[string]int       // times in a row
+	shunned map[string]time.Time // until when
+}
+
+// chances is how often in a row a gateway may fail before it is left out: a connection that breaks is no gateway that dies.
+const chances = 2
+
+// New returns a Sender without volumes: what is added for others is dropped, and nobody waits for it.
+func New(cfg Config) (*Sender, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Sender{cfg: cfg, volumes: make(map[causeway.VolumeID]*volume)}, nil
+}
+
+// Begin makes this gateway the owner of a volume. The copy begins with the first record that is waited for.
+func (s *Sender) Begin(id causeway.VolumeID, e causeway.Epoch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[id] = &volume{id: id, epoch: e, failed: make(map[string]int), shunned: make(map[string]time.Time)}
+}
+
+// End forgets a volume that another gateway owns.
+func (s *Sender) End(id causeway.VolumeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.volumes, id)
+}
+
+func (s *Sender) volume(id causeway.VolumeID) *volume {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.volumes[id]
+}
+
+// Add hands records over. It does not wait.
+func (s *Sender) Add(id causeway.VolumeID, list ...Record) {
+	if v := s.volume(id); v != nil {
+		v.mu.Lock()
+		v.queue = append(v.queue, list...)
+		v.added += uint64(len(list))
+		v.mu.Unlock()
+	}
+}
+
+// Wait returns when all that was added before is known to two gateways, or no other one takes it.
+func (s *Sender) Wait(ctx context.Context, id causeway.VolumeID) error {
+	v := s.volume(id)
+	if v == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for want := v.added; v.safe < want; {
+		if busy := v.sending; busy != nil {
+			v.mu.Unlock()
+			select {
+			case <-busy:
+			case <-ctx.Done():
+			}
+			v.mu.Lock()
+		} else if err := s.sendLocked(ctx, v); err != nil {
+			return err
+		}
+		if ctx.Err() != nil && v.safe < want {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Refresh begins new copies where another gateway than the present one shall keep them, without waiting for the next change. It is
+// called every now and then, and when gateways have come or gone.
+func (s *Sender) Refresh(ctx context.Context) error {
+	s.mu.Lock()
+	all := make([]*volume, 0, len(s.volumes))
+	for _, v := range s.volumes {
+		all = append(all, v)
+	}
+	s.mu.Unlock()
+	var failed error
+	for _, v := range all {
+		v.mu.Lock()
+		if v.sending == nil && v.node != s.chooseLocked(v) {
+			failed = errors.Join(failed, s.sendLocked(ctx, v))
+		}
+		v.mu.Unlock()
+	}
+	return failed
+}
+
+// chooseLocked returns the gateway that shall keep the copy, "" for none.
+func (s *Sender) chooseLocked(v *volume) string {
+	for _, node := range s.cfg.Choose(v.id) {
+		if until, ok := v.shunned[node]; !ok || time.Now().After(until) {
+			return node
+		}
+	}
+	return ""
+}
+
+// sendLocked sends what is queued, and unlocks while it does. A gateway that fails is no error: the next one is tried then.
+func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
+	done := make(chan struct{})
+	v.sending = done
+	defer func() { v.sending = nil; close(done) }()
+	node := s.chooseLocked(v)
+	if node == "" { // alone: what is here is all that there can be
+		v.node, v.safe, v.queue = "", v.added, nil
+		return nil
+	}
+	upTo, batch := v.added, &Batch{Volume: v.id, Records: v.queue}
+	v.queue = nil
+	if node != v.node {
+		v.node, v.seq, batch.Whole = node, 0, true
+		v.term++
+	}
+	v.seq++
+	batch.Seq, batch.Version = v.seq, Version{v.epoch, v.term}
+	v.mu.Unlock()
+	err := s.send(ctx, node, batch)
+	v.mu.Lock()
+	switch {
+	case err == nil:
+		v.safe = upTo
+		delete(v.failed, node)
+		return nil
+	case causeway.CodeOf(err) == causeway.ErrStaleEpoch:
+		v.node = ""
+		return err // somebody else owns the volume: no answer may leave
+	case causeway.CodeOf(err) != causeway.ErrNotSync:
+		if v.failed[node]++; v.failed[node] >= chances {
+			v.shunned[node] = time.Now().Add(s.cfg.Shun)
+			delete(v.failed, node)
+		}
+		s.cfg.Log.Warn("a second copy is not kept", "node", node, "volume", v.id, "err", err)
+	}
+	v.node = "" // what is kept there is not known: the next batch is whole
+	return nil
+}
+
+// send is not given up with the call that happened to do it: others wait for it too.
+func (s *Sender) send(ctx context.Context, node string, b *Batch) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Within)
+	defer cancel()
+	if b.Whole {
+		all, err := s.cfg.All(ctx, b.Volume)
+		if err != nil {
+			return err
+		}
+		b.Records = all
+	}
+	return s.cfg.Network.Keep(ctx, node, b)
+}
