@@ -18,7 +18,7 @@ import (
 func TestNotShared(t *testing.T) {
 	t.Parallel()
 	network := harness.NewNetwork(t)
-	c := harness.StartCluster(t, network, 2, harness.ClusterConfig{})
+	c := harness.NewCluster(t, network, 2, harness.ClusterConfig{})
 	root := t.TempDir()
 	dirs := map[string]string{"copied": filepath.Join(root, "shared", "copied"), "missing": filepath.Join(root, "shared", "missing")}
 	for name, dir := range dirs {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,8 +145,8 @@ func (m *Member) Running() bool {
 // Ended is closed when the process has ended.
 func (m *Member) Ended() <-chan struct{} { return m.ended }
 
-// Undertakers returns the pids of the children of the gateway's process.
-func (m *Member) Undertakers() (pids []int) {
+// children returns the pids of the children of the gateway's process.
+func (m *Member) children() (pids []int) {
 	if m.process == nil {
 		return nil
 	}
@@ -162,9 +163,17 @@ func (m *Member) Undertakers() (pids []int) {
 	return pids
 }
 
+// Undertakers returns the pids of the processes that end the gateway's membership when it has died.
+func (m *Member) Undertakers() []int {
+	return slices.DeleteFunc(m.children(), func(pid int) bool {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return strings.TrimSpace(string(name)) != "undertaker"
+	})
+}
+
 // KillAll ends the gateway with all that belongs to it, as if the machine lost its power: nobody is left to tell others.
 func (m *Member) KillAll() {
-	for _, pid := range m.Undertakers() {
+	for _, pid := range m.children() {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	m.Kill()

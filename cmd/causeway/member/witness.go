@@ -145,23 +145,55 @@ func (w *witness) shows(self *record.Member, owned bool) bool {
 	return listed && (!owned || s.Incarnation == self.Incarnation)
 }
 
-// watchOwners remembers which volumes others own, and vouches for the gateways that are there in those of this one, when they change.
+// watchOwners remembers which volumes others own.
 func (m *Member) watchOwners(t *record.Table) {
-	joined := int64(0)
-	for item := range t.All(record.KindMember) {
-		joined = max(joined, item.Create)
-	}
-	fresh := joined != m.vouched || t.Len(record.KindMember) != m.vouchedFor
-	m.vouched, m.vouchedFor = joined, t.Len(record.KindMember)
 	for item := range t.All(record.KindOwner) {
-		owner := item.Value.(*record.Owner)
-		switch id := item.Key.Volume; {
-		case owner.Node != m.cfg.Cluster.Node:
-			m.others.Store(id, true)
-		case fresh && owner.Serving:
-			m.vouchFor(id)
+		if item.Value.(*record.Owner).Node != m.cfg.Cluster.Node {
+			m.others.Store(item.Key.Volume, true)
 		}
 	}
+	select {
+	case m.attesting <- struct{}{}:
+	default:
+	}
+}
+
+// attest vouches in the volumes of this gateway for those that are there, whenever they change. It waits for storage, so nothing
+// else may wait for it.
+func (m *Member) attest(ctx context.Context) {
+	written := map[causeway.VolumeID]crowd{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.attesting:
+		}
+		t := m.Cluster().Table()
+		now := crowdOf(t)
+		for item := range t.All(record.KindOwner) {
+			owner, id := item.Value.(*record.Owner), item.Key.Volume
+			if owner.Node != m.cfg.Cluster.Node || !owner.Serving {
+				delete(written, id)
+			} else if written[id] != now {
+				m.vouchFor(id)
+				written[id] = now
+			}
+		}
+	}
+}
+
+// crowd tells sets of members apart: who joins later has a later revision.
+type crowd struct {
+	members int
+	latest  int64
+}
+
+func crowdOf(t *record.Table) crowd {
+	c := crowd{members: t.Len(record.KindMember)}
+	for item := range t.All(record.KindMember) {
+		c.latest = max(c.latest, item.Create)
+	}
+	return c
 }
 
 // sawOwner reports whether another gateway has owned a volume since this process joined.
