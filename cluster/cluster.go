@@ -144,6 +144,11 @@ func (c *Cluster) Transact(ctx context.Context, txn record.Txn) (bool, error) {
 // Stop gives up all volumes, so that others take them at once, leaves the cluster, and closes.
 func (c *Cluster) Stop(ctx context.Context) error {
 	var err error
+	if s := c.server.Load(); s != nil {
+		if err := s.StepDown(); err != nil {
+			c.log.Debug("the database's leader stops without a successor", "err", err)
+		}
+	}
 	c.send(ctx, ownership.Stop{})
 	select {
 	case <-c.released:
