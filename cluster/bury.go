@@ -36,7 +36,7 @@ func (c *Cluster) leave() {
 	if c.cfg.Leave == nil || lease == 0 {
 		return
 	}
-	r := Remains{Node: c.cfg.Node, Lease: lease, Endpoints: slices.Sorted(slices.Values(c.client.Endpoints()))}
+	r := Remains{Node: c.cfg.Node, Lease: lease, Endpoints: slices.Clone(c.voters())}
 	if c.identity != nil {
 		r.Certificate, r.Key, r.Authority = c.identity.PairFile(), c.identity.PairFile(), c.identity.AuthorityFile()
 	}

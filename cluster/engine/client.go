@@ -36,7 +36,7 @@ func Connect(ctx context.Context, endpoints []string, tls *tls.Config, log *slog
 func Dial(endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Client, error) {
 	c, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, TLS: tls, Logger: zapTo(log, new(atomic.Bool)),
-		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
+		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: time.Second, // also for what was sent and is not acknowledged
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configuration database: %w", err)

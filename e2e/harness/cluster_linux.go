@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,10 +55,9 @@ func NewCluster(t testing.TB, network *Network, gateways int, config ClusterConf
 	t.Helper()
 	c := &Cluster{t: t, network: network, config: config}
 	c.Add("--bootstrap")
-	var token struct{ Token, Peer string }
-	c.must(c.Members[0].Order("/cluster/token", map[string]any{"life": time.Hour}, &token))
 	for range gateways - 1 {
-		c.Add("--join", token.Peer, "--token", token.Token)
+		token, peer := c.Token()
+		c.Add("--join", peer, "--token", token)
 	}
 	c.Await("the database's servers vote", func() bool { return c.Voters() >= min(gateways, 3) || gateways < 3 })
 	return c
@@ -76,6 +76,24 @@ func (c *Cluster) Add(words ...string) *Member {
 	m := c.Prepare(words...)
 	m.Start()
 	return m
+}
+
+// AddElsewhere is Add for a machine on which another directory lies over dir.
+func (c *Cluster) AddElsewhere(other, dir string, words ...string) *Member {
+	c.t.Helper()
+	m := c.Prepare(words...)
+	wrap := []string{"unshare", "-m", "/bin/sh", "-euc", `mount --bind "$0" "$1"; shift; exec "$@"`, other, dir}
+	m.argv, m.base = append(append([]string(nil), wrap...), m.argv...), append(append([]string(nil), wrap...), m.base...)
+	m.Start()
+	return m
+}
+
+// Token returns a join token and where to join.
+func (c *Cluster) Token() (token, peer string) {
+	c.t.Helper()
+	var out struct{ Token, Peer string }
+	c.must(c.Members[0].Order("/cluster/token", map[string]any{"life": time.Hour}, &out))
+	return out.Token, out.Peer
 }
 
 // Prepare is Add that does not start it.
@@ -134,8 +152,8 @@ func (m *Member) Running() bool {
 // Ended is closed when the process has ended.
 func (m *Member) Ended() <-chan struct{} { return m.ended }
 
-// Undertakers returns the pids of the children of the gateway's process.
-func (m *Member) Undertakers() (pids []int) {
+// children returns the pids of the children of the gateway's process.
+func (m *Member) children() (pids []int) {
 	if m.process == nil {
 		return nil
 	}
@@ -152,9 +170,17 @@ func (m *Member) Undertakers() (pids []int) {
 	return pids
 }
 
+// Undertakers returns the pids of the processes that end the gateway's membership when it has died.
+func (m *Member) Undertakers() []int {
+	return slices.DeleteFunc(m.children(), func(pid int) bool {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return strings.TrimSpace(string(name)) != "undertaker"
+	})
+}
+
 // KillAll ends the gateway with all that belongs to it, as if the machine lost its power: nobody is left to tell others.
 func (m *Member) KillAll() {
-	for _, pid := range m.Undertakers() {
+	for _, pid := range m.children() {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	m.Kill()
@@ -212,6 +238,7 @@ type ClusterStatus struct {
 	Volumes []struct {
 		Name, Owner, Assigned string
 		Serving, Moving       bool
+		Refused               map[string]string
 		Epoch                 json.RawMessage
 	}
 	Addresses []struct{ Address, Home, At string }
