@@ -4,7 +4,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 GOFLAGS    := -trimpath
 export VERSION
 
-.PHONY: help demo build dist test race lint fuzz e2e bench soak deps clean
+.PHONY: help demo build generate dist test race lint fuzz e2e bench soak deps clean
 .DEFAULT_GOAL := help
 
 help:  ## show these targets
@@ -15,6 +15,9 @@ demo: build ## three gateways as one file server, clients that work, and the dea
 
 build: ## bin/causeway, one static binary
 	CGO_ENABLED=0 go build $(GOFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/causeway ./cmd/causeway
+
+generate: ## the Go code of *.proto; needs protoc
+	scripts/generate
 
 dist: ## dist/*.tar.gz for amd64 and arm64, with the systemd unit
 	scripts/dist

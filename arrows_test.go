@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"gateway/replies":     {"gateway"},
 	"gateway/shadow":      {"gateway"},
 	"gateway/peer":        {"gateway", "gateway/*"},
-	"gateway/peer/*":      {"gateway", "gateway/peer/*"},
+	"gateway/peer/*":      {"gateway", "gateway/shadow", "gateway/peer/*"},
 	"gateway/gatewaytest": {"gateway"},
 	"gateway/nfs/*":       {"gateway", "gateway/nfs/*"},
 	"admin":               {},

@@ -33,11 +33,13 @@ type Cluster struct {
 
 	machine  *ownership.Machine                  // run's alone, as are the next two
 	member   membership                          //
-	located  time.Duration                       // grow's alone: when it last asked for the servers
+	located  time.Duration                       // followServers' alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
+	noting   sync.Mutex                          // held while clusterFile is written
 	trusted  atomic.Int64                        // revision of the authorities' record that the identity follows
 	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
+	remains  atomic.Int64                        // the latest lease
 	paused   map[causeway.VolumeID]time.Duration // since when
 	events   chan ownership.Event
 	joined   chan joined
@@ -97,6 +99,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	c.tasks.Go(func() { c.copy.Run(life, func(n database.Notice) { c.changed(life, n) }) })
 	c.tasks.Go(func() { c.grow(life) })
 	c.tasks.Go(func() { c.attend(life) })
+	c.tasks.Go(func() { c.followServers(life) })
 	c.tasks.Go(func() { c.renew(life) })
 	c.serveDoor(life)
 	select {

@@ -60,6 +60,7 @@ type Config struct {
 	Peer      string       // host:port where other gateways and joiners reach this one
 	Door      net.Listener // for joiners and renewals, at Peer; nil: this gateway admits nobody
 	Relay     string       // host:port where other gateways send their clients' requests; empty: nowhere
+	Mirror    string       // host:port where other gateways say what they answer for; empty: nowhere
 	Addresses []netip.Addr // service addresses
 
 	Bootstrap bool   // make a new cluster, if the state directory holds none
@@ -78,6 +79,7 @@ type Config struct {
 	Now     func() time.Time                                // wall clock, for certificates and tokens; default time.Now
 	Notify  func(revision int64, changes []record.Change)   // optional; ordered; after Table shows them; must not block
 	Observe func(Observation)                               // optional; must not block
+	Leave   func(Remains)                                   // optional: what the process would leave if it died now; must not block
 	Shown   func(ctx context.Context, revision int64) error // optional; returns when clients see what the records say at a revision
 
 	Versions record.Versions // of the protocol; default OldestProtocol to Protocol

@@ -46,7 +46,8 @@ func (c *Cluster) begin(ctx context.Context, j joined) {
 	c.member = membership{j.event.Lease, cancel}
 	c.lease.deadline.Store(int64(j.deadline))
 	c.tasks.Go(func() { c.keepAlive(alive, j.event.Lease) })
-	c.noteLease(j.event.Lease)
+	c.remains.Store(j.event.Lease)
+	c.leave()
 	c.fresh.Store(false)
 	c.log.Info("joined the cluster", "incarnation", j.event.Incarnation, "revision", j.event.Member)
 	c.step(ctx, j.event)

@@ -54,7 +54,6 @@ func (c *Cluster) grow(ctx context.Context) {
 		if t.Get(record.Named(record.KindServer, c.cfg.Node)) != nil && c.server.Load() == nil {
 			c.attempt(ctx, "run a server of the configuration database", c.accept)
 		}
-		c.attempt(ctx, "follow the configuration database's servers", c.locate)
 	}
 }
 
@@ -99,13 +98,35 @@ func (c *Cluster) enlarge(ctx context.Context) error {
 	if len(list.Members) < want {
 		return nil
 	}
-	for _, m := range list.Members {
-		if m.IsLearner {
-			if _, err := c.client.MemberPromote(ctx, m.ID); err != nil {
-				return err // it has not caught up
-			}
-			c.log.Info("a server of the configuration database votes", "server", m.Name)
+	return c.promote(ctx, list.Members)
+}
+
+// promote has all learners vote, when all of them are ready: with two voters, neither could be lost.
+func (c *Cluster) promote(ctx context.Context, members []*etcdserverpb.Member) error {
+	newest := uint64(0)
+	learners := make(map[*etcdserverpb.Member]uint64)
+	for _, m := range members {
+		if len(m.ClientURLs) == 0 {
+			return nil // invited, and not started
 		}
+		status, err := c.client.Status(ctx, m.ClientURLs[0])
+		if err != nil {
+			return err
+		}
+		if newest = max(newest, status.RaftIndex); m.IsLearner {
+			learners[m] = status.RaftAppliedIndex
+		}
+	}
+	for _, applied := range learners {
+		if applied+100 < newest {
+			return nil
+		}
+	}
+	for m := range learners {
+		if _, err := c.client.MemberPromote(ctx, m.ID); err != nil {
+			return err // the leader does not know yet that it has caught up
+		}
+		c.log.Info("a server of the configuration database votes", "server", m.Name)
 	}
 	return nil
 }
@@ -147,33 +168,6 @@ func (c *Cluster) accept(ctx context.Context) error {
 		return nil // another one is about to start: its name is not known yet
 	}
 	return c.startServer(ctx, members)
-}
-
-// locate keeps the addresses of the voting servers, for this process and for the next one.
-func (c *Cluster) locate(ctx context.Context) error {
-	every := 5 * time.Second
-	if len(c.client.Endpoints()) < servers(c.Table().Len(record.KindMember)) {
-		every = 0 // soon there are more, and who does not know them falls with those that it knows
-	}
-	if c.cfg.Clock()-c.located < every && c.located != 0 {
-		return nil
-	}
-	if s := c.server.Load(); s != nil && c.located == 0 {
-		if err := c.moveServer(ctx, s.ID()); err != nil {
-			return err
-		}
-	}
-	before := slices.Sorted(slices.Values(c.client.Endpoints()))
-	if err := c.client.Sync(ctx); err != nil {
-		return err
-	}
-	c.located = c.cfg.Clock()
-	now := slices.Sorted(slices.Values(c.client.Endpoints()))
-	if slices.Equal(before, now) {
-		return nil
-	}
-	c.log.Info("the configuration database's servers changed", "servers", strings.Join(now, " "))
-	return c.note(func(w *whereabouts) { w.Endpoints = now })
 }
 
 // moveServer tells the others where this gateway's server is, when its address was changed.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -92,6 +93,7 @@ func runGateway(settings string) {
 		panic(err)
 	}
 	c, err := Start(context.Background(), Config{Node: p.Node, Dir: p.Dir, External: p.Endpoints, ExternalTLS: identity.Client(), Place: spread,
+		Leave: func(r Remains) { fmt.Printf("%d lease %d\n", boottime(), r.Lease) },
 		Hooks: &speaker{owned: make(map[causeway.VolumeID]causeway.Epoch), open: make(map[causeway.VolumeID]bool)},
 		Log:   slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
@@ -104,7 +106,7 @@ func runGateway(settings string) {
 // process is a gateway in a process of its own, and what it said.
 type process struct {
 	cmd  *exec.Cmd
-	dir  string
+	left Remains // but the lease
 	mu   sync.Mutex
 	said []utterance
 }
@@ -124,7 +126,12 @@ func (d *database3) process(name string) *process {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(os.Args[0]), dir: settings.Dir}
+	files, err := pki.Open(d.identity)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(os.Args[0]), left: Remains{Node: name, Endpoints: settings.Endpoints,
+		Certificate: files.PairFile(), Key: files.PairFile(), Authority: files.AuthorityFile()}}
 	p.cmd.Env = append(os.Environ(), "CAUSEWAY_TEST_GATEWAY="+string(text))
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
@@ -177,6 +184,19 @@ func (p *process) serves() map[causeway.VolumeID]time.Duration {
 	return now
 }
 
+// remains is what the process said it leaves.
+func (p *process) remains() Remains {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.left
+	for _, u := range p.said {
+		if u.what == "lease" {
+			r.Lease = int64(u.v)
+		}
+	}
+	return r
+}
+
 func (p *process) fenced() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -215,7 +235,7 @@ func processes(t *testing.T) (*database3, []*process) {
 // TestBury kills a process and has its supervisor end its lease.
 func TestBury(t *testing.T) {
 	t.Parallel()
-	d, p := processes(t)
+	_, p := processes(t)
 	start := boottime()
 	if err := p[1].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -223,16 +243,46 @@ func TestBury(t *testing.T) {
 	if _, err := p[1].cmd.Process.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Dir: p[1].dir, Log: testLog(t), ExternalTLS: d.client}
-	for _, s := range d.servers {
-		cfg.External = append(cfg.External, s.Endpoint())
-	}
-	if err := Bury(t.Context(), cfg); err != nil {
+	if err := Bury(t.Context(), p[1].remains(), testLog(t)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the others serve", func() bool { n, _ := together(p[0], p[2]); return n == manyVolumes })
 	_, last := together(p[0], p[2])
 	t.Logf("served by others after %v", last-start)
+}
+
+// TestBuryWithLeader has the database's leader die with the process: a dead server is asked first, and one that does not know yet.
+func TestBuryWithLeader(t *testing.T) {
+	t.Parallel()
+	d, p := processes(t)
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	start := boottime()
+	tasks.Go(d.leader().Close)
+	if err := p[1].cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p[1].cmd.Process.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Bury(t.Context(), p[1].remains(), testLog(t)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the others serve", func() bool { n, _ := together(p[0], p[2]); return n == manyVolumes })
+	_, last := together(p[0], p[2])
+	t.Logf("served by others after %v", last-start)
+}
+
+// TestBuryInVain gives up with its context: nobody ends a lease that no server knows how to reach.
+func TestBuryInVain(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := Bury(ctx, Remains{Node: "a", Lease: 1, Endpoints: []string{"https://" + freePort(t)}}, testLog(t)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if err := Bury(t.Context(), Remains{Node: "a"}, testLog(t)); err != nil {
+		t.Error("who was no member has no membership to end: ", err)
+	}
 }
 
 // TestPausedProcess stops a gateway's process for longer than its lease, and lets it go on: others have taken over, it notices

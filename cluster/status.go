@@ -135,7 +135,6 @@ func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 		d.Error, d.Advice = err.Error(), "the database has no quorum, or cannot be reached from here"
 		return d
 	}
-	voters, answer := 0, 0
 	for _, m := range list.Members {
 		one := ServerStatus{Name: m.Name, Votes: !m.IsLearner}
 		if len(m.ClientURLs) > 0 {
@@ -146,28 +145,45 @@ func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 			}
 			cancel()
 		}
-		if one.Votes {
-			voters++
-			if one.Answers {
-				answer++
-			}
-		}
 		d.Servers = append(d.Servers, one)
 	}
-	d.Advice = advice(voters, answer)
+	d.Advice = advice(d.Servers, c.Table().Len(record.KindMember))
 	return d
 }
 
-// advice says how many servers may be lost from now on.
-func advice(voters, answer int) string {
-	spare := answer - (voters/2 + 1)
-	switch {
-	case voters == 1:
-		return "one server: the cluster's configuration stands and falls with it; a third gateway makes it three"
-	case spare < 0:
-		return fmt.Sprintf("%d of %d servers answer: no quorum", answer, voters)
-	case spare == 0:
-		return fmt.Sprintf("%d of %d servers answer: none may be lost", answer, voters)
+// advice says how many servers may be lost from now on, and what an operator could do about it.
+func advice(servers []ServerStatus, gateways int) string {
+	var voters, silent []string
+	for _, one := range servers {
+		if !one.Votes {
+			continue
+		}
+		if voters = append(voters, one.Name); !one.Answers {
+			silent = append(silent, one.Name)
+		}
 	}
-	return fmt.Sprintf("%d of %d servers answer: %d may be lost", answer, voters, spare)
+	answer := len(voters) - len(silent)
+	spare := answer - (len(voters)/2 + 1)
+	switch {
+	case len(voters) == 1 && gateways < 3:
+		return fmt.Sprintf("one server, at %s: while it does not run, no gateway serves; a third gateway makes three servers, of which one may be lost", voters[0])
+	case len(voters) == 1:
+		return fmt.Sprintf("one server, at %s: while it does not run, no gateway serves; two more are about to start", voters[0])
+	case spare < 0:
+		return fmt.Sprintf("%d of %d servers answer: no quorum, until %s runs", answer, len(voters), strings.Join(silent, " or "))
+	case spare == 0:
+		return fmt.Sprintf("%d of %d servers answer: none may be lost%s", answer, len(voters), remedy(silent, gateways))
+	}
+	return fmt.Sprintf("%d of %d servers answer: %d may be lost", answer, len(voters), spare)
+}
+
+// remedy says what gives the database a server to spare again.
+func remedy(silent []string, gateways int) string {
+	switch {
+	case len(silent) > 0:
+		return fmt.Sprintf("; start %s again, or remove it (causeway node rm) so that another gateway runs its server", strings.Join(silent, ", "))
+	case gateways < 3:
+		return "; a third gateway would add one"
+	}
+	return ""
 }

@@ -51,8 +51,13 @@ type Config struct {
 	// Entitled is asked before an address is added and before each renewal; if it returns false the address is given up. It
 	// must not block. Default: always.
 	Entitled func(netip.Addr) bool
+	// Left is for how long others certainly leave all addresses to this gateway. No address is added or renewed whose lifetime is
+	// longer, so that none outlives what it is held by. It must not block. Default: a day, always.
+	Left func() time.Duration
 	// Notify is told what happens to addresses, in order for each address. It must not block and must not call the Manager.
 	Notify func(Event)
+	// Guard clears up after this process if it is killed. Default: none, and clients are told that their connections have ended.
+	Guard *Guard
 	// Clock is a time that goes on while the process is stopped or the machine suspended; default CLOCK_BOOTTIME on Linux.
 	Clock  func() time.Duration
 	Logger *slog.Logger
@@ -64,7 +69,7 @@ func (c *Config) Validate() error {
 		return errors.New("address.Config.Listener: missing")
 	}
 	if c.Lifetime == 0 {
-		c.Lifetime = 2 * time.Second
+		c.Lifetime = DefaultLifetime
 	}
 	if c.Lifetime < time.Second || c.Lifetime > time.Minute || c.Lifetime%time.Second != 0 {
 		return fmt.Errorf("address.Config.Lifetime: %v is not 1 to 60 whole seconds", c.Lifetime)
@@ -83,6 +88,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Entitled == nil {
 		c.Entitled = func(netip.Addr) bool { return true }
+	}
+	if c.Left == nil {
+		c.Left = func() time.Duration { return 24 * time.Hour }
 	}
 	if c.Notify == nil {
 		c.Notify = func(Event) {}
@@ -111,6 +119,7 @@ type machine interface {
 	survey(addr netip.Addr, ifname string, lifetime time.Duration) (place, error) // where addr is or should be
 	put(p place, addr netip.Addr, lifetime time.Duration, create bool) error      // adds (create: fails if it exists) or renews
 	remove(p place, addr netip.Addr) error                                        // no error if it is not there
+	bury(addr netip.Addr) error                                                   // ends what is left of connections at addr
 	announce(p place, addr netip.Addr) error
 	probe(ctx context.Context, p place, addr netip.Addr, wait time.Duration) (holder string, err error)
 	close() error // ends the calls to changed

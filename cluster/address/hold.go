@@ -123,6 +123,9 @@ func (m *Manager) acquire(ctx context.Context, op string, h *holding, force bool
 			return failure(op, h.addr, causeway.CodeOf(err), err)
 		}
 	}
+	if err := m.machine.bury(h.addr); err != nil {
+		m.cfg.Logger.Warn("old connections at a service address stay: their clients may be slow to connect again", "addr", h.addr, "err", err)
+	}
 	if err := m.cfg.Listener.Listen(h.addr); err != nil {
 		return failure(op, h.addr, causeway.CodeOf(err), err)
 	}
@@ -163,7 +166,7 @@ func (m *Manager) add(ctx context.Context, h *holding, p place, begun time.Durat
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if !m.cfg.Entitled(h.addr) {
+	if !m.cfg.Entitled(h.addr) || m.cfg.Left() < m.cfg.Lifetime {
 		return 0, errNotEntitled
 	}
 	before := m.cfg.Clock()
@@ -176,7 +179,14 @@ func (m *Manager) add(ctx context.Context, h *holding, p place, begun time.Durat
 	if m.cfg.Clock()-begun > m.cfg.Lifetime+m.cfg.Probe {
 		return 0, errors.Join(errAsleep, m.machine.remove(p, h.addr))
 	}
+	m.guard(p, h.addr)
 	return before, nil
+}
+
+func (m *Manager) guard(p place, addr netip.Addr) {
+	if err := m.cfg.Guard.add(p.index, addr); err != nil {
+		m.cfg.Logger.Warn("if this process is killed, clients of a service address will be told", "addr", addr, "err", err)
+	}
 }
 
 // Drop makes this machine stop answering for addr: first the address goes, then the listener closes. Dropping what is not
@@ -225,6 +235,7 @@ func (m *Manager) drop(ctx context.Context, h *holding, closing bool) error {
 
 // take removes the address from where it was put, unless it has become the operator's own.
 func (m *Manager) take(addr netip.Addr, was place) error {
+	defer m.cfg.Guard.drop(addr)
 	p, err := m.machine.survey(addr, was.name, m.cfg.Lifetime)
 	switch {
 	case errors.Is(err, causeway.ErrNoDev): // the interface is gone, and the address with it

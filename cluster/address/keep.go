@@ -115,11 +115,16 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 		return false
 	}
 	if err == nil && p.present && !p.ours {
+		k.m.cfg.Guard.drop(k.h.addr)
 		k.h.become(Fixed, p)
 		k.tell(Event{Kind: Seized, State: Fixed})
 		return false
 	}
 	before := k.m.cfg.Clock()
+	if k.m.cfg.Left() < k.m.cfg.Lifetime { // it lives on for now; if it expires before there is time again, it is added again
+		k.seen = before
+		return true
+	}
 	if err == nil && before-k.seen <= k.m.cfg.Lifetime {
 		err = k.m.machine.put(p, k.h.addr, k.m.cfg.Lifetime, false)
 	}
@@ -166,6 +171,7 @@ func (k *keeper) settle(p place, err error, now time.Duration) {
 	k.h.become(Held, p)
 	k.link(p.up)
 	if !p.present {
+		k.m.guard(p, k.h.addr)
 		k.announceAgain()
 		k.tell(Event{Kind: Restored})
 	}

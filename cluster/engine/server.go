@@ -147,6 +147,21 @@ func urls(hostport string) []url.URL { return []url.URL{{Scheme: "https", Host: 
 // Endpoint returns where clients reach the server.
 func (s *Server) Endpoint() string { return "https://" + s.cfg.Client }
 
+// Voters returns where clients reach the servers that vote, as far as this server knows; it does not ask the others. Without a
+// leader it returns none: what it knows may be of long ago.
+func (s *Server) Voters() []string {
+	if s.etcd.Server.Leader() == 0 {
+		return nil
+	}
+	var list []string
+	for _, m := range s.etcd.Server.Cluster().Members() {
+		if !m.IsLearner && len(m.ClientURLs) > 0 {
+			list = append(list, m.ClientURLs[0])
+		}
+	}
+	return list
+}
+
 // ID returns the server's id among the members.
 func (s *Server) ID() uint64 { return uint64(s.etcd.Server.MemberID()) }
 

@@ -108,6 +108,8 @@ func blank(k Kind) Record {
 		return new(Settings)
 	case KindRebalance:
 		return new(Rebalance)
+	case KindClient:
+		return new(Client)
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ const (
 	KindServer                    // a node is asked to run a server of the database
 	KindSettings                  // one record: what an operator sets for the whole cluster
 	KindRebalance                 // one record: when placement was ordered last, and by whom
+	KindClient                    // a client of a protocol that has to know it after the death of a gateway
 	kinds
 )
 
@@ -42,6 +43,7 @@ var kindNames = [kinds]string{
 	KindAssign: "assign", KindOwner: "owner", KindLock: "lock", KindPlan: "plan", KindConfirm: "confirm", KindFence: "fence",
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
 	KindSettings: "settings", KindRebalance: "rebalance",
+	KindClient: "client",
 }
 
 // Known reports whether this version knows the kind.

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"causeway/cluster"
 )
 
 // restartAfter is when a gateway that was killed is started again.
@@ -78,7 +76,7 @@ func (a *actor) watch(out io.Reader, ready chan<- bool) {
 	}
 }
 
-// supervise notices the death of the gateway, lets the others take over at once, and starts it again.
+// supervise notices the death of the gateway, and starts it again.
 func (s *stage) supervise(ctx context.Context, a *actor) {
 	for {
 		select {
@@ -90,9 +88,6 @@ func (s *stage) supervise(ctx context.Context, a *actor) {
 			return
 		}
 		fmt.Fprintf(s.out, "%s has died: the others take its volumes and its address\n", a.name)
-		if err := cluster.Bury(ctx, cluster.Config{Dir: filepath.Join(a.state, "cluster"), Log: s.log}); err != nil {
-			fmt.Fprintf(s.out, "%s: the others wait until its lease ends: %v\n", a.name, err)
-		}
 		select {
 		case <-ctx.Done():
 			return

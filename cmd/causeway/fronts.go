@@ -53,7 +53,8 @@ func (n *node) startFronts(context.Context) (err error) {
 	if n.replies, err = drc.New(drc.Config{Secret: n.secret()}); err != nil {
 		return err
 	}
-	config := v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access, Gate: &n.gate, Replies: n.replies, Log: n.log}
+	config := v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access,
+		Enter: func(causeway.VolumeID) gate.Pass { return n.gate.Enter() }, Replies: n.replies, Log: n.log}
 	if n.member != nil {
 		config.Persist = nil // a volume that moves waits for its calls, not for replies that are held behind them
 	}
@@ -118,9 +119,7 @@ func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...
 	for _, v := range versions {
 		n.rpc.Register(prog, v, h)
 		for _, network := range networks {
-			if n.listen != nil {
-				n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.listen.addr})
-			}
+			n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.offered})
 		}
 	}
 	return nil

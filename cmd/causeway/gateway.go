@@ -38,7 +38,8 @@ type node struct {
 	admin    *admin.Server
 	metrics  *admin.Metrics
 	listen   *endpoint
-	http     net.Listener // nil: none
+	offered  netip.AddrPort // where the programs answer; unspecified: at all service addresses
+	http     net.Listener   // nil: none
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
 	grace    time.Time // when the grace period of the start ends at the latest
@@ -118,6 +119,7 @@ func (n *node) bind(ctx context.Context) (err error) {
 	if n.listen, err = bind(ctx, "--listen", n.config.ListenAddr); err != nil {
 		return err
 	}
+	n.offered = n.listen.addr
 	n.teardown.addClose("listeners", func() error { n.listen.close(); return nil }) // twice: the RPC server closes them too
 	return n.bindAdmin(ctx)
 }

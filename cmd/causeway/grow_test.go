@@ -20,12 +20,12 @@ import (
 	"causeway/cmd/causeway/member"
 )
 
-// freePorts finds a port with three free ones behind it.
+// freePorts finds a port with five free ones behind it.
 func freePorts(t *testing.T, addr string) uint16 {
 	t.Helper()
 	for range 100 {
 		port, free := sharedPort(t, addr), true
-		for i := range uint16(4) {
+		for i := range uint16(6) {
 			l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addr, port+i))
 			if err != nil {
 				free = false
@@ -37,7 +37,7 @@ func freePorts(t *testing.T, addr string) uint16 {
 			return port
 		}
 	}
-	t.Fatal("no four ports are free")
+	t.Fatal("no six ports are free")
 	return 0
 }
 

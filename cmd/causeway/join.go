@@ -11,9 +11,11 @@ import (
 
 	"causeway/admin"
 	"causeway/cluster"
+	"causeway/cluster/address"
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
+	"causeway/cmd/causeway/undertaker"
 )
 
 // membership is what a gateway of a cluster is told beside what every gateway is.
@@ -26,7 +28,9 @@ type membership struct {
 	bootstrap bool
 	join      string
 	token     string
-	etcd      external // zero: the database is in the gateways
+	etcd      external       // zero: the database is in the gateways
+	survivor  *address.Guard // clears up if the process is killed; nil: none
+	alone     bool           // without an undertaker
 }
 
 // protocolVersions are those that this gateway speaks; zero: what the cluster's code does.
@@ -40,6 +44,7 @@ const (
 	enginePeerPort   = 1
 	engineClientPort = 2
 	relayPort        = 3
+	mirrorPort       = 5
 )
 
 // at is the host of --peer with another port; port 0 stays one that the system chooses.
@@ -59,6 +64,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		n.openState,
 		j.listen,
 		n.startEngines,
+		j.startUndertaker,
 		j.newMember,
 		func(context.Context) error { return n.startAdmin(notReloadable) },
 		j.enter,
@@ -85,7 +91,9 @@ type joining struct {
 	*node
 	*membership
 	door, between net.Listener // for joiners, and for other gateways' requests
+	mirror        net.Listener // for what other gateways say of their clients' connections
 	site          *site
+	undertaker    *undertaker.Undertaker // nil: none
 }
 
 func (j *joining) listen(ctx context.Context) (err error) {
@@ -97,19 +105,23 @@ func (j *joining) listen(ctx context.Context) (err error) {
 		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, relayPort, err)
 	}
 	j.teardown.addClose("relay listener", func() error { j.between.Close(); return nil })
+	if j.mirror, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(mirrorPort)); err != nil {
+		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, mirrorPort, err)
+	}
+	j.teardown.addClose("mirror listener", func() error { j.mirror.Close(); return nil })
 	return j.bindAdmin(ctx)
 }
 
 func (j *joining) newMember(context.Context) (err error) {
-	j.site = &site{port: j.port, open: map[netip.Addr]net.Listener{}, done: map[netip.Addr]chan struct{}{}}
+	j.site = newSite(j.node, j.port)
 	dir, err := j.state.Sub("cluster")
 	if err != nil {
 		return err
 	}
 	cfg := cluster.Config{
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
-		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(),
-		Bootstrap: j.bootstrap, Join: j.join, Token: j.token,
+		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
+		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
 	cfg.External = j.etcd.endpoints
 	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
@@ -120,7 +132,8 @@ func (j *joining) newMember(context.Context) (err error) {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Log: j.log.With("node", j.name), Reading: j.reading})
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
+		Log: j.log.With("node", j.name), Reading: j.reading})
 	if err != nil {
 		return err
 	}
@@ -141,7 +154,9 @@ func (j *joining) enter(ctx context.Context) (err error) {
 
 // serve answers other gateways, then clients.
 func (j *joining) serve(context.Context) error {
-	j.site.rpc = j.rpc
+	if err := j.site.start(); err != nil {
+		return err
+	}
 	stop, err := j.relay.Serve(j.between)
 	if err != nil {
 		return err

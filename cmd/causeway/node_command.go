@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/backend/posix"
+	"causeway/cluster/address"
 	"causeway/cluster/engine"
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
@@ -28,6 +29,7 @@ type nodeFlags struct {
 	config   config.Config
 	peerText string
 	service  []string
+	watched  bool
 }
 
 func newNode() *cobra.Command {
@@ -38,7 +40,7 @@ func newNode() *cobra.Command {
 		Long: "Run a gateway of a cluster. The first one is started with --bootstrap, the others with --join and the token that\n" +
 			"`causeway token` prints at a gateway that runs; after that, the state directory says which cluster it is. Clients go to\n" +
 			"service addresses, which other gateways take while this one does not run.\n\n" +
-			"Three ports above that of --peer are used too: gateways must reach each other there.",
+			"Ports up to five above that of --peer are used too: gateways must reach each other there.",
 		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --etcd https://e1:2379,https://e2:2379 --etcd-cacert ca.pem --etcd-cert gw.pem --etcd-key gw.key\n" +
 			"  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
 			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.2:9441 --join 10.0.0.1:9441 --token TOKEN",
@@ -55,11 +57,13 @@ func newNode() *cobra.Command {
 	set.StringArrayVar(&f.service, "service-address", nil, "IP address that clients use; may be repeated")
 	set.StringVar(&f.peerText, "peer", "", "IP address and port where other gateways reach this one")
 	set.Uint16Var(&f.port, "port", 2049, "port of NFS at the service addresses, the same at all gateways")
+	set.BoolVar(&f.config.Portmap, "portmap", true, "answer on port 111 of the service addresses too, or register with rpcbind")
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
 	set.StringVar(&f.join, "join", "", "--peer of a gateway of the cluster that this one joins")
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
 	f.etcd.register(set)
+	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -72,6 +76,7 @@ func (f *nodeFlags) validate() (err error) {
 	if f.peer, err = netip.ParseAddrPort(f.peerText); err != nil || f.peer.Addr().IsUnspecified() {
 		return fmt.Errorf("--peer %q is not an IP address and port of this machine, as in 10.0.0.1:9441", f.peerText)
 	}
+	f.alone = !f.watched
 	for _, text := range f.service {
 		a, err := netip.ParseAddr(text)
 		if err != nil || a.IsUnspecified() || a.Zone() != "" {
@@ -105,8 +110,12 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	log := newLogger(&f.config, stderr)
-	if err := posix.DropPrivileges(); err != nil {
+	err := posix.DropPrivileges()
+	if err != nil {
 		log.Warn("privileges of root that clients could profit from stay: quotas may be exceeded, set-user-id bits may survive a write", "err", err)
+	}
+	if f.survivor, err = address.NewGuard(); err != nil {
+		log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
 	}
 	n, err := startMember(ctx, &f.config, &f.membership, log)
 	if err != nil {

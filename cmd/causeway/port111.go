@@ -25,20 +25,28 @@ func (n *node) startPortmap(ctx context.Context) error {
 	if err != nil {
 		return explainBind("--portmap", at, err)
 	}
-	// A server of its own: what listens on port 2049 is not to be had on port 111.
-	s, err := rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxRecord: 8 << 10, MaxConns: 1024, MaxCalls: 64})
+	s, err := n.newPortmap()
 	if err != nil {
 		return errors.Join(err, e.close())
-	}
-	h := portmap.New(func() []portmap.Service { return n.services })
-	for _, version := range []uint32{2, 3, 4} {
-		s.Register(portmap.Program, version, h)
 	}
 	n.teardown.add("portmap", s.Shutdown)
 	n.run("portmap over TCP", func() error { return s.Serve(e.stream) })
 	n.run("portmap over UDP", func() error { return s.ServePacket(e.packet) })
 	n.portmap = "causeway"
 	return nil
+}
+
+// newPortmap returns a server of its own: what listens on port 2049 is not to be had on port 111.
+func (n *node) newPortmap() (*rpc.Server, error) {
+	s, err := rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxRecord: 8 << 10, MaxConns: 1024, MaxCalls: 64})
+	if err != nil {
+		return nil, err
+	}
+	h := portmap.New(func() []portmap.Service { return n.services })
+	for _, version := range []uint32{2, 3, 4} {
+		s.Register(portmap.Program, version, h)
+	}
+	return s, nil
 }
 
 // register leaves port 111 to the rpcbind that has it. What another server of this host has there stays with it.

@@ -8,58 +8,121 @@ import (
 	"sync"
 
 	"causeway/cluster/address"
+	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
 )
 
 // site answers clients at service addresses, which come and go.
 type site struct {
+	*node
 	port uint16
-	rpc  *rpc.Server
+	maps *rpc.Server // port 111; nil: not answered
 
-	mu   sync.Mutex
-	open map[netip.Addr]net.Listener
-	done map[netip.Addr]chan struct{}
+	registering sync.Once
+	said        sync.Once
+
+	mu           sync.Mutex
+	open         map[netip.Addr]*spot
+	registration *portmap.Registration // with rpcbind; nil: none
+}
+
+// spot is a service address while it is answered at.
+type spot struct {
+	sockets []interface{ Close() error }
+	serving sync.WaitGroup
 }
 
 var _ address.Listener = (*site)(nil)
 
-// Listen starts to accept connections to addr.
+// newSite returns a site that answers nowhere yet. Programs are offered at its port.
+func newSite(n *node, port uint16) *site {
+	n.offered = netip.AddrPortFrom(netip.IPv6Unspecified(), port)
+	return &site{node: n, port: port, open: map[netip.Addr]*spot{}}
+}
+
+// start is for when the programs are there.
+func (s *site) start() (err error) {
+	if !s.config.Portmap {
+		return nil
+	}
+	if s.maps, err = s.newPortmap(); err != nil {
+		return err
+	}
+	s.teardown.add("portmap", s.maps.Shutdown)
+	s.teardown.add("registration with rpcbind", s.unregister)
+	return nil
+}
+
+// Listen starts to answer at addr. Without TCP at the port of NFS that is an error, without the rest it is a pity.
 func (s *site) Listen(addr netip.Addr) error {
-	at := netip.AddrPortFrom(addr, s.port)
+	p := &spot{}
+	if err := p.stream(s.rpc, addr, s.port); err != nil {
+		return err
+	}
+	if err := p.packet(s.rpc, addr, s.port); err != nil {
+		s.log.Warn("no answers by UDP at a service address: clients that restart cannot say so", "addr", addr, "err", err)
+	}
+	if s.maps != nil && (s.port == nfsPort || !addr.IsLoopback()) {
+		if err := errors.Join(p.stream(s.maps, addr, portmap.Port), p.packet(s.maps, addr, portmap.Port)); err != nil {
+			s.lead(addr, err)
+		}
+	}
+	s.mu.Lock()
+	s.open[addr] = p
+	s.mu.Unlock()
+	return nil
+}
+
+// nfsPort is where clients look for NFS that do not ask portmap.
+const nfsPort = 2049
+
+// stream answers by TCP.
+func (p *spot) stream(server *rpc.Server, addr netip.Addr, port uint16) error {
+	at := netip.AddrPortFrom(addr, port)
 	l, err := (&net.ListenConfig{Control: address.Freebind}).Listen(context.Background(), network("tcp", at), at.String())
 	if err != nil {
 		return err
 	}
-	done := make(chan struct{})
-	s.mu.Lock()
-	s.open[addr], s.done[addr] = l, done
-	s.mu.Unlock()
-	go func() {
-		defer close(done)
-		_ = s.rpc.Serve(l) // until it is closed
-	}()
+	p.sockets = append(p.sockets, l)
+	p.serving.Go(func() { _ = server.Serve(l) }) // until it is closed
+	return nil
+}
+
+// packet answers by UDP.
+func (p *spot) packet(server *rpc.Server, addr netip.Addr, port uint16) error {
+	at := netip.AddrPortFrom(addr, port)
+	c, err := (&net.ListenConfig{Control: address.Freebind}).ListenPacket(context.Background(), network("udp", at), at.String())
+	if err != nil {
+		return err
+	}
+	p.sockets = append(p.sockets, c)
+	p.serving.Go(func() { _ = server.ServePacket(c) })
 	return nil
 }
 
 // Close stops that, and ends the connections that there are.
 func (s *site) Close(addr netip.Addr) error {
 	s.mu.Lock()
-	l, done := s.open[addr], s.done[addr]
+	p := s.open[addr]
 	delete(s.open, addr)
-	delete(s.done, addr)
 	s.mu.Unlock()
-	if l == nil {
+	if p == nil {
 		return nil
 	}
-	err := l.Close()
-	<-done
+	var err error
+	for _, socket := range p.sockets {
+		if closeErr := socket.Close(); !errors.Is(closeErr, net.ErrClosed) { // the server stops
+			err = errors.Join(err, closeErr)
+		}
+	}
+	p.serving.Wait()
 	if !addr.IsLoopback() { // clients belong to the next holder, who tells them
 		_, abandonErr := address.Abandon(addr)
 		err = errors.Join(err, abandonErr)
 	}
 	s.rpc.Disconnect(addr)
-	if errors.Is(err, net.ErrClosed) { // the server stops
-		return nil
+	if s.maps != nil {
+		s.maps.Disconnect(addr)
 	}
 	return err
 }

@@ -18,6 +18,8 @@ type daemon struct {
 	argv []string
 	log  string
 
+	ordinary bool // not the first process of a PID namespace: what it has started outlives it
+
 	process *exec.Cmd
 	ended   chan struct{}
 }
@@ -45,6 +47,7 @@ func (d *daemon) start() {
 	defer log.Close()
 	d.process = exec.Command(d.argv[0], d.argv[1:]...)
 	d.process.Stdout, d.process.Stderr = log, log
+	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: d.ordinary}
 	if err := d.host.ns.start(d.process); err != nil {
 		d.t.Fatalf("start %s: %v", d.name, err)
 	}

@@ -16,6 +16,7 @@ type Host struct {
 	t       testing.TB
 	ns      *namespace
 	Address netip.Addr
+	port    string // of the network, where it is plugged in
 }
 
 // Result is what a command left behind.

@@ -57,13 +57,15 @@ func (ns *namespace) do(f func()) {
 }
 
 // start starts cmd in the namespace. The process is the first of a PID namespace, so that whatever it forks dies with
-// it: a User-mode Linux leaves traced children otherwise, which hold its tap.
+// it: a User-mode Linux leaves traced children otherwise, which hold its tap. With Setpgid it is an ordinary process.
 func (ns *namespace) start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID
+	if !cmd.SysProcAttr.Setpgid {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID
+	}
 	var err error
 	ns.do(func() { err = cmd.Start() })
 	return err

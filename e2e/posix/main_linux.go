@@ -18,6 +18,7 @@ var programs = map[string]func(args []string) int{
 	"locks":   runLocks,
 	"actor":   runActor,
 	"tree":    runTree,
+	"pulse":   runPulse,
 }
 
 func main() {

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,13 +39,17 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface and Reading.
+// Config says what a Member connects. All is required but Interface, Ports, Guard and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
 	Volumes   Volumes
-	Listener  address.Listener // answers clients at service addresses
-	Interface string           // that carries service addresses; "": the one with a network that contains the address
+	Listener  address.Listener   // answers clients at service addresses
+	Interface string             // that carries service addresses; "": the one with a network that contains the address
+	Mirror    net.Listener       // for what other gateways say of their clients' connections
+	Ports     []uint16           // at which clients stay connected; none: all
+	Guard     *address.Guard     // clears up after a process that is killed; nil: none
+	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
 
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
@@ -63,6 +69,7 @@ type Member struct {
 	metrics *Metrics
 	stop    context.CancelFunc
 	left    sync.Once
+	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
 }
 
@@ -92,6 +99,7 @@ func (m *Member) Valid() bool {
 
 // Join joins the cluster or makes it. Calls are answered from then on, but at no service address before Serve.
 func (m *Member) Join(ctx context.Context) error {
+	m.behind.Store(true)
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
@@ -156,6 +164,7 @@ func (m *Member) Serve() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
+	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
@@ -192,6 +201,7 @@ func (m *Member) follow(ctx context.Context) {
 			m.shown.reach(seen)
 		}
 		m.keeper.keep(ctx, t)
+		m.keeper.report()
 	}
 }
 
@@ -219,7 +229,7 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 			m.say(ctx, c)
 		}
 		if m.keeper != nil {
-			err = errors.Join(err, m.keeper.manager.Close(ctx))
+			err = errors.Join(err, m.keeper.close(ctx))
 		}
 	})
 	return err
@@ -232,10 +242,15 @@ const leaveWithin = 4 * time.Second
 func (m *Member) say(ctx context.Context, c *cluster.Cluster) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWithin)
 	defer cancel()
-	if err := c.Stop(ctx); err != nil {
+	err := c.Stop(ctx)
+	if err != nil {
 		m.log.Warn("the gateway left without handing over: others notice when its lease ends", "err", err)
 	}
+	m.behind.Store(err != nil)
 }
+
+// Behind reports whether this gateway would leave a membership behind if it ended now.
+func (m *Member) Behind() bool { return m.behind.Load() }
 
 // Peer is where other gateways reach this one.
 func (m *Member) Peer() string { return m.cfg.Cluster.Peer }

@@ -128,6 +128,23 @@ func (c *Cache) Sum(args []byte, uid uint32) uint64 {
 	return siphash.Hash(k0, k1^uint64(uid), args)
 }
 
+// Op names a call where its change is made: gateways with the same secret give a repetition the same name.
+func (c *Cache) Op(k Key) (op causeway.OpID) {
+	var b [16 + 5*4 + 8]byte
+	addr := k.Client.As16()
+	n := copy(b[:], addr[:])
+	for _, v := range []uint32{k.XID, k.Prog, k.Vers, k.Proc} {
+		binary.BigEndian.PutUint32(b[n:], v)
+		n += 4
+	}
+	binary.BigEndian.PutUint64(b[n:], k.Sum)
+	k0, k1 := binary.LittleEndian.Uint64(c.cfg.Secret[:]), binary.LittleEndian.Uint64(c.cfg.Secret[8:])
+	hi, lo := siphash.Hash128(k0, k1, b[:])
+	binary.BigEndian.PutUint64(op[:8], hi)
+	binary.BigEndian.PutUint64(op[8:], lo)
+	return op
+}
+
 // Begin asks whether a call was seen before. For a finished one its reply is appended to dst. A call that is Fresh must be
 // ended by Finish or Abort.
 func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"causeway"
 	"causeway/gateway/nfs/drc"
 )
 
@@ -218,5 +219,31 @@ func TestOnce(t *testing.T) {
 		if n := done[xid].Load(); n != 1 {
 			t.Errorf("call %d was done %d times", xid, n)
 		}
+	}
+}
+
+// TestOp: equal calls have equal names at gateways with the same secret, and nothing else has.
+func TestOp(t *testing.T) {
+	open := func(secret byte) *drc.Cache {
+		c, err := drc.New(drc.Config{Secret: [16]byte{secret}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b, other := open(1), open(1), open(2)
+	base := drc.Key{Client: netip.MustParseAddr("192.0.2.1"), XID: 1, Prog: 2, Vers: 3, Proc: 4, Sum: 5}
+	if a.Op(base) != b.Op(base) || a.Op(base) == other.Op(base) {
+		t.Error("names do not go by the secret")
+	}
+	keys := []drc.Key{base, base, base, base, base, base, base}
+	keys[1].Client = netip.MustParseAddr("192.0.2.2")
+	keys[2].XID, keys[3].Prog, keys[4].Vers, keys[5].Proc, keys[6].Sum = 9, 9, 9, 9, 9
+	seen := map[causeway.OpID]int{}
+	for i, k := range keys {
+		if j, twice := seen[a.Op(k)]; twice {
+			t.Error(i, j)
+		}
+		seen[a.Op(k)] = i
 	}
 }

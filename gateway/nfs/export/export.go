@@ -53,6 +53,7 @@ func (g *Guard) AdmitVolume(c *rpc.Call, v *causeway.Volume) (*causeway.ExportRu
 		Client:   c.Remote.Addr().Unmap(),
 		ReadOnly: rule.ReadOnly || v.ReadOnly,
 		NoWait:   c.NoWait,
+		Op:       c.Op,
 	}
 	if c.MayLater {
 		c.Caller.Later = &c.Later

@@ -32,11 +32,12 @@ type host struct {
 	notifying bool      // it is being told of our restart
 }
 
-// addKnown adds a client of an earlier life.
-func (s *Service) addKnown(r Record) {
-	h := &host{name: r.Client(), stored: true, record: r, blocks: make(map[gateway.Lock]*block), used: time.Now(), notifying: true}
+// addLocked adds a client. Its record may be another's: it is stored again before the next lock, unless stored is set.
+func (s *Service) addLocked(r Record, stored bool) *host {
+	h := &host{name: r.Client(), stored: stored, record: r, blocks: make(map[gateway.Lock]*block), used: time.Now()}
 	s.hosts[h.name] = h
 	s.perAddr[r.Addr.Unmap()]++
+	return h
 }
 
 // enter returns the host of a call that wants a lock, made if need be: ErrNoLocks if there are too many. leave follows.
@@ -50,13 +51,21 @@ func (s *Service) enter(name string, from netip.AddrPort) (*host, error) {
 		if len(s.hosts) >= s.cfg.MaxClients || s.perAddr[addr] >= s.cfg.MaxClientsPerAddr {
 			return nil, causeway.ErrNoLocks
 		}
-		h = &host{name: key, record: Record{Name: string([]byte(name)), Addr: addr}, blocks: make(map[gateway.Lock]*block)}
-		s.hosts[key] = h
-		s.perAddr[addr]++
+		h = s.addLocked(s.record(key, Record{Name: string([]byte(name)), Addr: addr}), false)
 	}
 	h.calls++
 	h.reserved = h.reserved || isReserved(from)
 	return h, nil
+}
+
+// record returns what is known of a client that is new here: it may have been another gateway's.
+func (s *Service) record(key string, fresh Record) Record {
+	for _, r := range s.cfg.Records.At(fresh.Addr) {
+		if r.Client() == key {
+			return r
+		}
+	}
+	return fresh
 }
 
 // isReserved reports a port that only the superuser of a host may send from.
@@ -133,10 +142,16 @@ func (s *Service) release(ctx context.Context, h *host, why string) error {
 	return s.cfg.Locker.ReleaseClient(ctx, causeway.OwnerNLM, h.name)
 }
 
-// at returns the hosts of an address.
+// at returns the hosts of an address, also those that another gateway served until now.
 func (s *Service) at(addr netip.Addr) []*host {
+	others := s.cfg.Records.At(addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, r := range others {
+		if s.hosts[r.Client()] == nil && len(s.hosts) < s.cfg.MaxClients && s.perAddr[addr] < s.cfg.MaxClientsPerAddr {
+			s.addLocked(r, false)
+		}
+	}
 	if s.perAddr[addr] == 0 {
 		return nil
 	}

@@ -130,6 +130,7 @@ type Service struct {
 	peers   map[peerKey]*peer
 	cookies map[uint64]*block
 	cookie  uint64
+	turns   chan struct{} // of those who tell clients of lost locks
 	counts  Stats
 
 	ctx   context.Context
@@ -155,12 +156,13 @@ func New(c Config) (*Service, error) {
 		hosts:   make(map[string]*host),
 		perAddr: make(map[netip.Addr]int),
 		peers:   make(map[peerKey]*peer),
+		turns:   make(chan struct{}, notifyAtOnce),
 		cookies: make(map[uint64]*block),
 		cookie:  uint64(time.Now().UnixNano()), // an answer to a call of an earlier life must match nothing
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for _, r := range c.Records.Known() {
-		s.addKnown(r)
+		s.addLocked(r, true).notifying = true
 	}
 	c.Locker.Subscribe(causeway.OwnerNLM, s)
 	return s, nil
@@ -171,14 +173,34 @@ func New(c Config) (*Service, error) {
 func (s *Service) Start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	turns := make(chan struct{}, notifyAtOnce)
 	for _, h := range s.hosts {
 		if h.notifying {
-			r := h.record
-			s.tasks.Go(func() { s.notify(h, r, turns) })
+			s.notifyLocked(h)
 		}
 	}
 	s.tasks.Go(s.sweepNowAndThen)
+}
+
+// Lost tells clients that their locks were lost although this gateway has not restarted: those of a volume whose owner and its second
+// copy are gone.
+func (s *Service) Lost(list []Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range list {
+		h := s.hosts[r.Client()]
+		if h == nil {
+			h = s.addLocked(r, false)
+		}
+		if !h.notifying && s.ctx.Err() == nil {
+			h.notifying = true
+			s.notifyLocked(h)
+		}
+	}
+}
+
+func (s *Service) notifyLocked(h *host) {
+	r := h.record
+	s.tasks.Go(func() { s.notify(h, r) })
 }
 
 // Close stops calling clients and waits until nothing of the Service runs. Locks and records stay.

@@ -15,15 +15,15 @@ const notifyAtOnce = 32
 
 // notify tells a client that its locks were lost (SM_NOTIFY), again and again until it answers or the time is over. It speaks by
 // UDP: status monitors of Linux listen to nothing else.
-func (s *Service) notify(h *host, r Record, turns chan struct{}) {
+func (s *Service) notify(h *host, r Record) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.NotifyTimeout)
 	defer cancel()
 	told := false
 	for pause := s.cfg.RetryMin; !told && ctx.Err() == nil; pause = min(2*pause, 2*s.cfg.RetryMax) {
 		select {
-		case turns <- struct{}{}:
+		case s.turns <- struct{}{}:
 			told = s.notifyOnce(ctx, r)
-			<-turns
+			<-s.turns
 		case <-ctx.Done():
 		}
 		if told {

@@ -28,6 +28,8 @@ type Records interface {
 	State() uint32
 	// Put stores a record, in place of one with the same Client. It is on stable storage when Put returns.
 	Put(ctx context.Context, r Record) error
+	// At returns the records of clients at an address that another gateway may have stored.
+	At(addr netip.Addr) []Record
 	// Delete forgets a record.
 	Delete(ctx context.Context, r Record) error
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,6 +117,9 @@ func readJSON(file string, v any) error {
 
 // Known implements Records.
 func (s *StateDir) Known() []Record { return s.known }
+
+// At implements Records: there is no other gateway.
+func (s *StateDir) At(netip.Addr) []Record { return nil }
 
 // State implements Records.
 func (s *StateDir) State() uint32 { return s.state }

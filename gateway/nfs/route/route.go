@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/gateway"
 	"causeway/internal/gate"
 )
 
@@ -60,12 +61,7 @@ type standing struct {
 }
 
 // Standing says where a volume is answered.
-type Standing struct {
-	Open  bool // calls are let in; else they wait
-	Here  bool // this gateway answers
-	Node  string
-	Epoch causeway.Epoch
-}
+type Standing = gateway.Standing
 
 // New returns a Table in which all volumes are closed: their calls wait.
 func New(cfg Config) (*Table, error) {
@@ -99,6 +95,16 @@ func (t *Table) become(v *volume, s Standing) {
 // Now returns where a volume is answered. It costs next to nothing.
 func (t *Table) Now(id causeway.VolumeID) Standing { return t.volume(id).now.Load().Standing }
 
+// Enter counts a call in, so that Drain waits for it until it leaves, and returns where the volume is answered.
+func (t *Table) Enter(id causeway.VolumeID) (Standing, gate.Pass) {
+	v := t.volume(id)
+	pass := v.gate.Enter() // before the standing is looked at, so that who closes waits for this call
+	return v.now.Load().Standing, pass
+}
+
+// Valid reports whether this gateway may do I/O and report success now.
+func (t *Table) Valid() bool { return t.cfg.Valid() }
+
 // Changed returns a channel that is closed when the standing of any volume changes next.
 func (t *Table) Changed() <-chan struct{} { return *t.changed.Load() }
 
@@ -112,7 +118,7 @@ func (t *Table) Drain(ctx context.Context, id causeway.VolumeID) error {
 
 // Open lets calls of a volume in: to node, or here.
 func (t *Table) Open(id causeway.VolumeID, here bool, node string, e causeway.Epoch) {
-	t.become(t.volume(id), Standing{true, here, node, e})
+	t.become(t.volume(id), Standing{Open: true, Here: here, Node: node, Epoch: e})
 }
 
 // CloseAll closes all volumes that this gateway answers. It does not wait.

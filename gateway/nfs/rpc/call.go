@@ -65,6 +65,8 @@ type Call struct {
 	MayLater bool
 	Later    gateway.Pending
 
+	Op causeway.OpID // set by a program: the name of a change whose repetition is told by it
+
 	worker *worker // who runs the call inline, else nil
 
 	// File, if File.Hold is not nil after Done, is sent behind Reply and padded to 4 bytes. Length fields in front of it are

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causeway"
 	"causeway/gateway/nfs/xdr"
 	"causeway/internal/buf"
 )
@@ -176,7 +177,7 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 	w.start = w.call.Reply.Len()
 	w.call.Reply.Uint32(0) // the record mark
 	w.allowLarge(c, t)
-	w.call.MayLater = false
+	w.call.MayLater, w.call.Op = false, causeway.OpID{}
 	w.begin()
 	verdict := w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
 	if !w.end() {

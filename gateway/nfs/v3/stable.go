@@ -16,7 +16,7 @@ import (
 // runs are done together in the next one: one sync and one goroutine for all of them, where each would have had its own.
 type stabilizer struct {
 	persist gateway.Persister
-	gate    *gate.Gate // a change stays inside until it is answered: it uses the storage
+	enter   func(causeway.VolumeID) gate.Pass // a change stays inside until it is answered: it uses the storage
 
 	mu     sync.Mutex
 	rounds map[causeway.VolumeID]*round // of volumes that have changes under way
@@ -35,16 +35,17 @@ type change struct {
 	inside   gate.Pass
 }
 
-func newStabilizer(p gateway.Persister, g *gate.Gate) *stabilizer {
-	if g == nil {
-		g = new(gate.Gate)
+func newStabilizer(p gateway.Persister, enter func(causeway.VolumeID) gate.Pass) *stabilizer {
+	if enter == nil {
+		anybody := new(gate.Gate)
+		enter = func(causeway.VolumeID) gate.Pass { return anybody.Enter() }
 	}
-	return &stabilizer{persist: p, gate: g, rounds: make(map[causeway.VolumeID]*round)}
+	return &stabilizer{persist: p, enter: enter, rounds: make(map[causeway.VolumeID]*round)}
 }
 
 // add takes over a change that c.Later describes. Its reply stands in c.Reply from start on. remember may be nil.
 func (s *stabilizer) add(c *rpc.Call, start int, remember func([]byte), lost func(*xdr.Encoder)) {
-	ch := change{objects: c.Later.Objects, held: c.Hold(), remember: remember, lost: lost, inside: s.gate.Enter()}
+	ch := change{objects: c.Later.Objects, held: c.Hold(), remember: remember, lost: lost, inside: s.enter(c.Later.Volume)}
 	if remember != nil {
 		ch.reply = bytes.Clone(c.Reply.Bytes()[start:])
 	}

@@ -38,7 +38,7 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 	}
 	inside := &gate.Gate{}
 	server, err := v3.New(v3.Config{
-		Guard: &export.Guard{Catalog: s.catalog}, Access: s.names, Transfer: s.engine, Persist: d, Gate: inside, Replies: replies,
+		Guard: &export.Guard{Catalog: s.catalog}, Access: s.names, Transfer: s.engine, Persist: d, Enter: func(causeway.VolumeID) gate.Pass { return inside.Enter() }, Replies: replies,
 	})
 	if err != nil {
 		t.Fatal(err)

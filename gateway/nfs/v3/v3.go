@@ -35,9 +35,10 @@ type Config struct {
 	Access   gateway.Namespace
 	Transfer gateway.Transfer
 	Persist  gateway.Persister // makes changes stable, many at once; nil: each call waits for its own
-	Gate     *gate.Gate        // what calls pass, and leave when what they use may be closed; nil: nobody waits for them
-	Replies  *drc.Cache        // nil: a repeated call is done again
-	Log      *slog.Logger      // nil: silent
+	// Enter lets a change in that waits to be stable: it leaves when the volume may go elsewhere. nil: nobody waits for it.
+	Enter   func(causeway.VolumeID) gate.Pass
+	Replies *drc.Cache   // nil: a repeated call is done again
+	Log     *slog.Logger // nil: silent
 }
 
 // Validate names the field at fault.
@@ -76,7 +77,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{guard: cfg.Guard, access: cfg.Access, transfer: cfg.Transfer, replies: cfg.Replies, log: cfg.Log}
 	if cfg.Persist != nil {
-		s.stable = newStabilizer(cfg.Persist, cfg.Gate)
+		s.stable = newStabilizer(cfg.Persist, cfg.Enter)
 	}
 	return s, nil
 }
@@ -227,6 +228,8 @@ func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) (v rpc.Ver
 		Client: c.Remote.Addr().Unmap(), XID: c.XID, Prog: c.Prog, Vers: c.Vers, Proc: c.Proc,
 		Sum: s.replies.Sum(args.Rest(), c.Cred.UID),
 	}
+	c.Op = s.replies.Op(key)
+	defer func() { c.Op = causeway.OpID{} }()
 	replayed, state := s.replies.Begin(key, nil)
 	switch state {
 	case drc.Running:

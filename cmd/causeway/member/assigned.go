@@ -1,0 +1,60 @@
+package member
+
+import (
+	"net/netip"
+
+	"causeway/cluster/address"
+	"causeway/cluster/record"
+)
+
+// Address is a service address.
+type Address struct {
+	Address netip.Addr `json:"address"`
+	Home    string     `json:"home"` // the node to which it belongs
+	At      string     `json:"at"`   // the node that answers for it; "" if none may
+}
+
+// assigned says who shall answer for each service address.
+func assigned(t *record.Table) map[netip.Addr]Address {
+	all := make(map[netip.Addr]Address)
+	var strict []*record.Volume
+	for v := range t.All(record.KindVolume) {
+		if v := v.Value.(*record.Volume); v.DomainPolicy == record.Strict {
+			strict = append(strict, v)
+		}
+	}
+	for item := range t.All(record.KindNode) {
+		home := item.Value.(*record.Node)
+		if len(home.Addresses) == 0 {
+			continue
+		}
+		takers := takers(t, home, strict)
+		for _, a := range home.Addresses {
+			all[a] = Address{a, home.Name, address.Assign(a, home.Name, takers)}
+		}
+	}
+	return all
+}
+
+// takers returns the nodes that may answer at home's addresses: those that run and serve everything that home does. A node outside
+// of a strict domain would refuse what clients use there.
+func takers(t *record.Table, home *record.Node, strict []*record.Volume) []string {
+	var needed []*record.Volume
+	for _, v := range strict {
+		if record.SharesDomain(home, v) {
+			needed = append(needed, v)
+		}
+	}
+	var names []string
+	for item := range t.All(record.KindMember) {
+		n := t.Node(item.Key.Name)
+		fit := n != nil
+		for _, v := range needed {
+			fit = fit && record.SharesDomain(n, v)
+		}
+		if fit {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,86 @@
+package peer
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/peer/depth"
+	"causeway/gateway/peer/peerpb"
+	"causeway/gateway/peer/wire"
+)
+
+// execute does what another gateway asks, in a slot of its depth.
+func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *peerpb.Reply {
+	if r.Depth < 2 || r.Depth > depth.Max {
+		p.cfg.Log.Error("a request of a depth that the call graph does not have", "node", from, "op", r.Op.String())
+		return wire.Failed(causeway.ErrServerFault)
+	}
+	if !p.cfg.Member(from) {
+		return wire.Failed(causeway.ErrAccess)
+	}
+	slots, err := p.slots.Take(ctx, int(r.Depth), 1)
+	if err != nil {
+		return wire.Failed(causeway.ErrDelay) // its sender has given it up
+	}
+	defer slots.Release()
+	p.counts.served.Add(1)
+	ctx = depth.With(ctx, int(r.Depth))
+	switch r.Op {
+	case peerpb.Op_RECALL, peerpb.Op_REASSERT, peerpb.Op_EVENT:
+		return p.hold(ctx, r)
+	case peerpb.Op_RELEASE_CLIENT, peerpb.Op_LOCKS:
+		return wire.Serve(ctx, p.services.Access, from, r)
+	}
+	return p.administer(ctx, from, r)
+}
+
+// administer executes what is for the owner of a volume, if this gateway is that, in the epoch that is meant.
+func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) *peerpb.Reply {
+	v := causeway.VolumeID(r.Volume)
+	if !p.cfg.Known(v) { // the table remembers whatever it is asked about
+		return wire.Failed(causeway.ErrStaleEpoch)
+	}
+	s, pass := p.cfg.Table.Enter(v)
+	defer pass.Leave()
+	if !s.Open || !s.Here || s.Epoch != wire.Epoch(r.Epoch) || !p.cfg.Table.Valid() {
+		p.counts.stale.Add(1)
+		return wire.Failed(causeway.ErrStaleEpoch)
+	}
+	reply := wire.Serve(ctx, p.services.Access, from, r)
+	switch {
+	case p.cfg.Table.Valid():
+		return reply
+	case wire.Repeatable(r.Op):
+		return wire.Failed(causeway.ErrStaleEpoch)
+	}
+	return wire.Failed(gateway.ErrUnknown)
+}
+
+// hold executes what an administrative gateway asks of those that hold or wait for something.
+func (p *Peers) hold(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
+	v, e := causeway.VolumeID(r.Volume), wire.Epoch(r.Epoch)
+	if !p.cfg.Known(v) || e.Before(p.cfg.Table.Now(v).Epoch) {
+		p.counts.stale.Add(1)
+		return wire.Failed(causeway.ErrStaleEpoch)
+	}
+	holder := p.services.Holder
+	switch {
+	case r.Op == peerpb.Op_EVENT:
+		event, err := wire.EventOf(r)
+		if err == nil {
+			err = p.events.deliver(ctx, event)
+		}
+		return wire.Failed(err)
+	case holder == nil:
+		return wire.Failed(nil)
+	case r.Op == peerpb.Op_REASSERT:
+		return wire.HeldReply(holder.Reassert(ctx, v, e))
+	}
+	what, err := wire.RecallOf(r)
+	if err != nil {
+		return wire.Failed(err)
+	}
+	commit, err := holder.Recall(ctx, &what)
+	return wire.CommitReply(&commit, err)
+}

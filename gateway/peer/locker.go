@@ -1,0 +1,79 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/peer/peerpb"
+	"causeway/gateway/peer/wire"
+)
+
+// Lock implements gateway.Locker.
+func (r *Router) Lock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
+	var to wire.Result
+	err := r.call(ctx, c, h.Volume, false, &to, func() (err error) {
+		to.Conflict, err = r.local.Lock(ctx, c, h, s)
+		return err
+	}, func() *peerpb.Request { return wire.Lock(peerpb.Op_LOCK, c, h, s) })
+	return to.Conflict, err
+}
+
+// Unlock implements gateway.Locker.
+func (r *Router) Unlock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) error {
+	return r.call(ctx, c, h.Volume, false, &wire.Result{}, func() error { return r.local.Unlock(ctx, c, h, s) },
+		func() *peerpb.Request { return wire.Lock(peerpb.Op_UNLOCK, c, h, gateway.LockSpec{Span: s}) })
+}
+
+// TestLock implements gateway.Locker.
+func (r *Router) TestLock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
+	var to wire.Result
+	err := r.call(ctx, c, h.Volume, false, &to, func() (err error) {
+		to.Conflict, err = r.local.TestLock(ctx, c, h, s)
+		return err
+	}, func() *peerpb.Request { return wire.Lock(peerpb.Op_TESTLOCK, c, h, s) })
+	return to.Conflict, err
+}
+
+// Cancel implements gateway.Locker.
+func (r *Router) Cancel(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) error {
+	return r.call(ctx, c, h.Volume, false, &wire.Result{}, func() error { return r.local.Cancel(ctx, c, h, s) },
+		func() *peerpb.Request { return wire.Lock(peerpb.Op_CANCEL, c, h, s) })
+}
+
+// ReleaseClient implements gateway.Locker: all gateways are told, for each may administer a volume in which the client held locks.
+func (r *Router) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, client string) error {
+	others := r.peers.cfg.Others()
+	errs := make([]error, len(others)+1)
+	var all sync.WaitGroup
+	for i, node := range others {
+		all.Go(func() {
+			reply, err := r.peers.ask(ctx, node, wire.ReleaseClient(kind, client))
+			if err != nil {
+				errs[i] = noAnswer(err)
+				return
+			}
+			errs[i] = wire.Error(reply)
+		})
+	}
+	errs[len(others)] = r.local.ReleaseClient(ctx, kind, client)
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// Locks implements gateway.Locker: those of volumes that this gateway administers.
+func (r *Router) Locks(ctx context.Context) ([]gateway.Lock, error) { return r.local.Locks(ctx) }
+
+// Subscribe implements gateway.Access.
+func (r *Router) Subscribe(kind causeway.OwnerKind, e gateway.Events) { r.peers.Subscribe(kind, e) }
+
+// Persist implements gateway.Persister. A volume may have moved since the change was made: its new owner shares the storage.
+func (r *Router) Persist(ctx context.Context, v causeway.VolumeID, ids ...causeway.ObjectID) error {
+	return r.route(ctx, &asked{
+		volume: v, local: func() error { return r.local.Persist(ctx, v, ids...) },
+		remote: func() *peerpb.Request { return wire.Persist(v, ids) },
+		accept: wire.Error,
+	})
+}

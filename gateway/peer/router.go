@@ -1,0 +1,199 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/peer/peerpb"
+	"causeway/gateway/peer/wire"
+)
+
+// RouterConfig says how a Router decides.
+type RouterConfig struct {
+	Peers *Peers
+	// Near tells which volumes' names and attributes the access part here may read although another gateway administers them: those
+	// whose storage is open here, and the same for all gateways at every moment. Nil: none. It must not block.
+	Near func(causeway.VolumeID) bool
+	// Patience is how long a call waits for a volume that is closed, or whose owner does not answer; then it is ErrDelay. Default 20 s.
+	Patience time.Duration
+}
+
+// Validate sets defaults and names the field at fault.
+func (c *RouterConfig) Validate() error {
+	if c.Peers == nil {
+		return errors.New("peer: Peers is needed")
+	}
+	if c.Near == nil {
+		c.Near = func(causeway.VolumeID) bool { return false }
+	}
+	return positive("Patience", &c.Patience, 20*time.Second)
+}
+
+// Router implements gateway.Access for all volumes of the cluster: a call is answered here where this gateway administers the volume,
+// else by the gateway that does. While a volume moves, its calls wait. With NoWait nothing is waited for and nobody asked.
+type Router struct {
+	cfg   RouterConfig
+	peers *Peers
+	local gateway.Access
+	table Table
+
+	watcher watcher
+}
+
+var _ gateway.Access = (*Router)(nil)
+
+// NewRouter returns a Router. Peers.Offer must have been called.
+func NewRouter(cfg RouterConfig) (*Router, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Peers.services.Access == nil {
+		return nil, errors.New("peer: Peers offer no Access")
+	}
+	return &Router{cfg: cfg, peers: cfg.Peers, local: cfg.Peers.services.Access, table: cfg.Peers.cfg.Table}, nil
+}
+
+// verdict is what became of an attempt to answer a call.
+type verdict uint8
+
+const (
+	answered verdict = iota
+	closed           // the volume's standing has to change first
+	refused          // by a gateway that knows another standing
+)
+
+// asked is a call on its way: how it is answered here, and as a message to others.
+type asked struct {
+	volume causeway.VolumeID
+	noWait bool
+	near   bool           // a read that needs no owner where the storage is the same everywhere
+	epoch  causeway.Epoch // if not zero, the only one in which the call makes sense
+	op     causeway.OpID
+	local  func() error
+	remote func() *peerpb.Request
+	accept func(*peerpb.Reply) error
+}
+
+// route answers a call wherever its volume is now.
+func (r *Router) route(ctx context.Context, a *asked) error {
+	if !r.peers.cfg.Known(a.volume) {
+		return causeway.ErrStale
+	}
+	var patience time.Time
+	pause := 2 * time.Millisecond
+	for {
+		changed := r.table.Changed() // before the standing is looked at
+		s, err, v := r.try(ctx, a)
+		if v == answered {
+			return err
+		}
+		if a.noWait {
+			return causeway.ErrWouldBlock
+		}
+		if patience.IsZero() {
+			patience = time.Now().Add(r.cfg.Patience)
+		}
+		if time.Now().After(patience) || ctx.Err() != nil {
+			return causeway.ErrDelay
+		}
+		wait := lookAgain
+		if v == refused {
+			wait, pause = pause, min(2*pause, lookAgain)
+		}
+		r.await(ctx, changed, a.volume, s, min(wait, time.Until(patience)))
+	}
+}
+
+// lookAgain is when a call is tried again without any news.
+const lookAgain = 200 * time.Millisecond
+
+// await waits until the volume's standing is not s any more, or until it is worth to try without that.
+func (r *Router) await(ctx context.Context, changed <-chan struct{}, v causeway.VolumeID, s gateway.Standing, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	for r.table.Now(v) == s {
+		select {
+		case <-changed:
+			changed = r.table.Changed()
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// try answers a call if that is possible now.
+func (r *Router) try(ctx context.Context, a *asked) (gateway.Standing, error, verdict) {
+	s, pass := r.table.Enter(a.volume)
+	if s.Open && s.Here || a.near && r.cfg.Near(a.volume) {
+		defer pass.Leave()
+		err, v := r.here(a)
+		return s, err, v
+	}
+	pass.Leave()
+	if !s.Open {
+		return s, nil, closed
+	}
+	if a.noWait {
+		return s, causeway.ErrWouldBlock, answered
+	}
+	if a.epoch != (causeway.Epoch{}) && a.epoch != s.Epoch {
+		return s, causeway.ErrStaleEpoch, answered
+	}
+	err, v := r.away(ctx, a, s)
+	return s, err, v
+}
+
+// here answers, unless the gateway may no longer: then the volume is about to be closed, and nobody must see what was done.
+func (r *Router) here(a *asked) (error, verdict) {
+	if !r.table.Valid() {
+		return nil, closed
+	}
+	err := a.local()
+	if r.table.Valid() || causeway.CodeOf(err) == causeway.ErrWouldBlock {
+		return err, answered
+	}
+	if a.near {
+		return nil, closed
+	}
+	return gateway.ErrUnknown, answered
+}
+
+// away asks the owner.
+func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (error, verdict) {
+	m := a.remote()
+	wire.SetEpoch(m, s.Epoch)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	end := r.watch(a.volume, s, cancel)
+	reply, err := r.peers.ask(ctx, s.Node, m)
+	end()
+	switch {
+	case err == nil:
+	case errors.Is(err, errUnsent):
+		return nil, refused
+	case errors.Is(err, errLost):
+		return r.lost(a, m.Op)
+	default:
+		return err, answered
+	}
+	if causeway.Code(reply.Code) == causeway.ErrStaleEpoch && reply.Code <= 255 && a.epoch == (causeway.Epoch{}) {
+		return nil, refused
+	}
+	if reply.Unknown {
+		return r.lost(a, m.Op)
+	}
+	return a.accept(reply), answered
+}
+
+// lost decides about a call of which nobody knows whether it was executed. What has a name is remembered by whoever executed it.
+func (r *Router) lost(a *asked, op peerpb.Op) (error, verdict) {
+	if wire.Repeatable(op) || a.op != (causeway.OpID{}) {
+		return nil, refused
+	}
+	return gateway.ErrUnknown, answered
+}
