@@ -98,8 +98,8 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	c.send(life, ownership.Changed{Revision: first.Revision(), Changes: new(record.Table).Diff(first)})
 	c.tasks.Go(func() { c.copy.Run(life, func(n database.Notice) { c.changed(life, n) }) })
 	c.tasks.Go(func() { c.grow(life) })
-	c.tasks.Go(func() { c.attend(life) })
 	c.tasks.Go(func() { c.followServers(life) })
+	c.tasks.Go(func() { c.attend(life) })
 	c.tasks.Go(func() { c.renew(life) })
 	c.serveDoor(life)
 	select {

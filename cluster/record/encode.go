@@ -104,12 +104,12 @@ func blank(k Kind) Record {
 		return new(Authority)
 	case KindServer:
 		return new(Server)
+	case KindClient:
+		return new(Client)
 	case KindSettings:
 		return new(Settings)
 	case KindRebalance:
 		return new(Rebalance)
-	case KindClient:
-		return new(Client)
 	}
 	return nil
 }

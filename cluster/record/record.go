@@ -32,9 +32,9 @@ const (
 	KindToken                     // a join token
 	KindAuthority                 // the cluster's certificate authorities, with their keys
 	KindServer                    // a node is asked to run a server of the database
+	KindClient                    // a client of a protocol that has to know it after the death of a gateway
 	KindSettings                  // one record: what an operator sets for the whole cluster
 	KindRebalance                 // one record: when placement was ordered last, and by whom
-	KindClient                    // a client of a protocol that has to know it after the death of a gateway
 	kinds
 )
 
@@ -42,8 +42,8 @@ var kindNames = [kinds]string{
 	KindCluster: "cluster", KindNode: "node", KindMember: "member", KindLoad: "load", KindVolume: "volume", KindName: "name",
 	KindAssign: "assign", KindOwner: "owner", KindLock: "lock", KindPlan: "plan", KindConfirm: "confirm", KindFence: "fence",
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
+	KindClient:   "client",
 	KindSettings: "settings", KindRebalance: "rebalance",
-	KindClient: "client",
 }
 
 // Known reports whether this version knows the kind.

@@ -28,9 +28,9 @@ type membership struct {
 	bootstrap bool
 	join      string
 	token     string
-	etcd      external       // zero: the database is in the gateways
 	survivor  *address.Guard // clears up if the process is killed; nil: none
 	alone     bool           // without an undertaker
+	etcd      external       // zero: the database is in the gateways
 }
 
 // protocolVersions are those that this gateway speaks; zero: what the cluster's code does.

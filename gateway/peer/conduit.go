@@ -300,6 +300,9 @@ func weight(f *peerpb.Frame) int {
 	w := 256
 	if r := f.Request; r != nil {
 		w += 5*len(r.Caller.GetGroups()) + len(r.Create.GetTarget()) + 40*len(r.Commit.GetExtents()) + 80*len(r.Held)
+		for _, c := range r.Batch.GetRecords() {
+			w += 32 + len(c.Name) + len(c.Data)
+		}
 	}
 	if r := f.Reply; r != nil {
 		w += 200*len(r.Entries) + 40*len(r.Grant.GetExtents()) + 100*len(r.Locks) + len(r.Target) + 80*len(r.Held)

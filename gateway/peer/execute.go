@@ -27,6 +27,8 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	p.counts.served.Add(1)
 	ctx = depth.With(ctx, int(r.Depth))
 	switch r.Op {
+	case peerpb.Op_KEEP:
+		return p.keep(r.Batch)
 	case peerpb.Op_RECALL, peerpb.Op_REASSERT, peerpb.Op_EVENT:
 		return p.hold(ctx, r)
 	case peerpb.Op_RELEASE_CLIENT, peerpb.Op_LOCKS:

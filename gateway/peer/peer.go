@@ -108,6 +108,11 @@ func positive[T int | time.Duration](name string, v *T, def T) error {
 type Services struct {
 	Access gateway.Access // the access part of the volumes that this gateway administers
 	Holder gateway.Holder // what ends grants that are held here; nil: none are
+
+	// Transfer moves bytes for gateways without reach of the storage; nil: not from here.
+	Transfer gateway.Transfer
+	// Copies keeps second copies of what other gateways own; nil: none.
+	Copies Copies
 }
 
 // Peers are the other gateways, as seen from this one.
@@ -126,6 +131,7 @@ type Peers struct {
 	mu       sync.Mutex
 	links    map[string]*link    // in which this gateway asks
 	sessions map[string]*session // in which others ask
+	bulks    map[string]*grpc.ClientConn
 }
 
 var _ gateway.Holders = (*Peers)(nil)
@@ -139,7 +145,8 @@ func New(cfg Config) (*Peers, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peers{cfg: cfg, slots: slots, links: make(map[string]*link), sessions: make(map[string]*session)}
+	p := &Peers{cfg: cfg, slots: slots, links: make(map[string]*link), sessions: make(map[string]*session),
+		bulks: make(map[string]*grpc.ClientConn)}
 	p.events.init()
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.serveGRPC()
@@ -153,9 +160,12 @@ func (p *Peers) Offer(s Services) { p.services = s }
 func (p *Peers) Close() {
 	p.mu.Lock()
 	p.stop() // under mu: nobody begins a session behind it
-	sessions := p.sessions
-	p.sessions = nil
+	sessions, bulks := p.sessions, p.bulks
+	p.sessions, p.bulks = nil, nil
 	p.mu.Unlock()
+	for _, c := range bulks {
+		c.Close()
+	}
 	p.grpc.Stop()
 	for _, s := range sessions {
 		s.end()

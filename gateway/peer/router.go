@@ -75,6 +75,16 @@ type asked struct {
 	local  func() error
 	remote func() *peerpb.Request
 	accept func(*peerpb.Reply) error
+
+	patience time.Time // set by the first who asks for it
+}
+
+// until is when the call's patience ends, counted from the first time that it is not answered at once.
+func (a *asked) until(patience time.Duration) time.Time {
+	if a.patience.IsZero() {
+		a.patience = time.Now().Add(patience)
+	}
+	return a.patience
 }
 
 // route answers a call wherever its volume is now.
@@ -82,20 +92,17 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 	if !r.peers.cfg.Known(a.volume) {
 		return causeway.ErrStale
 	}
-	var patience time.Time
 	pause := 2 * time.Millisecond
 	for {
 		changed := r.table.Changed() // before the standing is looked at
-		s, err, v := r.try(ctx, a)
+		s, v, err := r.try(ctx, a)
 		if v == answered {
 			return err
 		}
 		if a.noWait {
 			return causeway.ErrWouldBlock
 		}
-		if patience.IsZero() {
-			patience = time.Now().Add(r.cfg.Patience)
-		}
+		patience := a.until(r.cfg.Patience)
 		if time.Now().After(patience) || ctx.Err() != nil {
 			return causeway.ErrDelay
 		}
@@ -127,47 +134,47 @@ func (r *Router) await(ctx context.Context, changed <-chan struct{}, v causeway.
 }
 
 // try answers a call if that is possible now.
-func (r *Router) try(ctx context.Context, a *asked) (gateway.Standing, error, verdict) {
+func (r *Router) try(ctx context.Context, a *asked) (gateway.Standing, verdict, error) {
 	s, pass := r.table.Enter(a.volume)
 	if s.Open && s.Here || a.near && r.cfg.Near(a.volume) {
 		defer pass.Leave()
-		err, v := r.here(a)
-		return s, err, v
+		v, err := r.here(a)
+		return s, v, err
 	}
 	pass.Leave()
 	if !s.Open {
-		return s, nil, closed
+		return s, closed, nil
 	}
 	if a.noWait {
-		return s, causeway.ErrWouldBlock, answered
+		return s, answered, causeway.ErrWouldBlock
 	}
 	if a.epoch != (causeway.Epoch{}) && a.epoch != s.Epoch {
-		return s, causeway.ErrStaleEpoch, answered
+		return s, answered, causeway.ErrStaleEpoch
 	}
-	err, v := r.away(ctx, a, s)
-	return s, err, v
+	v, err := r.away(ctx, a, s)
+	return s, v, err
 }
 
 // here answers, unless the gateway may no longer: then the volume is about to be closed, and nobody must see what was done.
-func (r *Router) here(a *asked) (error, verdict) {
+func (r *Router) here(a *asked) (verdict, error) {
 	if !r.table.Valid() {
-		return nil, closed
+		return closed, nil
 	}
 	err := a.local()
 	if r.table.Valid() || causeway.CodeOf(err) == causeway.ErrWouldBlock {
-		return err, answered
+		return answered, err
 	}
 	if a.near {
-		return nil, closed
+		return closed, nil
 	}
-	return gateway.ErrUnknown, answered
+	return answered, gateway.ErrUnknown
 }
 
 // away asks the owner.
-func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (error, verdict) {
+func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdict, error) {
 	m := a.remote()
 	wire.SetEpoch(m, s.Epoch)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithDeadline(ctx, a.until(r.cfg.Patience))
 	defer cancel()
 	end := r.watch(a.volume, s, cancel)
 	reply, err := r.peers.ask(ctx, s.Node, m)
@@ -175,25 +182,25 @@ func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (error,
 	switch {
 	case err == nil:
 	case errors.Is(err, errUnsent):
-		return nil, refused
+		return refused, nil
 	case errors.Is(err, errLost):
 		return r.lost(a, m.Op)
 	default:
-		return err, answered
+		return answered, err
 	}
 	if causeway.Code(reply.Code) == causeway.ErrStaleEpoch && reply.Code <= 255 && a.epoch == (causeway.Epoch{}) {
-		return nil, refused
+		return refused, nil
 	}
 	if reply.Unknown {
 		return r.lost(a, m.Op)
 	}
-	return a.accept(reply), answered
+	return answered, a.accept(reply)
 }
 
 // lost decides about a call of which nobody knows whether it was executed. What has a name is remembered by whoever executed it.
-func (r *Router) lost(a *asked, op peerpb.Op) (error, verdict) {
+func (r *Router) lost(a *asked, op peerpb.Op) (verdict, error) {
 	if wire.Repeatable(op) || a.op != (causeway.OpID{}) {
-		return nil, refused
+		return refused, nil
 	}
-	return gateway.ErrUnknown, answered
+	return answered, gateway.ErrUnknown
 }

@@ -32,6 +32,8 @@ func (p *Peers) serveGRPC() {
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(2*streamWindow), grpc.MaxConcurrentStreams(64),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
 	peerpb.RegisterPeerServer(p.grpc, server{Peers: p})
+	peerpb.RegisterBulkServer(p.grpc, bulk{Peers: p})
+	peerpb.RegisterCopiesServer(p.grpc, copies{Peers: p})
 }
 
 // Serve answers other gateways until Close. The listener is a plain one, and is closed.

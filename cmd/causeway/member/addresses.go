@@ -132,7 +132,6 @@ func (k *keeper) peers() map[string]string {
 // keep takes and drops addresses. What fails is tried again with the next call.
 func (k *keeper) keep(ctx context.Context, t *record.Table) {
 	k.learn(t)
-	k.report()
 	self, shall, held := k.m.cfg.Cluster.Node, k.shall, k.manager.Held()
 	for a, state := range held {
 		if who := shall[a]; (who.At != self || !k.m.Valid()) && state != address.Fixed && !k.spares(who) {

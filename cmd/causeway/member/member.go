@@ -39,7 +39,7 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface, Ports, Guard and Reading.
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog

@@ -12,15 +12,17 @@ const (
 	Bulk   Work = "bulk"   // bytes, moved for a gateway without reach of the storage
 	Recall Work = "recall" // a holder ends a grant
 	Event  Work = "event"  // a front takes an event; it queues what it does about it
+	Keep   Work = "keep"   // a second copy is kept
 )
 
 // Calls says what work may ask of another gateway: the call graph. It has no circle.
 var Calls = map[Work][]Work{
 	Front:  {Access, Bulk},
 	Bulk:   {Access},
-	Access: {Recall, Event},
+	Access: {Recall, Event, Keep},
 	Recall: nil,
 	Event:  nil,
+	Keep:   nil,
 }
 
 type key struct{}

@@ -54,6 +54,7 @@ const (
 	Op_RECALL         Op = 32 // from the administrative gateway, as what follows
 	Op_EVENT          Op = 33
 	Op_REASSERT       Op = 34
+	Op_KEEP           Op = 35
 )
 
 // Enum value maps for Op.
@@ -86,6 +87,7 @@ var (
 		32: "RECALL",
 		33: "EVENT",
 		34: "REASSERT",
+		35: "KEEP",
 	}
 	Op_value = map[string]int32{
 		"NONE":           0,
@@ -115,6 +117,7 @@ var (
 		"RECALL":         32,
 		"EVENT":          33,
 		"REASSERT":       34,
+		"KEEP":           35,
 	}
 )
 
@@ -394,6 +397,7 @@ type Request struct {
 	Client        []byte                 `protobuf:"bytes,23,opt,name=client,proto3" json:"client,omitempty"`
 	Held          []*Held                `protobuf:"bytes,24,rep,name=held,proto3" json:"held,omitempty"`
 	Commit        *Commit                `protobuf:"bytes,25,opt,name=commit,proto3" json:"commit,omitempty"`
+	Batch         *Batch                 `protobuf:"bytes,26,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +603,13 @@ func (x *Request) GetHeld() []*Held {
 func (x *Request) GetCommit() *Commit {
 	if x != nil {
 		return x.Commit
+	}
+	return nil
+}
+
+func (x *Request) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
 	}
 	return nil
 }
@@ -3182,7 +3193,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06depths\x18\x04 \x01(\rR\x06depths\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\rR\aversion\"\x8a\a\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"\xb9\a\n" +
 	"\aRequest\x12$\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x14.causeway.peer.v1.OpR\x02op\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x06R\x06volume\x12-\n" +
@@ -3210,7 +3221,8 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05event\x18\x16 \x01(\v2\x17.causeway.peer.v1.EventR\x05event\x12\x16\n" +
 	"\x06client\x18\x17 \x01(\fR\x06client\x12*\n" +
 	"\x04held\x18\x18 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x120\n" +
-	"\x06commit\x18\x19 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\"\xb4\x05\n" +
+	"\x06commit\x18\x19 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12-\n" +
+	"\x05batch\x18\x1a \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\"\xb4\x05\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
@@ -3432,7 +3444,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\"V\n" +
 	"\tSyncReply\x12-\n" +
 	"\x05reply\x18\x01 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x1a\n" +
-	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xce\x02\n" +
+	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xd8\x02\n" +
 	"\x02Op\x12\b\n" +
 	"\x04NONE\x10\x00\x12\b\n" +
 	"\x04ROOT\x10\x01\x12\n" +
@@ -3472,15 +3484,16 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
 	"\x06RECALL\x10 \x12\t\n" +
 	"\x05EVENT\x10!\x12\f\n" +
-	"\bREASSERT\x10\"2J\n" +
+	"\bREASSERT\x10\"\x12\b\n" +
+	"\x04KEEP\x10#2J\n" +
 	"\x04Peer\x12B\n" +
 	"\bConverse\x12\x18.causeway.peer.v1.Packet\x1a\x18.causeway.peer.v1.Packet(\x010\x012\xd5\x01\n" +
 	"\x04Bulk\x12B\n" +
 	"\x04Read\x12\x1d.causeway.peer.v1.ReadRequest\x1a\x1b.causeway.peer.v1.ReadReply\x12E\n" +
 	"\x05Write\x12\x1e.causeway.peer.v1.WriteRequest\x1a\x1c.causeway.peer.v1.WriteReply\x12B\n" +
-	"\x04Sync\x12\x1d.causeway.peer.v1.SyncRequest\x1a\x1b.causeway.peer.v1.SyncReply2\x8a\x01\n" +
-	"\x06Copies\x128\n" +
-	"\x04Keep\x12\x17.causeway.peer.v1.Batch\x1a\x17.causeway.peer.v1.Reply\x12F\n" +
+	"\x04Sync\x12\x1d.causeway.peer.v1.SyncRequest\x1a\x1b.causeway.peer.v1.SyncReply2\x8c\x01\n" +
+	"\x06Copies\x12:\n" +
+	"\x04Keep\x12\x17.causeway.peer.v1.Batch\x1a\x17.causeway.peer.v1.Reply(\x01\x12F\n" +
 	"\aCollect\x12 .causeway.peer.v1.CollectRequest\x1a\x17.causeway.peer.v1.Batch0\x01B\x1eZ\x1ccauseway/gateway/peer/peerpbb\x06proto3"
 
 var (
@@ -3555,71 +3568,72 @@ var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	21, // 14: causeway.peer.v1.Request.event:type_name -> causeway.peer.v1.Event
 	25, // 15: causeway.peer.v1.Request.held:type_name -> causeway.peer.v1.Held
 	26, // 16: causeway.peer.v1.Request.commit:type_name -> causeway.peer.v1.Commit
-	12, // 17: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
-	12, // 18: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
-	13, // 19: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
-	13, // 20: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
-	16, // 21: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
-	17, // 22: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
-	20, // 23: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
-	20, // 24: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
-	23, // 25: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
-	26, // 26: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
-	25, // 27: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
-	8,  // 28: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
-	11, // 29: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
-	10, // 30: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
-	12, // 31: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
-	12, // 32: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
-	9,  // 33: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
-	9,  // 34: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
-	10, // 35: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
-	10, // 36: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
-	14, // 37: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
-	12, // 38: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
-	18, // 39: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
-	8,  // 40: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
-	18, // 41: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
-	20, // 42: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
-	18, // 43: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
-	22, // 44: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
-	12, // 45: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
-	18, // 46: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
-	6,  // 47: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
-	18, // 48: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
-	6,  // 49: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
-	18, // 50: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
-	9,  // 51: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
-	9,  // 52: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
-	22, // 53: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
-	6,  // 54: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
-	6,  // 55: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
-	29, // 56: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
-	28, // 57: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
-	6,  // 58: causeway.peer.v1.CollectRequest.epoch:type_name -> causeway.peer.v1.Epoch
-	4,  // 59: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 60: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 61: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 62: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 63: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 64: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
-	1,  // 65: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
-	32, // 66: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
-	34, // 67: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
-	36, // 68: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
-	30, // 69: causeway.peer.v1.Copies.Keep:input_type -> causeway.peer.v1.Batch
-	31, // 70: causeway.peer.v1.Copies.Collect:input_type -> causeway.peer.v1.CollectRequest
-	1,  // 71: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
-	33, // 72: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
-	35, // 73: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
-	37, // 74: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
-	5,  // 75: causeway.peer.v1.Copies.Keep:output_type -> causeway.peer.v1.Reply
-	30, // 76: causeway.peer.v1.Copies.Collect:output_type -> causeway.peer.v1.Batch
-	71, // [71:77] is the sub-list for method output_type
-	65, // [65:71] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	30, // 17: causeway.peer.v1.Request.batch:type_name -> causeway.peer.v1.Batch
+	12, // 18: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
+	12, // 19: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
+	13, // 20: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
+	13, // 21: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
+	16, // 22: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
+	17, // 23: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
+	20, // 24: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
+	20, // 25: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
+	23, // 26: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
+	26, // 27: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
+	25, // 28: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
+	8,  // 29: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
+	11, // 30: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
+	10, // 31: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
+	12, // 32: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
+	12, // 33: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
+	9,  // 34: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
+	9,  // 35: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
+	10, // 36: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
+	10, // 37: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
+	14, // 38: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
+	12, // 39: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
+	18, // 40: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
+	8,  // 41: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
+	18, // 42: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
+	20, // 43: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
+	18, // 44: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
+	22, // 45: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
+	12, // 46: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
+	18, // 47: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
+	6,  // 48: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 49: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
+	6,  // 50: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 51: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
+	9,  // 52: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
+	9,  // 53: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
+	22, // 54: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
+	6,  // 55: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
+	6,  // 56: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
+	29, // 57: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
+	28, // 58: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
+	6,  // 59: causeway.peer.v1.CollectRequest.epoch:type_name -> causeway.peer.v1.Epoch
+	4,  // 60: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 61: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 62: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 63: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 64: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 65: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
+	1,  // 66: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
+	32, // 67: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
+	34, // 68: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
+	36, // 69: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
+	30, // 70: causeway.peer.v1.Copies.Keep:input_type -> causeway.peer.v1.Batch
+	31, // 71: causeway.peer.v1.Copies.Collect:input_type -> causeway.peer.v1.CollectRequest
+	1,  // 72: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
+	33, // 73: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
+	35, // 74: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
+	37, // 75: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
+	5,  // 76: causeway.peer.v1.Copies.Keep:output_type -> causeway.peer.v1.Reply
+	30, // 77: causeway.peer.v1.Copies.Collect:output_type -> causeway.peer.v1.Batch
+	72, // [72:78] is the sub-list for method output_type
+	66, // [66:72] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_gateway_peer_peerpb_peer_proto_init() }

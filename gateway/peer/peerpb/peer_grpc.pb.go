@@ -316,9 +316,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Copies is about second copies. It is served on the connection of Bulk.
+// Copies is about second copies that are too large for a frame. It is served on the connection of Bulk.
 type CopiesClient interface {
-	Keep(ctx context.Context, in *Batch, opts ...grpc.CallOption) (*Reply, error)
+	Keep(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Batch, Reply], error)
 	Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Batch], error)
 }
 
@@ -330,19 +330,22 @@ func NewCopiesClient(cc grpc.ClientConnInterface) CopiesClient {
 	return &copiesClient{cc}
 }
 
-func (c *copiesClient) Keep(ctx context.Context, in *Batch, opts ...grpc.CallOption) (*Reply, error) {
+func (c *copiesClient) Keep(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Batch, Reply], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Reply)
-	err := c.cc.Invoke(ctx, Copies_Keep_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Copies_ServiceDesc.Streams[0], Copies_Keep_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[Batch, Reply]{ClientStream: stream}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Copies_KeepClient = grpc.ClientStreamingClient[Batch, Reply]
 
 func (c *copiesClient) Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Batch], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Copies_ServiceDesc.Streams[0], Copies_Collect_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Copies_ServiceDesc.Streams[1], Copies_Collect_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -363,9 +366,9 @@ type Copies_CollectClient = grpc.ServerStreamingClient[Batch]
 // All implementations must embed UnimplementedCopiesServer
 // for forward compatibility.
 //
-// Copies is about second copies. It is served on the connection of Bulk.
+// Copies is about second copies that are too large for a frame. It is served on the connection of Bulk.
 type CopiesServer interface {
-	Keep(context.Context, *Batch) (*Reply, error)
+	Keep(grpc.ClientStreamingServer[Batch, Reply]) error
 	Collect(*CollectRequest, grpc.ServerStreamingServer[Batch]) error
 	mustEmbedUnimplementedCopiesServer()
 }
@@ -377,8 +380,8 @@ type CopiesServer interface {
 // pointer dereference when methods are called.
 type UnimplementedCopiesServer struct{}
 
-func (UnimplementedCopiesServer) Keep(context.Context, *Batch) (*Reply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Keep not implemented")
+func (UnimplementedCopiesServer) Keep(grpc.ClientStreamingServer[Batch, Reply]) error {
+	return status.Error(codes.Unimplemented, "method Keep not implemented")
 }
 func (UnimplementedCopiesServer) Collect(*CollectRequest, grpc.ServerStreamingServer[Batch]) error {
 	return status.Error(codes.Unimplemented, "method Collect not implemented")
@@ -404,23 +407,12 @@ func RegisterCopiesServer(s grpc.ServiceRegistrar, srv CopiesServer) {
 	s.RegisterService(&Copies_ServiceDesc, srv)
 }
 
-func _Copies_Keep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Batch)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(CopiesServer).Keep(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Copies_Keep_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(CopiesServer).Keep(ctx, req.(*Batch))
-	}
-	return interceptor(ctx, in, info, handler)
+func _Copies_Keep_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CopiesServer).Keep(&grpc.GenericServerStream[Batch, Reply]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Copies_KeepServer = grpc.ClientStreamingServer[Batch, Reply]
 
 func _Copies_Collect_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(CollectRequest)
@@ -439,13 +431,13 @@ type Copies_CollectServer = grpc.ServerStreamingServer[Batch]
 var Copies_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "causeway.peer.v1.Copies",
 	HandlerType: (*CopiesServer)(nil),
-	Methods: []grpc.MethodDesc{
-		{
-			MethodName: "Keep",
-			Handler:    _Copies_Keep_Handler,
-		},
-	},
+	Methods:     []grpc.MethodDesc{},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Keep",
+			Handler:       _Copies_Keep_Handler,
+			ClientStreams: true,
+		},
 		{
 			StreamName:    "Collect",
 			Handler:       _Copies_Collect_Handler,

@@ -91,6 +91,24 @@ func Persist(v causeway.VolumeID, ids []causeway.ObjectID) *peerpb.Request {
 	return r
 }
 
+// AboutOf returns whom and what a message is about that is no request of its own.
+func AboutOf(r *peerpb.Request) (*gateway.Caller, causeway.Handle, error) {
+	if r == nil {
+		return nil, causeway.Handle{}, causeway.ErrInval
+	}
+	var d decoder
+	c, h := d.caller(r.Caller), causeway.Handle{Volume: causeway.VolumeID(r.Volume), Object: d.object(r.Object)}
+	return c, h, d.err()
+}
+
+// SetSpan says which bytes a message is about.
+func SetSpan(r *peerpb.Request, s causeway.Span) { r.Span = span(s) }
+
+// SpanOf returns which bytes a message is about.
+func SpanOf(r *peerpb.Request) causeway.Span {
+	return causeway.Span{Offset: r.GetSpan().GetOffset(), Length: r.GetSpan().GetLength()}
+}
+
 // SetEpoch says in which ownership a request is meant.
 func SetEpoch(r *peerpb.Request, e causeway.Epoch) { r.Epoch = epoch(e) }
 

@@ -76,6 +76,9 @@ func epoch(e causeway.Epoch) *peerpb.Epoch {
 	return &peerpb.Epoch{Incarnation: e.Incarnation, Revision: e.Revision}
 }
 
+// EpochOf makes the message of an epoch.
+func EpochOf(e causeway.Epoch) *peerpb.Epoch { return epoch(e) }
+
 // Epoch returns the epoch that a message belongs to.
 func Epoch(e *peerpb.Epoch) causeway.Epoch {
 	return causeway.Epoch{Incarnation: e.GetIncarnation(), Revision: e.GetRevision()}

@@ -1,0 +1,131 @@
+package smb
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/smb/auth"
+	"causeway/gateway/smb/names"
+)
+
+// Share says how a user may use a volume.
+type Share struct {
+	ReadOnly bool
+	Encrypt  bool // requests that are not encrypted are refused
+}
+
+// Pipe is one open named pipe of IPC$, as the server drives it. It is used by one goroutine at a time.
+type Pipe interface {
+	// Write takes bytes of the client.
+	Write(p []byte) error
+	// Read takes at most max bytes of the answer; more tells whether the message has further ones. No answer: ErrNoEnt.
+	Read(max int) (b []byte, more bool, err error)
+	Close()
+}
+
+// Pipes opens named pipes: srvsvc, wkssvc. An unknown name is ErrNoEnt.
+type Pipes interface {
+	OpenPipe(name string, user *auth.User, client netip.Addr) (Pipe, error)
+}
+
+// Referrals answers FSCTL_DFS_GET_REFERRALS with the structure of [MS-DFSC] 2.2.4. ErrNoEnt: no such path.
+type Referrals interface {
+	Referral(path string, maxLevel uint16, client netip.Addr) ([]byte, error)
+}
+
+// Config says how a server runs. The zero value of a field means its default; Access, Transfer, Catalog and Auth.Users are needed.
+type Config struct {
+	Access   gateway.Access
+	Transfer gateway.Transfer
+	Catalog  *gateway.Catalog
+	Auth     auth.Config
+	// Share decides whether a user may use a volume from a client, and how. nil: every user may use every volume.
+	Share     func(v *causeway.Volume, u *auth.User, client netip.Addr) (Share, bool)
+	Pipes     Pipes     // nil: there is no IPC$
+	Referrals Referrals // nil: no DFS
+	Logger    *slog.Logger
+	Now       func() time.Time // default time.Now
+	GUID      [16]byte         // of the server; default random
+	Folding   names.Folding    // which spellings of a name mean the same file; default Exact
+
+	AllowUnsigned bool // do not require signatures of clients that do not want them
+	Encrypt       bool // refuse clients that cannot encrypt, and encrypt all sessions
+
+	MaxConns           int // default 10000
+	MaxConnsPerClient  int // per address; default a quarter of MaxConns
+	MaxLogons          int // sessions that have not logged on yet, in total; default 1000
+	MaxSessions        int // in total; default 20000
+	MaxSessionsPerConn int // default 64
+	MaxTrees           int // per session; default 256
+	MaxOpens           int // per session; default 65536
+	MaxRequests        int // that run or wait in goroutines, per connection; default 512
+	MaxCredits         int // per connection; default 8192, at most 65535
+
+	LogonTimeout time.Duration // for a connection to have a user; default 45 s
+	FrameTimeout time.Duration // for a message to arrive whole; default 60 s
+	WriteTimeout time.Duration // for a client to take some of its replies; default 60 s
+}
+
+func defaultTo[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Validate sets defaults and names the field at fault.
+func (c *Config) Validate() error {
+	switch {
+	case c.Access == nil:
+		return errors.New("smb: Access is missing")
+	case c.Transfer == nil:
+		return errors.New("smb: Transfer is missing")
+	case c.Catalog == nil:
+		return errors.New("smb: Catalog is missing")
+	}
+	if c.Share == nil {
+		c.Share = func(v *causeway.Volume, _ *auth.User, _ netip.Addr) (Share, bool) {
+			return Share{ReadOnly: v.ReadOnly}, true
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.GUID == [16]byte{} {
+		for i := range 2 {
+			le.PutUint64(c.GUID[8*i:], randomID())
+		}
+	}
+	defaultTo(&c.MaxConns, 10000)
+	defaultTo(&c.MaxConnsPerClient, max(c.MaxConns/4, 1))
+	defaultTo(&c.MaxLogons, 1000)
+	defaultTo(&c.MaxSessions, 20000)
+	defaultTo(&c.MaxSessionsPerConn, 64)
+	defaultTo(&c.MaxTrees, 256)
+	defaultTo(&c.MaxOpens, 65536)
+	defaultTo(&c.MaxRequests, 512)
+	defaultTo(&c.MaxCredits, 8192)
+	defaultTo(&c.LogonTimeout, 45*time.Second)
+	defaultTo(&c.FrameTimeout, time.Minute)
+	defaultTo(&c.WriteTimeout, time.Minute)
+	for _, f := range []struct {
+		name  string
+		value int
+		most  int
+	}{
+		{"MaxConns", c.MaxConns, 1 << 20}, {"MaxConnsPerClient", c.MaxConnsPerClient, 1 << 20}, {"MaxLogons", c.MaxLogons, 1 << 20},
+		{"MaxSessions", c.MaxSessions, 1 << 20}, {"MaxSessionsPerConn", c.MaxSessionsPerConn, 1 << 16}, {"MaxTrees", c.MaxTrees, 1 << 16},
+		{"MaxOpens", c.MaxOpens, 1 << 20}, {"MaxRequests", c.MaxRequests, 1 << 16}, {"MaxCredits", c.MaxCredits, 1<<16 - 1},
+	} {
+		if f.value < 1 || f.value > f.most {
+			return errors.New("smb: " + f.name + " is out of range")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package smb
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"causeway/gateway/smb/secure"
+	"causeway/gateway/smb/wire"
+	"causeway/internal/buf"
+)
+
+var le = binary.LittleEndian
+
+// conn is a connection of a client. What negotiation has found is written before any other request is handled, by the goroutine
+// that reads, and constant afterwards.
+type conn struct {
+	srv           *Server
+	nc            net.Conn
+	remote, local netip.Addr
+	in            *bufio.Reader
+	out           output
+	window        *window
+	negotiated    negotiated
+	ctx           context.Context // ends with the connection
+	cancel        context.CancelFunc
+	slots         chan struct{} // requests in goroutines
+	running       sync.WaitGroup
+	stopping      atomic.Bool
+
+	mu       sync.Mutex
+	sessions map[uint64]*channel
+	pending  map[uint64]*pending // by async id
+	asyncs   uint64
+}
+
+// negotiated is what NEGOTIATE settled.
+type negotiated struct {
+	done         bool
+	dialect      wire.Dialect // 0 or DialectAny: not settled yet
+	clientGUID   [16]byte
+	capabilities uint32 // the client's
+	offered      uint32 // the server's
+	mode         uint16 // the client's
+	dialects     []wire.Dialect
+	cipher       uint16 // 0: no encryption
+	signing      uint16
+	hasCipher    bool // the client sent a context for it
+	hasSigning   bool
+	preauth      secure.Preauth
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{
+		srv: s, nc: nc, remote: addrOf(nc.RemoteAddr()), local: addrOf(nc.LocalAddr()),
+		in: bufio.NewReaderSize(nc, 64<<10), window: newWindow(s.cfg.MaxCredits), slots: make(chan struct{}, s.cfg.MaxRequests),
+		sessions: map[uint64]*channel{}, pending: map[uint64]*pending{},
+	}
+	c.out.init(c)
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	return c
+}
+
+// serve reads messages until the connection ends, waits for those that run, and ends what belonged to it.
+func (c *conn) serve() {
+	c.nc.SetReadDeadline(time.Now().Add(c.srv.cfg.LogonTimeout))
+	err := c.read()
+	if err != nil && !errors.Is(err, io.EOF) && !c.stopping.Load() {
+		c.srv.cfg.Logger.Debug("connection ended", "client", c.remote, "err", err)
+	}
+	c.cancel() // what waits for an event or lock ends now
+	c.abandonWaits()
+	c.running.Wait()
+	c.out.flush()
+	c.nc.Close()
+	for _, ch := range c.channels() {
+		ch.session.leave(ch)
+	}
+}
+
+// drain ends reading; serve does the rest.
+func (c *conn) drain() {
+	c.stopping.Store(true)
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// fail ends the connection at once.
+func (c *conn) fail(err error) {
+	c.srv.cfg.Logger.Debug("connection closed", "client", c.remote, "err", err)
+	c.stopping.Store(true)
+	c.cancel()
+	c.nc.Close()
+}
+
+var (
+	errFrame    = errors.New("smb: not a message of SMB")
+	errProtocol = errors.New("smb: the client broke the protocol")
+)
+
+// frameHeader is the size of the length in front of a message over TCP ([MS-SMB2] 2.1).
+const frameHeader = 4
+
+// read handles messages one by one. Replies are sent when no further message has arrived yet.
+func (c *conn) read() error {
+	for {
+		var head [frameHeader]byte
+		if c.in.Buffered() < frameHeader {
+			c.out.uncork()
+		}
+		if _, err := io.ReadFull(c.in, head[:]); err != nil {
+			return err
+		}
+		n := int(binary.BigEndian.Uint32(head[:]))
+		if n > maxFrame || n < frameHeader {
+			return errFrame // a first byte that is not zero is beyond too
+		}
+		b := c.srv.pool.Get(n + secure.TagSize)
+		if c.in.Buffered() < n {
+			c.out.uncork()
+			c.deadline(c.srv.cfg.FrameTimeout)
+			if _, err := io.ReadFull(c.in, b.B[:n]); err != nil {
+				b.Release()
+				return err
+			}
+			c.deadline(0)
+		} else if _, err := io.ReadFull(c.in, b.B[:n]); err != nil {
+			b.Release()
+			return err
+		}
+		c.srv.counts.in.Add(int64(n))
+		c.out.cork()
+		if err := c.receive(b, b.B[:n:n+secure.TagSize]); err != nil {
+			return err
+		}
+		if c.stopping.Load() {
+			return nil
+		}
+	}
+}
+
+// deadline bounds what is read next. A connection that nobody has logged on to keeps the deadline of its start.
+func (c *conn) deadline(d time.Duration) {
+	c.mu.Lock()
+	fresh := len(c.sessions) == 0
+	c.mu.Unlock()
+	switch {
+	case c.stopping.Load() || fresh:
+	case d == 0:
+		c.nc.SetReadDeadline(time.Time{})
+	default:
+		c.nc.SetReadDeadline(time.Now().Add(d))
+	}
+	if c.stopping.Load() {
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// receive handles one message. It owns b.
+func (c *conn) receive(b *buf.Buffer, m []byte) error {
+	msg := newMessage(c, b)
+	switch wire.KindOf(m) {
+	case wire.KindSMB2:
+		msg.rest = m
+	case wire.KindTransform:
+		var t wire.Transform
+		ch := (*channel)(nil)
+		err := t.Parse(m)
+		if err == nil {
+			ch = c.channel(t.SessionID)
+		}
+		if ch == nil || ch.session.opener == nil {
+			msg.release()
+			return errProtocol
+		}
+		if msg.rest, err = ch.session.opener.Open(m); err != nil {
+			msg.release()
+			return err
+		}
+		if wire.KindOf(msg.rest) != wire.KindSMB2 {
+			msg.release()
+			return errProtocol
+		}
+		msg.sealed = ch.session
+	case wire.KindSMB1:
+		return c.negotiateSMB1(msg, m)
+	default:
+		msg.release()
+		return errFrame
+	}
+	return msg.begin()
+}
+
+func (c *conn) channel(id uint64) *channel {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessions[id]
+}
+
+func (c *conn) channels() []*channel {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*channel, 0, len(c.sessions))
+	for _, ch := range c.sessions {
+		all = append(all, ch)
+	}
+	return all
+}

@@ -1,0 +1,72 @@
+package smb
+
+import (
+	"causeway"
+	"causeway/gateway/smb/contexts"
+	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/security"
+	"causeway/gateway/smb/wire"
+)
+
+// refuseContexts refuses what would be wrong to ignore ([MS-SMB2] 3.3.5.9). Unknown contexts are ignored.
+func refuseContexts(list []contexts.Context) error {
+	for _, c := range list {
+		switch c.Name {
+		case contexts.EABuffer:
+			if len(c.Data) > 0 {
+				return ntstatus.EAsNotSupported
+			}
+		case contexts.TimewarpToken:
+			at, err := contexts.DecodeTimewarp(c.Data)
+			if err == nil && at != 0 {
+				err = ntstatus.ObjectNameNotFound // there are no snapshots
+			}
+			if err != nil {
+				return err
+			}
+		case contexts.DurableReconnect, contexts.DurableV2Reconnect:
+			return ntstatus.ObjectNameNotFound // no open outlives its connection yet
+		case contexts.AllocationSize:
+			if _, err := contexts.DecodeAllocationSize(c.Data); err != nil {
+				return err
+			}
+		case contexts.MaximalAccess:
+			if _, err := contexts.DecodeMaximalAccess(c.Data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// appendCreate appends the reply's body with the answers to the contexts.
+func (m *message) appendCreate(list []contexts.Context, o *open, action uint32, attr *causeway.Attr) error {
+	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
+	var answers []contexts.Context
+	for _, c := range list {
+		switch c.Name {
+		case contexts.MaximalAccess:
+			answers = append(answers, contexts.MaximalAccessAnswer(ntstatus.OK, o.maximal))
+		case contexts.QueryOnDiskID:
+			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
+		}
+	}
+	reply := wire.CreateReply{Action: action, Info: infoOf(&object), File: o.id}
+	if len(answers) > 0 {
+		reply.Contexts = contexts.Append(nil, answers)
+	}
+	m.b = reply.Append(m.b)
+	return nil
+}
+
+// secureNew gives a new file the descriptor that its creator asked for. If it cannot have it, it goes again.
+func (m *message) secureNew(o *open, data []byte, attr *causeway.Attr) (causeway.Attr, error) {
+	now, err := m.applyDescriptor(o, data, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+	if err != nil {
+		m.conn.srv.files.setDelete(o, true)
+		o.end(m.conn.ctx)
+		m.open = nil
+	}
+	return now, err
+}

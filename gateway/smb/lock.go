@@ -1,0 +1,176 @@
+package smb
+
+import (
+	"math"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/wire"
+)
+
+// lock is [MS-SMB2] 3.3.5.14: all of its ranges, or none.
+func (m *message) lock() error {
+	var r wire.LockRequest
+	if err := r.Parse(m.m); err != nil {
+		return err
+	}
+	if err := m.find(r.File); err != nil {
+		return err
+	}
+	if m.open.pipe != nil || m.open.dir {
+		return ntstatus.InvalidParameter
+	}
+	if err := m.mayWait(); err != nil {
+		return err
+	}
+	var err error
+	if r.Locks[0].Flags&wire.LockUnlock != 0 {
+		err = m.unlockAll(r.Locks)
+	} else {
+		err = m.lockAll(r.Locks)
+	}
+	if err != nil {
+		return err
+	}
+	m.b = wire.AppendEmpty(m.b)
+	return nil
+}
+
+func spanOf(e *wire.LockElement) (causeway.Span, error) {
+	if e.Length > 0 && e.Offset > math.MaxUint64-(e.Length-1) {
+		return causeway.Span{}, ntstatus.InvalidLockRange
+	}
+	return causeway.Span{Offset: e.Offset, Length: e.Length}, nil
+}
+
+func (m *message) unlockAll(list []wire.LockElement) error {
+	for i := range list {
+		if list[i].Flags != wire.LockUnlock {
+			return ntstatus.InvalidParameter
+		}
+		s, err := spanOf(&list[i])
+		if err == nil {
+			err = m.conn.srv.cfg.Access.Unlock(m.conn.ctx, &m.caller, m.open.handle, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockAll takes ranges one after another. A single one may wait for others to go.
+func (m *message) lockAll(list []wire.LockElement) error {
+	for i := range list {
+		spec, err := lockSpec(&list[i], len(list))
+		if err == nil {
+			m.open.locked.Store(true)
+			_, err = m.conn.srv.cfg.Access.Lock(m.conn.ctx, &m.caller, m.open.handle, spec)
+		}
+		switch {
+		case err == nil:
+			continue
+		case causeway.CodeOf(err) == causeway.ErrBlocked:
+			return m.awaitLock(spec)
+		}
+		for j := range i {
+			if done, err := spanOf(&list[j]); err == nil {
+				m.conn.srv.cfg.Access.Unlock(m.conn.ctx, &m.caller, m.open.handle, done)
+			}
+		}
+		if causeway.CodeOf(err) == causeway.ErrLocked {
+			return ntstatus.LockNotGranted
+		}
+		return err
+	}
+	return nil
+}
+
+func lockSpec(e *wire.LockElement, of int) (spec gateway.LockSpec, err error) {
+	wait := e.Flags&wire.LockFailNow == 0
+	kind := e.Flags &^ wire.LockFailNow
+	if kind != wire.LockShared && kind != wire.LockExclusive || wait && of > 1 {
+		return spec, ntstatus.InvalidParameter
+	}
+	spec.Span, err = spanOf(e)
+	spec.Exclusive, spec.Wait = kind == wire.LockExclusive, wait
+	return spec, err
+}
+
+// awaitLock waits for a lock that was queued. It may have been granted already: the event then finds nobody, so it is
+// remembered for him.
+func (m *message) awaitLock(spec gateway.LockSpec) error {
+	o, access, caller := m.open, m.conn.srv.cfg.Access, m.caller
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, err := m.suspend(func() {
+		o.forgetLock(spec.Span)
+		if access.Cancel(o.session.srv.ctx, &caller, o.handle, spec) != nil {
+			access.Unlock(o.session.srv.ctx, &caller, o.handle, spec.Span) // granted meanwhile: nobody knows of it
+		}
+	})
+	if err != nil {
+		access.Cancel(m.conn.ctx, &caller, o.handle, spec)
+		return err
+	}
+	o.lockWaits = append(o.lockWaits, lockWait{spec.Span, p})
+	if o.grantedEarly(spec.Span) {
+		o.lockWaits = o.lockWaits[:len(o.lockWaits)-1]
+		p.finish(nil, emptyReply)
+	}
+	return ntstatus.Pending
+}
+
+// lockWait is a request that waits for a range.
+type lockWait struct {
+	span causeway.Span
+	p    *pending
+}
+
+func emptyReply(m *message) error {
+	m.b = wire.AppendEmpty(m.b)
+	return nil
+}
+
+// granted tells who waits that he has the lock. If nobody waits yet, it is remembered for who is about to.
+func (o *open) granted(l gateway.Lock) {
+	o.mu.Lock()
+	for i, w := range o.lockWaits {
+		if w.span == l.Span {
+			o.lockWaits = append(o.lockWaits[:i], o.lockWaits[i+1:]...)
+			o.mu.Unlock()
+			w.p.finish(nil, emptyReply)
+			return
+		}
+	}
+	if len(o.early) < maxEarly {
+		o.early = append(o.early, l.Span)
+	}
+	o.mu.Unlock()
+}
+
+// maxEarly bounds the grants whose waiters are on their way.
+const maxEarly = 64
+
+// grantedEarly takes such a grant. It is called with the open's lock.
+func (o *open) grantedEarly(s causeway.Span) bool {
+	for i, e := range o.early {
+		if e == s {
+			o.early = append(o.early[:i], o.early[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (o *open) forgetLock(s causeway.Span) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, w := range o.lockWaits {
+		if w.span == s {
+			o.lockWaits = append(o.lockWaits[:i], o.lockWaits[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package smb
+
+import (
+	"strings"
+
+	"causeway/gateway"
+	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/wire"
+)
+
+// maxNotices bounds what is remembered of the changes of a watched directory while its client does not ask.
+const maxNotices = 1024
+
+// watch is what an open directory knows of its changes. It is guarded by the open's lock.
+type watch struct {
+	on      bool
+	deep    bool
+	filter  uint32
+	room    int // of the first request: later ones have it too ([MS-FSA] 2.1.5.10)
+	notices []fscc.Notice
+	missed  bool
+	waiting *pending
+}
+
+// changeNotify is [MS-SMB2] 3.3.5.19: changes that were collected, or an answer when there is one.
+func (m *message) changeNotify() error {
+	var r wire.ChangeNotifyRequest
+	if err := r.Parse(m.m); err != nil {
+		return err
+	}
+	if r.Room > maxTransfer || !m.affords(r.Room) {
+		return ntstatus.InvalidParameter
+	}
+	if err := m.find(r.File); err != nil {
+		return err
+	}
+	o := m.open
+	switch {
+	case o.pipe != nil || !o.dir || r.Filter&^fscc.NotifyAll != 0 || r.Filter == 0:
+		return ntstatus.InvalidParameter
+	case o.access&wire.AccessReadData == 0:
+		return ntstatus.AccessDenied
+	case len(m.rest) > 0:
+		return ntstatus.InternalError
+	}
+	if err := m.mayWait(); err != nil {
+		return err
+	}
+	if err := m.watch(o, &r); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w := &o.watch
+	if len(w.notices) > 0 || w.missed {
+		return m.appendNotices(w)
+	}
+	if w.waiting != nil {
+		return ntstatus.NotSupported // one at a time
+	}
+	p, err := m.suspend(func() {
+		o.mu.Lock()
+		o.watch.waiting = nil
+		o.mu.Unlock()
+	})
+	if err != nil {
+		return err
+	}
+	w.waiting = p
+	return ntstatus.Pending
+}
+
+// watch makes the engines collect changes from the first request on. Where they cannot, nothing is ever heard of.
+func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
+	o.mu.Lock()
+	first := !o.watch.on
+	if first {
+		o.watch = watch{on: true, deep: r.Flags&wire.WatchTree != 0, filter: r.Filter, room: int(r.Room)}
+	}
+	o.mu.Unlock()
+	w, ok := m.conn.srv.cfg.Access.(gateway.Watcher)
+	if !first || !ok {
+		return nil
+	}
+	return w.Watch(m.conn.ctx, &m.caller, o.handle, gateway.WatchID{Owner: o.owner(), Open: o.openID()}, gateway.NoticeFilter(r.Filter), r.Flags&wire.WatchTree != 0)
+}
+
+// unwatch ends the collecting.
+func (o *open) unwatch(cfg *Config) {
+	o.mu.Lock()
+	on := o.watch.on
+	o.mu.Unlock()
+	if w, ok := cfg.Access.(gateway.Watcher); ok && on {
+		w.Unwatch(o.session.srv.ctx, o.handle, gateway.WatchID{Owner: o.owner(), Open: o.openID()})
+	}
+}
+
+// appendNotices appends what was collected, and forgets it. It is called with the open's lock.
+func (m *message) appendNotices(w *watch) error {
+	at := len(m.b)
+	m.reserve(wire.OutputSize)
+	m.b = m.b[:at+wire.OutputSize]
+	notices, missed := w.notices, w.missed
+	w.notices, w.missed = nil, false
+	var err error = ntstatus.NotifyEnumDir
+	if !missed {
+		m.b, err = fscc.AppendNotices(m.b, notices, w.room)
+	}
+	wire.PutOutput(m.b[at:], uint32(len(m.b)-at-wire.OutputSize))
+	return err
+}
+
+// noticed takes changes that the engines tell of.
+func (o *open) noticed(notices []gateway.Notice, missed bool) {
+	o.mu.Lock()
+	w := &o.watch
+	for _, n := range notices {
+		w.notices = append(w.notices, fscc.Notice{Action: fscc.Action(n.Action), Path: strings.Split(n.Name, "/")})
+	}
+	if w.missed = w.missed || missed || len(w.notices) > maxNotices; w.missed {
+		w.notices = nil
+	}
+	p := w.waiting
+	w.waiting = nil
+	o.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.finish(nil, func(m *message) error {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return m.appendNotices(&o.watch)
+	})
+}

@@ -1,0 +1,188 @@
+package smb
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/smb/names"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/wire"
+)
+
+// open is an open file, directory or pipe ([MS-SMB2] 3.3.1.10).
+type open struct {
+	id      wire.FileID
+	session *session
+	tree    *tree
+	handle  causeway.Handle
+	dir     bool
+	symlink bool
+	pipe    Pipe // not nil: neither handle nor names
+
+	access, share, options uint32
+	maximal                uint32 // what the user may have on it
+	deleteOnClose          bool   // guarded by files.mu once the open is known
+
+	mu        sync.Mutex
+	parent    causeway.Handle // zero at the root of the share
+	path      []string        // stored names from the root of the share on
+	scan      scan
+	watch     watch
+	lockWaits []lockWait
+	early     []causeway.Span   // granted before anybody waited
+	verifier  causeway.Verifier // of the first write that no FLUSH followed
+	unstable  bool
+	lost      bool // a later one had another verifier
+	position  uint64
+	mode      uint32
+
+	closed atomic.Bool
+	locked atomic.Bool // there were byte-range locks
+}
+
+// register gives the open an id and makes session and server know it.
+func (m *message) register(o *open) error {
+	s := m.ch.session
+	o.session, o.tree = s, m.tree
+	o.id = wire.FileID{Persistent: randomID(), Volatile: randomID()}
+	if o.pipe == nil {
+		if err := s.srv.files.add(o); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens
+	if !full {
+		s.opens[o.id.Volatile] = o
+	}
+	s.mu.Unlock()
+	if full {
+		if o.pipe == nil {
+			s.srv.files.drop(o)
+		}
+		return ntstatus.InsufficientResources
+	}
+	m.open = o
+	return nil
+}
+
+// find sets m.open to the open that a request names; in a related element all ones mean that of the element before.
+func (m *message) find(id wire.FileID) error {
+	if m.h.Flags&wire.FlagRelated != 0 && id == wire.AnyFile {
+		if m.related.failed != nil {
+			return m.related.failed
+		}
+		if !m.related.hasFile {
+			return ntstatus.FileClosed
+		}
+		id = m.related.file
+	}
+	s := m.ch.session
+	s.mu.Lock()
+	o := s.opens[id.Volatile]
+	s.mu.Unlock()
+	if o == nil || o.id != id || o.tree != m.tree {
+		return ntstatus.FileClosed
+	}
+	m.open = o
+	m.caller.Open = o.openID()
+	m.caller.Owner = o.owner()
+	return nil
+}
+
+func (o *open) openID() (id causeway.OpenID) {
+	le.PutUint64(id[:], o.id.Persistent)
+	le.PutUint64(id[8:], o.id.Volatile)
+	return id
+}
+
+// owner is the open as a lock owner.
+func (o *open) owner() causeway.Owner {
+	id := o.openID()
+	var ses [8]byte
+	le.PutUint64(ses[:], o.session.id)
+	return causeway.Owner{Kind: causeway.OwnerSMB, Client: string(ses[:]), Opaque: string(id[:])}
+}
+
+// end closes the open, once: locks go, and the name too if it was to be removed.
+func (o *open) end(ctx context.Context) error {
+	if o.closed.Swap(true) {
+		return ntstatus.FileClosed
+	}
+	s := o.session
+	s.mu.Lock()
+	delete(s.opens, o.id.Volatile)
+	s.mu.Unlock()
+	if o.pipe != nil {
+		o.pipe.Close()
+		return nil
+	}
+	cfg := &s.srv.cfg
+	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner(), ReadOnly: o.tree.share.ReadOnly}
+	if o.locked.Load() {
+		cfg.Access.Unlock(ctx, &caller, o.handle, causeway.Span{Length: causeway.ToEOF})
+	}
+	o.unwatch(cfg)
+	o.cancelWaits()
+	if !s.srv.files.drop(o) {
+		return nil
+	}
+	parent, name := o.place()
+	if name == "" {
+		return nil
+	}
+	kind := gateway.RemoveFile
+	if o.dir {
+		kind = gateway.RemoveDir
+	}
+	// Who replaced the name meanwhile keeps his file: it is another object.
+	found, _, err := cfg.Access.Lookup(ctx, &caller, parent, name)
+	if err == nil && found.Handle == o.handle {
+		_, err = cfg.Access.Remove(ctx, &caller, parent, name, kind)
+	}
+	if err != nil {
+		cfg.Logger.Debug("delete on close failed", "op", "close", "volume", o.tree.name, "err", err)
+	}
+	return nil
+}
+
+// place returns the directory and the name of the open; no name at the root of the share.
+func (o *open) place() (parent causeway.Handle, name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.path) == 0 {
+		return causeway.Handle{}, ""
+	}
+	return o.parent, o.path[len(o.path)-1]
+}
+
+// name is the last component, and wirePath the whole path as clients see it.
+func (o *open) name() string {
+	_, name := o.place()
+	return name
+}
+
+func (o *open) wirePath() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return names.AppendPath(nil, o.path)
+}
+
+// moved tells the open that its name has changed.
+func (o *open) moved(parent causeway.Handle, path []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.parent, o.path = parent, slices.Clone(path)
+}
+
+// needs returns AccessDenied unless the open was granted one of the rights.
+func (o *open) needs(any uint32) error {
+	if o.access&any == 0 {
+		return ntstatus.AccessDenied
+	}
+	return nil
+}

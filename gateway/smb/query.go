@@ -1,0 +1,98 @@
+package smb
+
+import (
+	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/names"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/wire"
+)
+
+// queryInfo is [MS-SMB2] 3.3.5.20.
+func (m *message) queryInfo() error {
+	var r wire.QueryInfoRequest
+	if err := r.Parse(m.m); err != nil {
+		return err
+	}
+	if r.Room > maxTransfer || !m.affords(max(r.Room, uint32(len(r.Input)))) {
+		return ntstatus.InvalidParameter
+	}
+	if err := m.find(r.File); err != nil {
+		return err
+	}
+	if m.open.pipe != nil {
+		return ntstatus.NotSupported
+	}
+	m.reserve(wire.OutputSize + min(int(r.Room), 4<<10))
+	at := len(m.b)
+	m.b = m.b[:at+wire.OutputSize]
+	var err error
+	switch r.Type {
+	case wire.InfoFile:
+		err = m.queryFile(&r)
+	case wire.InfoFileSystem:
+		err = m.queryFileSystem(&r)
+	case wire.InfoSecurity:
+		err = m.querySecurity(&r)
+	case wire.InfoQuota:
+		err = ntstatus.NotSupported
+	default:
+		err = ntstatus.InvalidParameter
+	}
+	if err != nil && !carriesReply(statusOf(err)) {
+		return err
+	}
+	wire.PutOutput(m.b[at:], uint32(len(m.b)-at-wire.OutputSize))
+	return err
+}
+
+// needsAttributes are the classes that only an open with READ_ATTRIBUTES may ask for.
+func needsAttributes(c fscc.FileClass) bool {
+	switch c {
+	case fscc.FileBasicInformation, fscc.FileAllInformation, fscc.FileNetworkOpenInformation, fscc.FileAttributeTagInformation:
+		return true
+	}
+	return false
+}
+
+func (m *message) queryFile(r *wire.QueryInfoRequest) error {
+	o := m.open
+	class := fscc.FileClass(r.Class)
+	if needsAttributes(class) {
+		if err := o.needs(wire.AccessReadAttributes); err != nil {
+			return err
+		}
+	}
+	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+	if err != nil {
+		return err
+	}
+	f := fscc.File{
+		Object: fscc.ObjectOf(&attr, &fscc.DOS{}, o.name()), DeletePending: m.conn.srv.files.deletePending(o.handle),
+		Granted: o.access, Volume: uint64(o.handle.Volume), Path: o.wirePath(),
+	}
+	copy(f.ID128[:], le.AppendUint64(nil, attr.FileID))
+	o.mu.Lock()
+	f.Position, f.Mode = o.position, o.mode
+	o.mu.Unlock()
+	m.b, err = fscc.AppendFile(m.b, class, &f, int(r.Room))
+	return err
+}
+
+func (m *message) queryFileSystem(r *wire.QueryInfoRequest) error {
+	stat, attr, err := m.conn.srv.cfg.Access.StatFS(m.conn.ctx, &m.caller, m.open.handle)
+	if err != nil {
+		return err
+	}
+	v := m.tree.volume
+	stat.ReadOnly = stat.ReadOnly || m.caller.ReadOnly
+	f := fscc.FileSystem{
+		Label: v.Name, Type: "NTFS", Volume: v.ID, Stat: stat,
+		Created:    attr.Btime,
+		Attributes: fscc.FSCasePreserved | fscc.FSUnicode | fscc.FSSparseFiles | fscc.FSHardLinks | fscc.FSReparsePoints,
+	}
+	if m.conn.srv.cfg.Folding != names.Insensitive {
+		f.Attributes |= fscc.FSCaseSensitive
+	}
+	m.b, err = fscc.AppendFS(m.b, fscc.FSClass(r.Class), &f, int(r.Room))
+	return err
+}

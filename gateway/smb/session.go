@@ -1,0 +1,371 @@
+package smb
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"causeway"
+	"causeway/gateway/smb/auth"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/secure"
+	"causeway/gateway/smb/wire"
+)
+
+// session is a user who has logged on, over one connection or several ([MS-SMB2] 3.3.1.8). What its first logon settled is constant
+// once user is set.
+type session struct {
+	srv     *Server
+	id      uint64
+	dialect wire.Dialect
+	guid    [16]byte // of the client
+	cipher  uint16
+
+	user           atomic.Pointer[auth.User] // nil: not logged on yet
+	signer         *secure.Signer
+	sealer, opener *secure.Sealer // nil: no encryption
+	signed         bool           // every request must be signed or encrypted
+	encrypt        bool           // every request must be encrypted
+	expired        atomic.Bool
+
+	mu       sync.Mutex
+	gone     bool
+	channels []*channel
+	trees    map[uint32]*tree
+	opens    map[uint64]*open
+	lastTree uint32
+}
+
+// channel is a session on one connection ([MS-SMB2] 3.3.1.14).
+type channel struct {
+	conn    *conn
+	session *session
+
+	mu       sync.Mutex // taken for the length of a SESSION_SETUP
+	exchange *auth.Exchange
+	binding  bool
+	preauth  secure.Preauth
+	signer   *secure.Signer // constant once usable
+	usable   atomic.Bool
+}
+
+func (ch *channel) valid() bool { return ch.usable.Load() }
+
+func (s *session) tree(id uint32) *tree {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trees[id]
+}
+
+// sessionSetup is [MS-SMB2] 3.3.5.5: one step of a first logon, of a repeated one, or of one that binds a further connection.
+func (m *message) sessionSetup() error {
+	if err := m.mayWait(); err != nil {
+		return err // users may be looked up elsewhere
+	}
+	var r wire.SessionSetupRequest
+	if err := r.Parse(m.m); err != nil {
+		return err
+	}
+	ch, err := m.channelFor(&r)
+	if err != nil {
+		return err
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	m.h.SessionID = ch.session.id
+	if ch.exchange == nil {
+		ch.exchange = m.conn.srv.logon.Begin()
+		ch.preauth = m.conn.negotiated.preauth
+	}
+	hashed := m.conn.negotiated.dialect == wire.Dialect311
+	if hashed {
+		ch.preauth.Update(m.m)
+	}
+	token, res, err := ch.exchange.Step(m.conn.ctx, r.Security)
+	if err == nil && res == nil {
+		if hashed {
+			m.hash = &ch.preauth
+		}
+		m.b = wire.AppendSessionSetup(m.b, 0, token)
+		return ntstatus.MoreProcessingRequired
+	}
+	ch.exchange = nil
+	if err == nil {
+		err = m.loggedOn(ch, &r, res)
+	}
+	if err != nil {
+		return m.logonFailed(ch, err)
+	}
+	m.signer = ch.signer
+	flags := uint16(0)
+	if ch.session.encrypt {
+		flags |= wire.SessionEncrypt
+	}
+	m.b = wire.AppendSessionSetup(m.b, flags, token)
+	return nil
+}
+
+// channelFor finds or makes the channel that a SESSION_SETUP is about.
+func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
+	c := m.conn
+	if m.h.SessionID == 0 {
+		return c.newSession()
+	}
+	ch := c.channel(m.h.SessionID)
+	if r.Flags&wire.SetupBinding != 0 && c.negotiated.dialect >= wire.Dialect300 {
+		return m.bind(ch)
+	}
+	if ch == nil {
+		return nil, ntstatus.UserSessionDeleted
+	}
+	if ch.valid() { // a repeated logon: signed like everything else
+		if m.sealed == nil && (m.h.Flags&wire.FlagSigned != 0 || ch.session.signed) {
+			m.signer = ch.signer
+			if m.h.Flags&wire.FlagSigned != 0 && !ch.signer.Verify(m.m) {
+				return nil, ntstatus.AccessDenied
+			}
+		}
+	}
+	return ch, nil
+}
+
+// newSession makes a session without a user, as long as there are not too many of them.
+func (c *conn) newSession() (*channel, error) {
+	s := c.srv
+	ses := &session{
+		srv: s, id: randomID(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher,
+		trees: map[uint32]*tree{}, opens: map[uint64]*open{},
+	}
+	ch := &channel{conn: c, session: ses}
+	ses.channels = []*channel{ch}
+	s.mu.Lock()
+	if s.logons >= s.cfg.MaxLogons || len(s.sessions) >= s.cfg.MaxSessions {
+		s.mu.Unlock()
+		return nil, ntstatus.InsufficientResources
+	}
+	s.logons++
+	s.sessions[ses.id] = ses
+	s.mu.Unlock()
+	if !c.adopt(ch) {
+		ses.end()
+		return nil, ntstatus.InsufficientResources
+	}
+	return ch, nil
+}
+
+// adopt makes the connection know a channel.
+func (c *conn) adopt(ch *channel) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.sessions) >= c.srv.cfg.MaxSessionsPerConn || c.sessions[ch.session.id] != nil {
+		return false
+	}
+	c.sessions[ch.session.id] = ch
+	return true
+}
+
+// bind begins or goes on to bind a session of another connection to this one ([MS-SMB2] 3.3.5.5.2). Until it is done, everything is
+// signed with the session's key.
+func (m *message) bind(ch *channel) (*channel, error) {
+	c, s := m.conn, m.conn.srv
+	s.mu.Lock()
+	ses := s.sessions[m.h.SessionID]
+	s.mu.Unlock()
+	switch {
+	case ses == nil || ses.user.Load() == nil:
+		return nil, ntstatus.UserSessionDeleted
+	case ses.dialect != c.negotiated.dialect, ses.guid != c.negotiated.clientGUID, ses.cipher != c.negotiated.cipher:
+		return nil, ntstatus.InvalidParameter
+	case m.h.Flags&wire.FlagSigned == 0:
+		return nil, ntstatus.InvalidParameter
+	case !ses.signer.Verify(m.m):
+		return nil, ntstatus.AccessDenied
+	}
+	m.signer = ses.signer
+	if ses.expired.Load() {
+		return nil, ntstatus.NetworkSessionExpired
+	}
+	if ch != nil {
+		if ch.valid() {
+			return nil, ntstatus.RequestNotAccepted
+		}
+		return ch, nil
+	}
+	ch = &channel{conn: c, session: ses, binding: true}
+	if !c.adopt(ch) {
+		return nil, ntstatus.InsufficientResources
+	}
+	return ch, nil
+}
+
+// loggedOn ends a logon that has succeeded.
+func (m *message) loggedOn(ch *channel, r *wire.SessionSetupRequest, res *auth.Result) error {
+	ses := ch.session
+	switch old := ses.user.Load(); {
+	case ch.valid():
+		if old.Name != res.User.Name {
+			return ntstatus.AccessDenied // opens were granted to someone else
+		}
+		ses.user.Store(&res.User)
+		ses.expired.Store(false)
+		return nil
+	case ch.binding:
+		if old.Name != res.User.Name {
+			return ntstatus.AccessDenied
+		}
+		return m.bound(ch, res)
+	}
+	if err := ses.establish(m.conn, ch, res); err != nil {
+		return err
+	}
+	if r.Previous != 0 && r.Previous != ses.id {
+		m.conn.srv.endPrevious(r.Previous, res.User.Name)
+	}
+	return nil
+}
+
+// establish derives the keys of a new session.
+func (s *session) establish(c *conn, ch *channel, res *auth.Result) (err error) {
+	n := &c.negotiated
+	keys := secure.NewKeys(n.dialect, n.cipher, res.Key[:], &ch.preauth)
+	if s.signer, err = secure.NewSigner(n.signing, keys.Sign); err != nil {
+		return err
+	}
+	if n.cipher != 0 {
+		if s.sealer, err = secure.NewSealer(n.cipher, keys.Seal); err != nil {
+			return err
+		}
+		if s.opener, err = secure.NewSealer(n.cipher, keys.Open); err != nil {
+			return err
+		}
+	} else if c.srv.cfg.Encrypt {
+		return ntstatus.AccessDenied
+	}
+	s.signed = !c.srv.cfg.AllowUnsigned || n.mode&wire.SigningRequired != 0
+	s.encrypt = c.srv.cfg.Encrypt
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return ntstatus.UserSessionDeleted
+	}
+	s.user.Store(&res.User)
+	s.mu.Unlock()
+	ch.signer = s.signer
+	ch.usable.Store(true)
+	c.srv.mu.Lock()
+	c.srv.logons--
+	c.srv.mu.Unlock()
+	return nil
+}
+
+// bound makes a bound channel usable, with a signing key of its own.
+func (m *message) bound(ch *channel, res *auth.Result) (err error) {
+	n, ses := &m.conn.negotiated, ch.session
+	keys := secure.NewKeys(n.dialect, n.cipher, res.Key[:], &ch.preauth)
+	if ch.signer, err = secure.NewSigner(n.signing, keys.Sign); err != nil {
+		return err
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if ses.gone {
+		return ntstatus.UserSessionDeleted
+	}
+	ses.channels = append(ses.channels, ch)
+	ch.usable.Store(true)
+	return nil
+}
+
+// logonFailed ends what a failed logon began: the session, unless there was one before.
+func (m *message) logonFailed(ch *channel, err error) error {
+	m.conn.srv.counts.logonFailures.Add(1)
+	if !ch.valid() {
+		ch.session.leave(ch)
+	}
+	if err == auth.ErrLogon {
+		return ntstatus.LogonFailure
+	}
+	if err == auth.ErrMalformed {
+		return ntstatus.InvalidParameter
+	}
+	return err
+}
+
+// endPrevious ends the session that a client which has reconnected has lost ([MS-SMB2] 3.3.5.5.3).
+func (s *Server) endPrevious(id uint64, user string) {
+	s.mu.Lock()
+	old := s.sessions[id]
+	s.mu.Unlock()
+	if old == nil {
+		return
+	}
+	if u := old.user.Load(); u != nil && u.Name == user {
+		old.end()
+	}
+}
+
+// logoff is [MS-SMB2] 3.3.5.6.
+func (m *message) logoff() error {
+	if err := m.mayWait(); err != nil {
+		return err
+	}
+	if err := wire.Empty(m.m); err != nil {
+		return err
+	}
+	m.ch.session.end()
+	m.b = wire.AppendEmpty(m.b)
+	return nil
+}
+
+// leave takes a channel away. With the last one, the session ends.
+func (s *session) leave(ch *channel) {
+	ch.conn.forget(s.id)
+	s.mu.Lock()
+	s.channels = slices.DeleteFunc(s.channels, func(other *channel) bool { return other == ch })
+	last := len(s.channels) == 0
+	s.mu.Unlock()
+	if last {
+		s.end()
+	}
+}
+
+func (c *conn) forget(id uint64) {
+	c.mu.Lock()
+	delete(c.sessions, id)
+	c.mu.Unlock()
+}
+
+// end closes everything that belongs to the session, and forgets it. It may be called more than once.
+func (s *session) end() {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return
+	}
+	s.gone = true
+	channels := s.channels
+	opens := make([]*open, 0, len(s.opens))
+	for _, o := range s.opens {
+		opens = append(opens, o)
+	}
+	known := s.user.Load() != nil
+	s.mu.Unlock()
+	for _, ch := range channels {
+		ch.usable.Store(false)
+		ch.conn.forget(s.id)
+	}
+	for _, o := range opens {
+		o.end(s.srv.ctx)
+	}
+	s.srv.mu.Lock()
+	delete(s.srv.sessions, s.id)
+	if !known {
+		s.srv.logons--
+	}
+	s.srv.mu.Unlock()
+}
+
+// cred is what the session's user may do, as the engines see it.
+func (s *session) cred() causeway.Cred {
+	u := s.user.Load()
+	return causeway.Cred{UID: u.UID, GID: u.GID, Groups: u.Groups}
+}

@@ -1,0 +1,306 @@
+package smb
+
+import (
+	"causeway"
+	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/names"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/wire"
+)
+
+// setInfo is [MS-SMB2] 3.3.5.21.
+func (m *message) setInfo() error {
+	var r wire.SetInfoRequest
+	if err := r.Parse(m.m); err != nil {
+		return err
+	}
+	if len(r.Data) > maxTransfer || !m.affords(uint32(len(r.Data))) {
+		return ntstatus.InvalidParameter
+	}
+	if err := m.find(r.File); err != nil {
+		return err
+	}
+	if m.open.pipe != nil {
+		return ntstatus.NotSupported
+	}
+	if err := m.mayWait(); err != nil {
+		return err
+	}
+	var err error
+	switch r.Type {
+	case wire.InfoFile:
+		err = m.setFile(fscc.FileClass(r.Class), r.Data)
+	case wire.InfoSecurity:
+		err = m.setSecurity(&r)
+	case wire.InfoFileSystem, wire.InfoQuota:
+		err = ntstatus.NotSupported
+	default:
+		err = ntstatus.InvalidParameter
+	}
+	if err != nil {
+		return err
+	}
+	m.b = wire.AppendSetInfo(m.b)
+	return nil
+}
+
+func (m *message) setFile(class fscc.FileClass, data []byte) error {
+	switch class {
+	case fscc.FileBasicInformation:
+		return m.setBasic(data)
+	case fscc.FileRenameInformation, fscc.FileRenameInformationEx:
+		return m.rename(data, class == fscc.FileRenameInformationEx)
+	case fscc.FileLinkInformation:
+		return m.link(data)
+	case fscc.FileDispositionInformation, fscc.FileDispositionInformationEx:
+		return m.setDisposition(data, class == fscc.FileDispositionInformationEx)
+	case fscc.FileEndOfFileInformation:
+		return m.setSize(data, true)
+	case fscc.FileAllocationInformation:
+		return m.setSize(data, false)
+	case fscc.FilePositionInformation:
+		return m.setPosition(data)
+	case fscc.FileModeInformation:
+		return m.setMode(data)
+	case fscc.FileFullEaInformation:
+		return ntstatus.EAsNotSupported
+	case fscc.FileValidDataLengthInformation, fscc.FileShortNameInformation:
+		return ntstatus.NotSupported
+	}
+	return ntstatus.InvalidInfoClass
+}
+
+func (m *message) setAttr(set *causeway.SetAttr) error {
+	_, err := m.conn.srv.cfg.Access.SetAttr(m.conn.ctx, &m.caller, m.open.handle, set, nil)
+	return err
+}
+
+// setBasic sets times, and the one attribute that the mode can keep.
+func (m *message) setBasic(data []byte) error {
+	o := m.open
+	if err := o.needs(wire.AccessWriteAttributes); err != nil {
+		return err
+	}
+	b, err := fscc.DecodeBasic(data)
+	if err != nil {
+		return err
+	}
+	if _, err := (fscc.DOS{}).Merge(b.Attributes, o.dir); err != nil {
+		return err
+	}
+	var set causeway.SetAttr
+	if !b.Access.Special() {
+		set.Mask |= causeway.SetAtime
+		set.Atime = b.Access.Time()
+	}
+	if !b.Write.Special() {
+		set.Mask |= causeway.SetMtime
+		set.Mtime = b.Write.Time()
+	}
+	if b.Attributes != 0 && !o.dir && !o.symlink {
+		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+		if err != nil {
+			return err
+		}
+		mode := attr.Mode
+		switch readOnly := b.Attributes&fscc.AttrReadOnly != 0; {
+		case readOnly:
+			mode &^= writeBits
+		case mode&writeBits == 0:
+			mode |= writeBits & newFileMode
+		}
+		if mode != attr.Mode {
+			set.Mask |= causeway.SetMode
+			set.Mode = mode
+		}
+	}
+	if set.Mask == 0 {
+		return nil
+	}
+	return m.setAttr(&set)
+}
+
+// setSize sets the end of the file. An allocation only ever cuts: what it reserves is the storage's affair.
+func (m *message) setSize(data []byte, end bool) error {
+	o := m.open
+	if err := o.needs(wire.AccessWriteData); err != nil {
+		return err
+	}
+	size, err := fscc.DecodeSize(data)
+	if err != nil {
+		return err
+	}
+	if o.dir {
+		return ntstatus.InvalidParameter
+	}
+	if !end {
+		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+		if err != nil || size >= attr.Size {
+			return err
+		}
+	}
+	return m.setAttr(&causeway.SetAttr{Mask: causeway.SetSize, Size: size})
+}
+
+func (m *message) setPosition(data []byte) error {
+	p, err := fscc.DecodeSize(data)
+	if err != nil {
+		return err
+	}
+	m.open.mu.Lock()
+	m.open.position = p
+	m.open.mu.Unlock()
+	return nil
+}
+
+func (m *message) setMode(data []byte) error {
+	mode, err := fscc.DecodeMode(data)
+	if err != nil {
+		return err
+	}
+	m.open.mu.Lock()
+	m.open.mode = mode
+	m.open.mu.Unlock()
+	return nil
+}
+
+// setDisposition marks the file to be removed when its last open is closed ([MS-FSA] 2.1.5.15.3).
+func (m *message) setDisposition(data []byte, ex bool) error {
+	o := m.open
+	if err := o.needs(wire.AccessDelete); err != nil {
+		return err
+	}
+	d, err := fscc.DecodeDisposition(data, ex)
+	if err != nil {
+		return err
+	}
+	if !d.Delete {
+		m.conn.srv.files.setDelete(o, false)
+		return nil
+	}
+	if _, name := o.place(); name == "" {
+		return ntstatus.CannotDelete
+	}
+	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+	if err != nil {
+		return err
+	}
+	if !o.dir && attr.Type == causeway.TypeRegular && attr.Mode&writeBits == 0 && !d.IgnoreReadOnly {
+		return ntstatus.CannotDelete
+	}
+	if o.dir {
+		if empty, err := m.empty(o.handle); err != nil || !empty {
+			if err == nil {
+				err = ntstatus.DirectoryNotEmpty
+			}
+			return err
+		}
+	}
+	m.conn.srv.files.setDelete(o, true)
+	return nil
+}
+
+// empty reports whether a directory has no names.
+func (m *message) empty(dir causeway.Handle) (bool, error) {
+	empty := true
+	_, _, err := m.conn.srv.cfg.Access.ReadDir(m.conn.ctx, &m.caller, dir, 0, 0, func(e *causeway.DirEntry) bool {
+		empty = e.Name == "." || e.Name == ".."
+		return empty
+	})
+	return empty, err
+}
+
+// target finds the place of a new name. What stands there may be replaced only if the client says so and nobody has it open.
+func (m *message) target(r *fscc.Rename) (place, error) {
+	path := r.Path
+	if len(path) >= 2 && path[0] == '\\' && path[1] == 0 {
+		path = path[2:] // some clients begin at the root
+	}
+	parts, err := names.Split(path)
+	if err != nil {
+		return place{}, err
+	}
+	if len(parts) == 0 {
+		return place{}, ntstatus.ObjectNameInvalid
+	}
+	p, err := m.walk(parts)
+	if err != nil {
+		return p, err
+	}
+	if p.exists && p.entry.Handle != m.open.handle {
+		switch {
+		case !r.Replace:
+			return p, ntstatus.ObjectNameCollision
+		case p.entry.Attr.Type == causeway.TypeDirectory, m.conn.srv.files.opened(p.entry.Handle) && !r.POSIX:
+			return p, ntstatus.AccessDenied
+		}
+	}
+	return p, nil
+}
+
+// rename is [MS-FSA] 2.1.5.15.11.
+func (m *message) rename(data []byte, ex bool) error {
+	o := m.open
+	if err := o.needs(wire.AccessDelete); err != nil {
+		return err
+	}
+	r, err := fscc.DecodeRename(data, ex)
+	if err != nil {
+		return err
+	}
+	from, name := o.place()
+	if name == "" {
+		return ntstatus.AccessDenied
+	}
+	p, err := m.target(&r)
+	if err != nil {
+		return err
+	}
+	last, err := names.Split(lastOf(r.Path))
+	if err != nil || len(last) != 1 {
+		return ntstatus.ObjectNameInvalid
+	}
+	// Of a name that differs in case only, the new spelling is meant.
+	if _, _, err = m.conn.srv.cfg.Access.Rename(m.conn.ctx, &m.caller, from, name, p.parent, last[0]); err != nil {
+		return err
+	}
+	p.path[len(p.path)-1] = last[0]
+	m.conn.srv.files.moved(o.handle, from, name, p.parent, p.path)
+	return nil
+}
+
+// lastOf is what stands behind the last "\" of a path.
+func lastOf(path []byte) []byte {
+	for i := len(path) - 2; i >= 0; i -= 2 {
+		if path[i] == '\\' && path[i+1] == 0 {
+			return path[i+2:]
+		}
+	}
+	return path
+}
+
+// link is [MS-FSA] 2.1.5.15.6.
+func (m *message) link(data []byte) error {
+	r, err := fscc.DecodeRename(data, false)
+	if err != nil {
+		return err
+	}
+	if m.open.dir {
+		return ntstatus.FileIsADirectory
+	}
+	p, err := m.target(&r)
+	if err != nil {
+		return err
+	}
+	cfg := &m.conn.srv.cfg
+	if p.exists {
+		if p.entry.Handle == m.open.handle {
+			return nil
+		}
+		if _, err := cfg.Access.Remove(m.conn.ctx, &m.caller, p.parent, p.name(), 0); err != nil {
+			return err
+		}
+	}
+	_, _, err = cfg.Access.Link(m.conn.ctx, &m.caller, m.open.handle, p.parent, p.name())
+	return err
+}
