@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/willscott/go-nfs-client/nfs"
+
 	"causeway/cmd/causeway/member"
 )
 
@@ -64,6 +66,16 @@ func TestRollingUpgrade(t *testing.T) {
 			}
 		}
 	}
+	text, err := newControl(c.at["g1"].state).do(t.Context(), "GET", "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`causeway_cluster_volumes_count{state="served"} 3`, `causeway_cluster_member_count 1`, `causeway_cluster_nodes_count{state="active"} 3`,
+		`causeway_cluster_database_servers_count{state="answering"} 3`, `causeway_cluster_addresses_count{home="own"} 1`, `causeway_cluster_pause_seconds_count`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
 	var s member.Settings
 	c.ask("g1", &s, "cluster", "set", "--min-version", "2")
 	if s.MinVersion != 2 {
@@ -98,9 +110,7 @@ func TestSettingsEverywhere(t *testing.T) {
 		}
 		for name := range c.addr {
 			u := c.client(name, "home")
-			if err := u.dial(); err != nil {
-				t.Fatal(err)
-			}
+			u.do(func(*nfs.Target) error { return nil }) // mounts
 			_, err := u.target.Mkdir(fmt.Sprintf("/%s-%d", name, i), 0o755)
 			if refused := err != nil; refused != readOnly {
 				t.Errorf("round %d at %s: read-only %v, and MKDIR: %v", i, name, readOnly, err)
