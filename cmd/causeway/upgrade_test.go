@@ -19,7 +19,9 @@ const testVersions = "CAUSEWAY_TEST_VERSIONS"
 // TestRollingUpgrade: gateways of two neighbouring versions work together. One after the other is drained, stopped and started as the
 // newer version, while a client of each works and is told of no error. Then the newer version is all that is allowed.
 func TestRollingUpgrade(t *testing.T) {
-	c := startCluster(t)
+	c := prepareCluster(t)
+	c.peer = freePorts(t, "127.0.0.1", "127.0.0.2", "127.0.0.3") // gateways find one another again after a restart
+	c.startAll()
 	var v member.Volume
 	for _, name := range []string{"home", "data", "mail"} {
 		c.ask("g1", &v, "volume", "create", name, "--backend", "posix:"+share(t, name))
@@ -54,6 +56,15 @@ func TestRollingUpgrade(t *testing.T) {
 		stopped := work()
 		c.start(name)
 		started := work()
+		c.until("all servers of the database answer", func() bool {
+			answer := 0
+			for _, s := range c.status(name).Database.Servers {
+				if s.Votes && s.Answers {
+					answer++
+				}
+			}
+			return answer == 3
+		})
 		if _, stderr, code := run(t, "node", "set", name, "--active", "--state-dir", c.at[name].state); code != 0 {
 			t.Errorf("%s: %s", name, stderr)
 		}
