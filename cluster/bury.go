@@ -37,7 +37,7 @@ func (c *Cluster) leave() {
 		return
 	}
 	r := Remains{Node: c.cfg.Node, Lease: lease, Endpoints: slices.Clone(c.voters())}
-	if c.identity != nil {
+	if c.identity != nil && len(c.cfg.External) == 0 {
 		r.Certificate, r.Key, r.Authority = c.identity.PairFile(), c.identity.PairFile(), c.identity.AuthorityFile()
 	}
 	c.cfg.Leave(r)

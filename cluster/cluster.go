@@ -35,6 +35,7 @@ type Cluster struct {
 	member   membership                          //
 	located  time.Duration                       // followServers' alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
+	noting   sync.Mutex                          // held while clusterFile is written
 	trusted  atomic.Int64                        // revision of the authorities' record that the identity follows
 	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
