@@ -79,7 +79,6 @@ func (m *message) splitPath(name []byte) ([]string, error) {
 
 // checkCreate refuses what contradicts itself, before anything is looked up ([MS-FSA] 2.1.5.1).
 func checkCreate(r *wire.CreateRequest) error {
-	const bothSync = wire.OptSyncAlert | wire.OptSyncNonAlert
 	switch {
 	case r.Impersonation > 3:
 		return badImpersonation
@@ -87,9 +86,7 @@ func checkCreate(r *wire.CreateRequest) error {
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
 		r.Options&^optionsKnown != 0,
-		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0,
-		r.Options&bothSync == bothSync,
-		r.Options&bothSync != 0 && specific(r.Access)&(wire.AccessSynchronize|wire.AccessMaximum) == 0:
+		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0:
 		return ntstatus.InvalidParameter
 	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter) != 0:
 		return ntstatus.NotSupported

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"slices"
 	"sync"
 
 	"causeway"
@@ -153,4 +154,27 @@ func (f *files) moved(h, from causeway.Handle, name string, parent causeway.Hand
 			o.moved(parent, path)
 		}
 	}
+}
+
+// below reports whether anything under a directory is open.
+func (f *files) below(dir *open) bool {
+	dir.mu.Lock()
+	top := slices.Clone(dir.path)
+	dir.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for h, x := range f.byHandle {
+		if h.Volume != dir.handle.Volume || h == dir.handle {
+			continue
+		}
+		for _, o := range x.opens {
+			o.mu.Lock()
+			under := len(o.path) > len(top) && slices.Equal(o.path[:len(top)], top)
+			o.mu.Unlock()
+			if under {
+				return true
+			}
+		}
+	}
+	return false
 }

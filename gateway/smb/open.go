@@ -10,6 +10,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/rpcpipe"
 	"causeway/gateway/smb/wire"
 )
 
@@ -21,7 +22,7 @@ type open struct {
 	handle  causeway.Handle
 	dir     bool
 	symlink bool
-	pipe    Pipe // not nil: neither handle nor names
+	pipe    *rpcpipe.Pipe // not nil: neither handle nor names
 
 	access, share, options uint32
 	maximal                uint32 // what the user may have on it
@@ -37,11 +38,11 @@ type open struct {
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
 	lost      bool // a later one had another verifier
-	position  uint64
 	mode      uint32
 
-	closed atomic.Bool
-	locked atomic.Bool // there were byte-range locks
+	position atomic.Uint64
+	closed   atomic.Bool
+	locked   atomic.Bool // there were byte-range locks
 }
 
 // register gives the open an id and makes session and server know it.
@@ -118,7 +119,6 @@ func (o *open) end(ctx context.Context) error {
 	delete(s.opens, o.id.Volatile)
 	s.mu.Unlock()
 	if o.pipe != nil {
-		o.pipe.Close()
 		return nil
 	}
 	cfg := &s.srv.cfg

@@ -72,7 +72,7 @@ func (m *message) queryFile(r *wire.QueryInfoRequest) error {
 	}
 	copy(f.ID128[:], le.AppendUint64(nil, attr.FileID))
 	o.mu.Lock()
-	f.Position, f.Mode = o.position, o.mode
+	f.Position, f.Mode = o.position.Load(), o.mode
 	o.mu.Unlock()
 	m.b, err = fscc.AppendFile(m.b, class, &f, int(r.Room))
 	return err

@@ -252,6 +252,7 @@ func (s *session) establish(c *conn, ch *channel, res *auth.Result) (err error) 
 	s.mu.Unlock()
 	ch.signer = s.signer
 	ch.usable.Store(true)
+	c.welcome()
 	c.srv.mu.Lock()
 	c.srv.logons--
 	c.srv.mu.Unlock()
@@ -272,6 +273,7 @@ func (m *message) bound(ch *channel, res *auth.Result) (err error) {
 	}
 	ses.channels = append(ses.channels, ch)
 	ch.usable.Store(true)
+	m.conn.welcome()
 	return nil
 }
 

@@ -147,9 +147,7 @@ func (m *message) setPosition(data []byte) error {
 	if err != nil {
 		return err
 	}
-	m.open.mu.Lock()
-	m.open.position = p
-	m.open.mu.Unlock()
+	m.open.position.Store(p)
 	return nil
 }
 
@@ -256,6 +254,14 @@ func (m *message) rename(data []byte, ex bool) error {
 	if err != nil {
 		return err
 	}
+	files := &m.conn.srv.files
+	if o.dir && files.below(o) {
+		return ntstatus.AccessDenied
+	}
+	// The directories change as if they were opened for it.
+	if err := files.check(p.parent, wire.AccessWriteData|wire.AccessDelete, wire.ShareRead|wire.ShareWrite); err != nil {
+		return err
+	}
 	last, err := names.Split(lastOf(r.Path))
 	if err != nil || len(last) != 1 {
 		return ntstatus.ObjectNameInvalid
@@ -265,7 +271,7 @@ func (m *message) rename(data []byte, ex bool) error {
 		return err
 	}
 	p.path[len(p.path)-1] = last[0]
-	m.conn.srv.files.moved(o.handle, from, name, p.parent, p.path)
+	files.moved(o.handle, from, name, p.parent, p.path)
 	return nil
 }
 

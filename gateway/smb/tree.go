@@ -68,9 +68,6 @@ func (m *message) newTree(path string) (*tree, error) {
 	}
 	cfg := &m.conn.srv.cfg
 	if strings.EqualFold(name, "IPC$") {
-		if cfg.Pipes == nil && cfg.Referrals == nil {
-			return nil, ntstatus.BadNetworkName
-		}
 		return &tree{name: "IPC$"}, nil
 	}
 	v := cfg.volume(name)
