@@ -90,7 +90,7 @@ func TestSigners(t *testing.T) {
 			}
 			m[at] ^= 1
 		}
-		if n := testing.AllocsPerRun(100, func() { s.Sign(m) }); n > 0 {
+		if n := testing.AllocsPerRun(100, func() { s.Sign(m) }); n > 0 && !raceEnabled { // its pools forget at random
 			t.Errorf("%d: %v allocations per signature", alg, n)
 		}
 	}
