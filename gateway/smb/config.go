@@ -13,6 +13,12 @@ import (
 	"causeway/gateway/smb/names"
 )
 
+// Access is what the front needs of the access part.
+type Access interface {
+	gateway.Access
+	gateway.Stateful
+}
+
 // Share says how a user may use a volume.
 type Share struct {
 	ReadOnly bool
@@ -26,7 +32,7 @@ type Referrals interface {
 
 // Config says how a server runs. The zero value of a field means its default; Access, Transfer, Catalog and Auth.Users are needed.
 type Config struct {
-	Access   gateway.Access
+	Access   Access
 	Transfer gateway.Transfer
 	Catalog  *gateway.Catalog
 	Auth     auth.Config

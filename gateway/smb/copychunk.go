@@ -19,7 +19,7 @@ func (o *open) resumeKey() (key [fscc.ResumeKeySize]byte) {
 // bySource finds the open that a resume key names.
 func (s *session) bySource(key [fscc.ResumeKeySize]byte) *open {
 	s.mu.Lock()
-	o := s.opens[le.Uint64(key[8:])]
+	o := s.opens[wire.FileID{Persistent: le.Uint64(key[:]), Volatile: le.Uint64(key[8:])}]
 	s.mu.Unlock()
 	if o == nil || o.pipe != nil || o.resumeKey() != key {
 		return nil
@@ -54,7 +54,7 @@ func (m *message) copyChunks(r *wire.IOCtlRequest) ([]byte, error) {
 		return nil, err
 	}
 	from := m.caller
-	from.Open, from.Owner, from.ReadOnly = source.openID(), source.owner(), source.tree.share.ReadOnly
+	from.Open, from.Owner, from.ReadOnly = source.openID(), source.owner, source.tree.share.ReadOnly
 	buffer := m.conn.srv.pool.Get(fscc.MaxChunkBytes)
 	defer buffer.Release()
 	total := uint32(0)

@@ -55,7 +55,7 @@ func newRig(t testing.TB, signed bool) *rig {
 	c.negotiated = negotiated{done: true, dialect: wire.Dialect302, signing: wire.SignAESCMAC, offered: wire.CapLargeMTU}
 	c.window.take(0, 1)
 	c.window.grant(8000)
-	ses := &session{srv: srv, id: 9, dialect: wire.Dialect302, trees: map[uint32]*tree{}, opens: map[uint64]*open{}, signed: signed}
+	ses := &session{srv: srv, id: 9, dialect: wire.Dialect302, trees: map[uint32]*tree{}, opens: map[wire.FileID]*open{}, signed: signed}
 	ses.signer, _ = secure.NewSigner(wire.SignAESCMAC, make([]byte, 16))
 	ses.user.Store(&auth.User{Name: "u", UID: 1000, GID: 1000})
 	ch := &channel{conn: c, session: ses, signer: ses.signer}

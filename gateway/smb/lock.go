@@ -65,7 +65,6 @@ func (m *message) lockAll(list []wire.LockElement) error {
 	for i := range list {
 		spec, err := lockSpec(&list[i], len(list))
 		if err == nil {
-			m.open.locked.Store(true)
 			_, err = m.conn.srv.cfg.Access.Lock(m.conn.ctx, &m.caller, m.open.handle, spec)
 		}
 		switch {

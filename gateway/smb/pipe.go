@@ -18,7 +18,7 @@ func (m *message) createPipe(r *wire.CreateRequest) error {
 	if err != nil {
 		return err
 	}
-	o := &open{pipe: p, access: specific(r.Access), share: r.Share}
+	o := &open{id: wire.FileID{Persistent: randomID(), Volatile: randomID()}, pipe: p, access: specific(r.Access), share: r.Share}
 	if err := m.register(o); err != nil {
 		return err
 	}

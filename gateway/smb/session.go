@@ -32,7 +32,7 @@ type session struct {
 	gone     bool
 	channels []*channel
 	trees    map[uint32]*tree
-	opens    map[uint64]*open
+	opens    map[wire.FileID]*open
 	lastTree uint32
 }
 
@@ -134,7 +134,7 @@ func (c *conn) newSession() (*channel, error) {
 	s := c.srv
 	ses := &session{
 		srv: s, id: randomID(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher,
-		trees: map[uint32]*tree{}, opens: map[uint64]*open{},
+		trees: map[uint32]*tree{}, opens: map[wire.FileID]*open{},
 	}
 	ch := &channel{conn: c, session: ses}
 	ses.channels = []*channel{ch}
@@ -370,4 +370,13 @@ func (s *session) end() {
 func (s *session) cred() causeway.Cred {
 	u := s.user.Load()
 	return causeway.Cred{UID: u.UID, GID: u.GID, Groups: u.Groups}
+}
+
+// owner is the session's client as an owner of opens and locks: its GUID, or where it has none the session itself.
+func (s *session) owner() causeway.Owner {
+	id := s.guid
+	if id == [16]byte{} {
+		le.PutUint64(id[8:], s.id)
+	}
+	return causeway.Owner{Kind: causeway.OwnerSMB, Client: string(id[:])}
 }

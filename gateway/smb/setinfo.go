@@ -173,8 +173,7 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 		return err
 	}
 	if !d.Delete {
-		m.conn.srv.files.setDelete(o, false)
-		return nil
+		return m.deleteLater(o, false)
 	}
 	if _, name := o.place(); name == "" {
 		return ntstatus.CannotDelete
@@ -194,8 +193,15 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 			return err
 		}
 	}
-	m.conn.srv.files.setDelete(o, true)
-	return nil
+	return m.deleteLater(o, true)
+}
+
+func (m *message) deleteLater(o *open, on bool) error {
+	err := m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), on)
+	if err == nil {
+		m.conn.srv.files.setDelete(o, on)
+	}
+	return err
 }
 
 // empty reports whether a directory has no names.

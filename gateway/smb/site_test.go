@@ -52,7 +52,7 @@ func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Confi
 	a := access.New(access.Config{Holder: h})
 	tr := transfer.New(transfer.Config{Grants: a})
 	h.Holder = tr
-	v := &causeway.Volume{ID: 7, Name: "vol"}
+	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}
 	a.Attach(v, s)
 	tr.Attach(v.ID, s)
 	var catalog gateway.Catalog

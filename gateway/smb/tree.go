@@ -131,7 +131,7 @@ func (m *message) treeDisconnect() error {
 func (m *message) newCaller() gateway.Caller {
 	c := gateway.Caller{Client: m.conn.remote, NoWait: m.reader}
 	if m.ch != nil {
-		c.Cred = m.ch.session.cred()
+		c.Cred, c.Owner = m.ch.session.cred(), m.ch.session.owner()
 	}
 	if m.tree != nil {
 		c.ReadOnly = m.tree.share.ReadOnly
