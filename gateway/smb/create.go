@@ -153,10 +153,26 @@ func (m *message) refuseExisting(r *wire.CreateRequest, p *place, cuts bool) err
 		return ntstatus.ObjectNameCollision
 	case dir && cuts && r.Options&wire.OptNonDirectory == 0:
 		return ntstatus.ObjectNameCollision
-	case r.Options&wire.OptDeleteOnClose != 0 && (p.root || attr.Mode&writeBits == 0 && !dir):
-		return ntstatus.CannotDelete
+	case r.Options&wire.OptDeleteOnClose != 0 && r.Disposition != wire.CreateOnly && (p.root || attr.Mode&writeBits == 0 && !dir):
+		return m.cannotDelete(r, p, cuts)
 	}
 	return nil
+}
+
+// cannotDelete: what is read-only is not removed, but who may not open it does not learn that.
+func (m *message) cannotDelete(r *wire.CreateRequest, p *place, cuts bool) error {
+	asked := security.Mask(r.Access)
+	if cuts {
+		asked |= security.WriteData
+	}
+	have, err := m.rightsOn(p)
+	if err == nil {
+		_, err = security.Check(asked, security.Mask(have))
+	}
+	if err == nil {
+		err = ntstatus.CannotDelete
+	}
+	return err
 }
 
 // openSpec is the request in the engines' words.

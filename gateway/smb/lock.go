@@ -53,6 +53,9 @@ func (m *message) unlockAll(list []wire.LockElement) error {
 		if err == nil {
 			err = m.conn.srv.cfg.Access.Unlock(m.conn.ctx, &m.caller, m.open.handle, s)
 		}
+		if causeway.CodeOf(err) == causeway.ErrNoEnt {
+			return ntstatus.RangeNotLocked
+		}
 		if err != nil {
 			return err
 		}

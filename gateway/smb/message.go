@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/secure"
@@ -142,7 +143,7 @@ func (m *message) run() (parked bool, err error) {
 			}
 		}
 		switch err := m.handle(); {
-		case err == errPark && m.reader:
+		case m.reader && (err == errPark || causeway.CodeOf(err) == causeway.ErrWouldBlock):
 			m.b = m.b[:m.elements[len(m.elements)-1].at]
 			m.elements = m.elements[:len(m.elements)-1]
 			return true, nil

@@ -112,7 +112,10 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 		return c.newSession()
 	}
 	ch := c.channel(m.h.SessionID)
-	if r.Flags&wire.SetupBinding != 0 && c.negotiated.dialect >= wire.Dialect300 {
+	if r.Flags&wire.SetupBinding != 0 {
+		if c.negotiated.dialect < wire.Dialect300 {
+			return nil, ntstatus.RequestNotAccepted
+		}
 		return m.bind(ch)
 	}
 	if ch == nil {
@@ -174,14 +177,15 @@ func (m *message) bind(ch *channel) (*channel, error) {
 	switch {
 	case ses == nil || ses.user.Load() == nil:
 		return nil, ntstatus.UserSessionDeleted
-	case ses.dialect != c.negotiated.dialect, ses.guid != c.negotiated.clientGUID, ses.cipher != c.negotiated.cipher:
-		return nil, ntstatus.InvalidParameter
 	case m.h.Flags&wire.FlagSigned == 0:
 		return nil, ntstatus.InvalidParameter
 	case !ses.signer.Verify(m.m):
 		return nil, ntstatus.AccessDenied
 	}
 	m.signer = ses.signer
+	if ses.dialect != c.negotiated.dialect || ses.guid != c.negotiated.clientGUID || ses.cipher != c.negotiated.cipher {
+		return nil, ntstatus.InvalidParameter
+	}
 	if ses.expired.Load() {
 		return nil, ntstatus.NetworkSessionExpired
 	}
