@@ -40,6 +40,7 @@ type node struct {
 	listen   *endpoint
 	offered  netip.AddrPort // where the programs answer; unspecified: at all service addresses
 	http     net.Listener   // nil: none
+	smb      smbFront
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
 	grace    time.Time // when the grace period of the start ends at the latest
@@ -79,6 +80,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.startEngines,
 		func(ctx context.Context) error { _, err := n.volumes.apply(ctx, c.Volumes); return err },
 		n.startFronts,
+		n.startSMB,
 		n.serve,
 		n.startPortmap,
 		n.startCallbacks,
@@ -121,7 +123,7 @@ func (n *node) bind(ctx context.Context) (err error) {
 	}
 	n.offered = n.listen.addr
 	n.teardown.addClose("listeners", func() error { n.listen.close(); return nil }) // twice: the RPC server closes them too
-	return n.bindAdmin(ctx)
+	return errors.Join(n.bindSMB(ctx), n.bindAdmin(ctx))
 }
 
 // bindAdmin takes the address of administration over HTTP, if there is to be one.
@@ -171,7 +173,7 @@ func (n *node) startEngines(context.Context) (err error) {
 	}
 	h := &holder{}
 	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
-	n.moves = transfer.New(transfer.Config{Grants: n.access})
+	n.moves = transfer.New(transfer.Config{Grants: n.access, Guard: n.access})
 	h.Holder = n.moves
 	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log, gate: &n.gate}
 	n.volumes.ended, n.volumes.end = context.WithCancel(context.Background())

@@ -24,6 +24,7 @@ type membership struct {
 	peer      netip.AddrPort
 	addresses []netip.Addr
 	port      uint16 // of NFS, at every service address of the cluster
+	smbPort   uint16 // of SMB there; 0: none
 	network   string // the interface that carries service addresses
 	bootstrap bool
 	join      string
@@ -70,6 +71,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.enter,
 		j.seed,
 		n.startFronts,
+		j.startSMB,
 		j.serve,
 		n.startCallbacks,
 	} {
@@ -114,6 +116,7 @@ func (j *joining) listen(ctx context.Context) (err error) {
 
 func (j *joining) newMember(context.Context) (err error) {
 	j.site = newSite(j.node, j.port)
+	j.site.smbPort = j.smbPort
 	dir, err := j.state.Sub("cluster")
 	if err != nil {
 		return err
@@ -132,7 +135,7 @@ func (j *joining) newMember(context.Context) (err error) {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
 		Log: j.log.With("node", j.name), Reading: j.reading})
 	if err != nil {
 		return err

@@ -39,6 +39,8 @@ func (m *message) handle() error {
 		return err
 	}
 	m.caller = m.newCaller()
+	inside := c.srv.cfg.Enter()
+	defer inside.Leave()
 	return m.command()
 }
 

@@ -118,6 +118,8 @@ func (o *open) end(ctx context.Context) error {
 	o.unwatch(cfg)
 	o.cancelWaits()
 	s.srv.files.drop(o)
+	inside := cfg.Enter()
+	defer inside.Leave()
 	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner, ReadOnly: o.tree.share.ReadOnly}
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {
 		cfg.Logger.Debug("open ended badly", "op", "close", "volume", o.tree.name, "err", err)

@@ -90,7 +90,7 @@ func (m *message) queryFileSystem(r *wire.QueryInfoRequest) error {
 		Created:    attr.Btime,
 		Attributes: fscc.FSCasePreserved | fscc.FSUnicode | fscc.FSSparseFiles | fscc.FSHardLinks | fscc.FSReparsePoints,
 	}
-	if m.conn.srv.cfg.Folding != names.Insensitive {
+	if m.conn.srv.cfg.folding(v) != names.Insensitive {
 		f.Attributes |= fscc.FSCaseSensitive
 	}
 	m.b, err = fscc.AppendFS(m.b, fscc.FSClass(r.Class), &f, int(r.Room))

@@ -46,7 +46,7 @@ func (m *message) queryDirectory() error {
 		}
 	}
 	if next.pattern == nil || r.Flags&wire.ScanRestart != 0 && len(r.Pattern) > 0 {
-		p, err := names.ParsePattern(r.Pattern, m.conn.srv.cfg.Folding)
+		p, err := names.ParsePattern(r.Pattern, m.conn.srv.cfg.folding(m.tree.volume))
 		if err != nil {
 			return err
 		}
