@@ -136,6 +136,11 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	if err := m.register(o); err != nil {
 		return nil, opened, err
 	}
+	if opened.Action != gateway.DidOpen {
+		if err := m.recordNew(o, r.Attributes); err != nil {
+			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
+		}
+	}
 	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
 		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
 	}
@@ -229,7 +234,10 @@ func (m *message) close() error {
 			return err
 		}
 		if err == nil {
-			object := fscc.ObjectOf(&attr, &fscc.DOS{}, m.open.name())
+			object, err := m.objectOf(m.open.handle, &attr, m.open.name())
+			if err != nil {
+				return err
+			}
 			i := infoOf(&object)
 			info = &i
 		}

@@ -4,7 +4,6 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
-	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
@@ -44,7 +43,11 @@ func refuseContexts(list []contexts.Context) error {
 // appendCreate appends the reply's body with the answers to the contexts.
 func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened) error {
 	attr := &opened.Attr
-	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
+	m.caller.NoWait = false // it was opened: the message must not begin anew
+	object, err := m.objectOf(o.handle, attr, o.name())
+	if err != nil {
+		return err
+	}
 	var answers []contexts.Context
 	for _, c := range list {
 		switch c.Name {
