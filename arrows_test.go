@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"gateway/access":         {"gateway", "backend", "lockmgr"},
 	"gateway/transfer":       {"gateway", "backend"},
 	"gateway/billy":          {"gateway"},
+	"gateway/route":          {"gateway"},
 	"gateway/replies":        {"gateway"},
 	"gateway/shadow":         {"gateway"},
 	"gateway/peer":           {"gateway", "gateway/*"},

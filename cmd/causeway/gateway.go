@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causeway"
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
@@ -52,22 +53,35 @@ type node struct {
 	groups   *export.Groups // nil: as clients claim
 	access   *access.Engine
 	moves    *transfer.Engine
+	grants   *grants
 	gate     gate.Gate         // through which every request goes that uses a volume
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
-	relay    *member.Relay
-	grower   *grower         // nil: it is one of a cluster
-	portmap  string          // who answers port 111: "", "causeway" or "rpcbind"
-	lacking  map[uint32]bool // programs to which port 111 does not lead, because another server has them there
+	faces    faces             // of the engines, to the fronts
+	grower   *grower           // nil: it is one of a cluster
+	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
+	lacking  map[uint32]bool   // programs to which port 111 does not lead, because another server has them there
 
 	teardown teardown
 	serving  sync.WaitGroup
 	failed   chan error // what stopped serving by itself
 }
 
+// faces are what the fronts see: the engines of this gateway, or of its cluster.
+type faces struct {
+	access   gateway.Access
+	transfer gateway.Transfer
+	persist  gateway.Persister // of what was changed here
+	enter    func(causeway.VolumeID) gate.Pass
+	clients  nlm.Records
+}
+
 // holder breaks the circle between access, which recalls grants, and transfer, which asks for them.
 type holder struct{ gateway.Holder }
+
+// grants is where transfer asks: the access part here, or whoever administers the volume.
+type grants struct{ gateway.Layouts }
 
 // start makes a gateway and serves. What was started when a step fails is stopped again.
 func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin.Command, g *grower) (*node, error) {
@@ -171,8 +185,10 @@ func (n *node) startEngines(context.Context) (err error) {
 	}
 	h := &holder{}
 	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
-	n.moves = transfer.New(transfer.Config{Grants: n.access})
+	n.grants = &grants{n.access}
+	n.moves = transfer.New(transfer.Config{Grants: n.grants})
 	h.Holder = n.moves
+	n.faces = faces{n.access, n.moves, n.access, func(causeway.VolumeID) gate.Pass { return n.gate.Enter() }, n.records}
 	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log, gate: &n.gate}
 	n.volumes.ended, n.volumes.end = context.WithCancel(context.Background())
 	if n.volumes.stateSub, err = n.state.Sub("volumes"); err != nil {

@@ -131,12 +131,14 @@ func (j *joining) newMember(context.Context) (err error) {
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
-	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
+	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: newClusterVolumes(j.volumes),
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: j.moves},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
 		Log: j.log.With("node", j.name), Reading: j.reading})
 	if err != nil {
 		return err
 	}
+	j.grants.Layouts = j.member.Split().Access()
 	return j.metrics.Registry().Register(j.member.Metrics())
 }
 
@@ -148,8 +150,9 @@ func (j *joining) enter(ctx context.Context) (err error) {
 	if err := j.member.Join(ctx); err != nil {
 		return err
 	}
-	j.relay, err = j.member.NewRelay()
-	return err
+	split := j.member.Split()
+	j.faces = faces{split.Access(), split.Transfer(), split.Stable(), j.member.Routes().Pass, j.member.LockClients(j.records)}
+	return nil
 }
 
 // serve answers other gateways, then clients.
@@ -157,11 +160,9 @@ func (j *joining) serve(context.Context) error {
 	if err := j.site.start(); err != nil {
 		return err
 	}
-	stop, err := j.relay.Serve(j.between)
-	if err != nil {
-		return err
-	}
-	j.teardown.add("relay", stop)
+	split := j.member.Split()
+	j.run("other gateways", func() error { return split.Serve(j.between) })
+	j.teardown.addClose("other gateways", func() error { split.Close(); return nil })
 	if err := j.member.Serve(); err != nil {
 		return err
 	}

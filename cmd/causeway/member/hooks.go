@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 
 	"causeway"
 	"causeway/cluster"
@@ -34,14 +35,17 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	return nil
 }
 
-// Acquire opens the volume.
-func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, _ causeway.Epoch) error {
-	return h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend)
+// Acquire opens the volume, and takes over what its last owner knew.
+func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.Epoch) error {
+	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend); err != nil {
+		return err
+	}
+	return h.m.split.acquire(ctx, v.ID, e)
 }
 
-// Release closes it.
+// Release keeps what the next owner will ask for, and closes the volume.
 func (h hooks) Release(ctx context.Context, v causeway.VolumeID, _ causeway.Epoch) error {
-	return h.m.cfg.Volumes.Release(ctx, v)
+	return errors.Join(h.m.split.copies.end(ctx, v), h.m.cfg.Volumes.Release(ctx, v))
 }
 
 // Fence stops all I/O.
