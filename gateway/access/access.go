@@ -14,6 +14,7 @@ import (
 	"causeway/gateway"
 	"causeway/internal/overlap"
 	"causeway/lockmgr"
+	"causeway/lockmgr/notify"
 )
 
 // Config is what an Engine is made of.
@@ -29,6 +30,9 @@ type Engine struct {
 	*locker
 	holder  gateway.Holder
 	changes overlap.Table
+	opening openings
+	notices *notify.Table
+	watches watches
 	sticky  stickies
 	seq     atomic.Uint64 // of grants
 
@@ -42,7 +46,10 @@ type volume struct {
 	store backend.Store
 }
 
-var _ gateway.Access = (*Engine)(nil)
+var (
+	_ gateway.Access   = (*Engine)(nil)
+	_ gateway.Stateful = (*Engine)(nil)
+)
 
 // New returns an Engine without volumes.
 func New(cfg Config) *Engine {
@@ -52,6 +59,9 @@ func New(cfg Config) *Engine {
 		return attr, err
 	})
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
+	e.notices = notify.New(notify.Limits{})
+	e.locks.OnRemove(e.removeDoomed)
+	e.locks.OnGuarded(e.recallForGuard)
 	return e
 }
 

@@ -7,6 +7,7 @@ import (
 	"causeway/backend"
 	"causeway/gateway"
 	"causeway/internal/overlap"
+	"causeway/lockmgr"
 )
 
 // change is one change of an object, usually a directory: it collects what is reported about it.
@@ -16,6 +17,8 @@ type change struct {
 	before causeway.Attr
 	mark   overlap.Change
 	stripe int // in stickies
+	locks  *lockmgr.Manager
+	by     lockmgr.By
 }
 
 // begin starts a change of h. The attributes that rights are decided from are those that are reported as "before".
@@ -29,7 +32,7 @@ func (e *Engine) begin(ctx context.Context, c *gateway.Caller, v *volume, h caus
 		mark.End()
 		return change{}, err
 	}
-	return change{v, h.Object, before, mark, e.sticky.stripe(h)}, nil
+	return change{v, h.Object, before, mark, e.sticky.stripe(h), e.locks, byOf(c)}, nil
 }
 
 // end reads the attributes after the change, and drops those before it if another change came between.

@@ -8,10 +8,11 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
-// Create implements gateway.Namespace.
-func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, spec *gateway.CreateSpec) (gateway.Entry, causeway.Change, error) {
+// createOnce is one try of Create, see gaveWay.
+func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, spec *gateway.CreateSpec) (gateway.Entry, causeway.Change, error) {
 	v, err := e.volume(dir.Volume)
 	if err != nil {
 		return gateway.Entry{}, causeway.Change{}, err
@@ -82,6 +83,9 @@ func takeExisting(ctx context.Context, c *gateway.Caller, ch *change, name strin
 		return entry, causeway.ErrROFS
 	case causeway.PermitOwner(&c.Cred, &attr, causeway.MayWrite) == 0:
 		return entry, causeway.ErrAccess
+	}
+	if err := ch.yield(ctx, id, lockmgr.OpWrite); err != nil {
+		return entry, err
 	}
 	if err := ch.v.store.SetStat(ctx, id, &causeway.SetAttr{Mask: causeway.SetSize, Size: spec.Set.Size}); err != nil {
 		return entry, err

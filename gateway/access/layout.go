@@ -32,8 +32,10 @@ func (e *Engine) Grant(ctx context.Context, s *gateway.GrantSpec) (gateway.Grant
 	if err != nil {
 		return gateway.GrantReply{}, err
 	}
+	seq := e.seq.Add(1) // before the question: whoever sets a guard afterwards recalls this grant
+	deny, guarded := e.locks.Deny(h, mode == causeway.IOReadWrite)
 	return gateway.GrantReply{Grant: causeway.Grant{
-		Handle: h, Locator: locator, Mode: mode, Span: span, Extents: extents, Attr: attr, Seq: e.seq.Add(1),
+		Handle: h, Locator: locator, Mode: mode, Span: span, Extents: extents, Attr: attr, Deny: deny, Guarded: guarded, Seq: seq,
 	}}, nil
 }
 

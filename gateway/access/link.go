@@ -6,10 +6,11 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
-// Link implements gateway.Namespace.
-func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Handle, name string) (causeway.Attr, causeway.Change, error) {
+// linkOnce is one try of Link, see gaveWay.
+func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causeway.Handle, name string) (causeway.Attr, causeway.Change, error) {
 	if h.Volume != dir.Volume {
 		return causeway.Attr{}, causeway.Change{}, causeway.ErrXDev
 	}
@@ -56,6 +57,9 @@ func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.Object
 	}
 	if attr.Type == causeway.TypeDirectory {
 		return causeway.ErrPerm
+	}
+	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
+		return err
 	}
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

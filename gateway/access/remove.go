@@ -6,10 +6,11 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
-// Remove implements gateway.Namespace.
-func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (causeway.Change, error) {
+// removeOnce is one try of Remove, see gaveWay.
+func (e *Engine) removeOnce(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (causeway.Change, error) {
 	v, err := e.volume(dir.Volume)
 	if err != nil {
 		return causeway.Change{}, err
@@ -59,6 +60,9 @@ func remove(ctx context.Context, c *gateway.Caller, ch *change, name string, kin
 		return victim{}, causeway.ErrIsDir
 	case kind == gateway.RemoveDir && !isDir:
 		return victim{}, causeway.ErrNotDir
+	}
+	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
+		return victim{}, err
 	}
 	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
 }

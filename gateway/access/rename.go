@@ -7,10 +7,11 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
-// Rename implements gateway.Namespace.
-func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Handle, name string, to causeway.Handle, newName string) (causeway.Change, causeway.Change, error) {
+// renameOnce is one try of Rename, see gaveWay.
+func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causeway.Handle, name string, to causeway.Handle, newName string) (causeway.Change, causeway.Change, error) {
 	if from.Volume != to.Volume {
 		return causeway.Change{}, causeway.Change{}, causeway.ErrXDev
 	}
@@ -83,7 +84,17 @@ func rename(ctx context.Context, c *gateway.Caller, src *change, name string, ds
 			return victim{}, err
 		}
 	}
-	return gone, src.v.store.Rename(ctx, src.id, name, dst.id, newName)
+	if err := src.yield(ctx, id, lockmgr.OpName); err != nil {
+		return victim{}, err
+	}
+	if err := src.yieldReplaced(ctx, gone.id); err != nil {
+		return victim{}, err
+	}
+	if err := src.v.store.Rename(ctx, src.id, name, dst.id, newName); err != nil {
+		return gone, err
+	}
+	src.renamed(id, name, dst.id, newName)
+	return gone, nil
 }
 
 // mayReplace decides whether the caller may make name in dst for an object like moved, replacing what stands there.

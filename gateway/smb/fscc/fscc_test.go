@@ -86,6 +86,15 @@ func TestAttributes(t *testing.T) {
 	if kept, err := set.Merge(0, false); err != nil || kept != set {
 		t.Error(kept, err)
 	}
+	for _, c := range []struct {
+		mode uint32
+		set  Attributes
+		want uint32
+	}{{0o444, AttrNormal, 0o644}, {0o444, AttrReadOnly, 0o444}, {0o444, 0, 0o444}, {0o664, AttrReadOnly, 0o664}, {0o464, AttrNormal, 0o464}} {
+		if got := ModeFor(&causeway.Attr{Type: causeway.TypeRegular, Mode: c.mode}, c.set); got != c.want {
+			t.Errorf("%+v: %o", c, got)
+		}
+	}
 	set.Creation = 12345
 	back, err := DecodeDOS(append(set.Encode(), 1, 2, 3))
 	if err != nil || back != set {

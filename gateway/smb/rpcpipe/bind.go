@@ -17,7 +17,7 @@ type iface struct {
 	ops    map[uint16]func(s *Server, in *reader, out *writer)
 }
 
-var interfaces = []*iface{srvsvc, wkssvc}
+var interfaces = []*iface{srvsvc, wkssvc, lsarpc}
 
 const minFragment = 1432 // [C706] 12.6.3.1: what everyone must take
 

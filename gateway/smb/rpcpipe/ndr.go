@@ -22,6 +22,17 @@ func (r *reader) u32() uint32 {
 	return v
 }
 
+// bytes takes n bytes as they stand, nil if there are fewer.
+func (r *reader) bytes(n int) []byte {
+	if r.bad || r.off+n > len(r.b) {
+		r.bad = true
+		return nil
+	}
+	b := r.b[r.off : r.off+n]
+	r.off += n
+	return b
+}
+
 // maxText is the longest string argument in UTF-16 units.
 const maxText = 1024
 

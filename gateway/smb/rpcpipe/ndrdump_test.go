@@ -7,7 +7,27 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"causeway/gateway/smb/security"
 )
+
+// sidStub is what LsarLookupSids is called with.
+func sidStub(sids ...security.SID) []byte {
+	w := &writer{b: append([]byte(nil), policyHandle[:]...)}
+	w.u32(uint32(len(sids)))
+	w.pointer(func() {
+		w.u32(uint32(len(sids)))
+		for _, s := range sids {
+			w.pointer(func() {
+				w.u32(uint32(s.Count))
+				w.b = s.AppendBinary(w.b)
+			})
+		}
+	})
+	w.flush()
+	w.u32(0, 0, 1, 0)
+	return w.b
+}
 
 // TestNdrdump lets Samba's decoder of these interfaces read the answers: every byte must have its meaning.
 func TestNdrdump(t *testing.T) {
@@ -37,6 +57,10 @@ func TestNdrdump(t *testing.T) {
 		{"wkssvc", "wkssvc_NetWkstaGetInfo", 0, unhex("00000000 64000000"), []string{"'WORKGROUP'", "WERR_OK"}},
 		{"wkssvc", "wkssvc_NetWkstaGetInfo", 0, unhex("00000000 65000000"), []string{"lan_root", "WERR_OK"}},
 		{"wkssvc", "wkssvc_NetWkstaGetInfo", 0, unhex("00000000 66000000"), []string{"logged_on_users", "WERR_OK"}},
+		{"lsarpc", "lsa_OpenPolicy", 6, make([]byte, 32), []string{"NT_STATUS_OK"}},
+		{"lsarpc", "lsa_LookupSids", 15, sidStub(security.UserSID(1000), security.Everyone, security.GroupSID(7)), []string{"'alice'", "'Unix User'", "'Everyone'", "'S-1-22-2-7'", "SOME_UNMAPPED", "S-1-22-1"}},
+		{"lsarpc", "lsa_LookupSids2", 57, append(sidStub(security.UserSID(1000)), make([]byte, 8)...), []string{"'alice'", "NT_STATUS_OK"}},
+		{"lsarpc", "lsa_Close", 0, policyHandle[:], []string{"NT_STATUS_OK"}},
 	} {
 		p, err := Open(c.pipe, testServer())
 		if err != nil {

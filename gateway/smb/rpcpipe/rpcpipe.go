@@ -1,6 +1,6 @@
 // Package rpcpipe answers remote procedure calls on the named pipes of IPC$: DCE/RPC version 5 over messages ([C706] chapter 12,
-// [MS-RPCE]), the NDR encoding, and of srvsvc ([MS-SRVS]) and wkssvc ([MS-WKST]) the calls by which clients list shares and ask a
-// server who it is. It only tells; nothing can be changed through it.
+// [MS-RPCE]), the NDR encoding, and of srvsvc ([MS-SRVS]), wkssvc ([MS-WKST]) and lsarpc ([MS-LSAT])
+// the calls by which clients list shares, ask a server who it is, and turn SIDs into names. It only tells; nothing can be changed through it.
 //
 // It is pure: a Pipe has no connection, no goroutine and no lock. What is served comes from a [Server] that the front fills.
 package rpcpipe
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/security"
 )
 
 // ShareType says what a share is ([MS-SRVS] 2.2.2.4).
@@ -34,6 +35,7 @@ type Server struct {
 	Name, Comment, Domain string
 	Now                   func() time.Time
 	Shares                func() []Share
+	NameOf                func(security.Principal) (string, bool) // of a user or group; nil: none has a name
 }
 
 // Bounds.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/security"
 )
 
 func unhex(s string) []byte {
@@ -24,6 +25,9 @@ func testServer() *Server {
 		Name: "GATE", Comment: "a gateway", Domain: "WORKGROUP",
 		Now:    func() time.Time { return time.Date(2024, 2, 29, 13, 14, 15, 160e6, time.UTC) },
 		Shares: func() []Share { return []Share{{Name: "home", Comment: "files"}, {Name: "IPC$", Type: IPC | Special}} },
+		NameOf: func(p security.Principal) (string, bool) {
+			return "alice", p == security.Principal{Kind: security.User, ID: 1000}
+		},
 	}
 }
 
@@ -246,6 +250,29 @@ func TestFaults(t *testing.T) {
 	if err != ntstatus.PipeBusy {
 		t.Error("answers that nobody reads:", err)
 	}
+}
+
+func TestLookupSIDs(t *testing.T) {
+	for name, stub := range map[string][]byte{
+		"count": append(bytes.Clone(policyHandle[:]), unhex("05000000 00000200 04000000")...), "many": append(bytes.Clone(policyHandle[:]), unhex("ffffff7f 00000200 ffffff7f")...),
+		"subs": append(bytes.Clone(policyHandle[:]), unhex("01000000 00000200 01000000 04000200 ffffffff")...), "cut": sidStub(security.Everyone)[:40],
+	} {
+		in, out := &reader{b: stub}, &writer{}
+		if lookupSIDs(testServer(), in, out, false); !in.bad {
+			t.Errorf("%s: %x", name, out.b)
+		}
+	}
+}
+
+func FuzzLookupSIDs(f *testing.F) {
+	f.Add(sidStub(security.UserSID(1000), security.Everyone))
+	f.Fuzz(func(t *testing.T, stub []byte) {
+		in, out := &reader{b: stub}, &writer{}
+		lookupSIDs(testServer(), in, out, true)
+		if len(out.b) > 4096+400*maxLookup {
+			t.Fatal(len(out.b))
+		}
+	})
 }
 
 func FuzzPipe(f *testing.F) {
