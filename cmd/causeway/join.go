@@ -132,7 +132,7 @@ func (j *joining) newMember(context.Context) (err error) {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: newClusterVolumes(j.volumes),
-		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: j.moves},
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: j.moves, State: j.access, Drop: j.locks.Drop},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
 		Log: j.log.With("node", j.name), Reading: j.reading})
 	if err != nil {

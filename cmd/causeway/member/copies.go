@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"time"
 
 	"causeway"
 	"causeway/gateway"
@@ -33,8 +34,8 @@ func (c *copies) Wait(ctx context.Context, v causeway.VolumeID) error { return c
 func (c *copies) observe(ctx context.Context, changes []causeway.Held) {
 	volumes := make(map[causeway.VolumeID]bool, 1)
 	for i := range changes {
-		h := &changes[i]
-		c.sender.Add(h.Handle.Volume, shadow.HeldRecord(h))
+		h := changes[i]
+		c.sender.Add(h.Handle.Volume, c.held(h))
 		volumes[h.Handle.Volume] = true
 	}
 	for v := range volumes {
@@ -44,18 +45,39 @@ func (c *copies) observe(ctx context.Context, changes []causeway.Held) {
 	}
 }
 
+// renew begins copies anew where the gateway that kept them is gone.
+func (c *copies) renew(ctx context.Context) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := c.sender.Refresh(ctx); err != nil && ctx.Err() == nil {
+			c.split.m.log.Debug("a second copy is late", "err", err)
+		}
+	}
+}
+
+// held makes a record of what a client holds. Clients of this gateway are another one's there.
+func (c *copies) held(h causeway.Held) shadow.Record {
+	if h.Gateway == "" {
+		h.Gateway = c.split.m.cfg.Cluster.Node
+	}
+	return shadow.HeldRecord(&h)
+}
+
 // all is everything that another gateway would have to know to take a volume over.
 func (c *copies) all(ctx context.Context, v causeway.VolumeID) ([]shadow.Record, error) {
 	var list []shadow.Record
 	for _, r := range c.split.memory.Records(v) {
 		list = append(list, shadow.Record{Kind: shadow.KindReply, Name: string(r.Op[:]), Data: r.Data})
 	}
-	if c.split.engines.State == nil {
-		return list, nil
-	}
 	held, err := c.split.engines.State.Held(ctx, v, "")
 	for i := range held {
-		list = append(list, shadow.HeldRecord(&held[i]))
+		list = append(list, c.held(held[i]))
 	}
 	return list, err
 }
@@ -82,9 +104,6 @@ func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow
 	}
 	if err := c.split.memory.Restore(v, ended); err != nil {
 		log.Error("how a change ended is lost", "volume", v, "err", err)
-	}
-	if c.split.engines.State == nil {
-		return nil
 	}
 	refused, err := c.split.engines.State.Assert(ctx, v, held)
 	if len(refused) > 0 {
@@ -125,6 +144,7 @@ func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
 	c.mu.Lock()
 	delete(c.owned, v)
 	c.mu.Unlock()
+	c.split.engines.Drop(v)
 	return err
 }
 

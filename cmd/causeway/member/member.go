@@ -187,6 +187,7 @@ func (m *Member) Serve() error {
 	m.stop = cancel
 	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
+	m.tasks.Go(func() { m.split.copies.renew(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
 	}

@@ -23,8 +23,9 @@ import (
 type Engines struct {
 	Access   gateway.Access
 	Transfer gateway.Transfer
-	Holder   gateway.Holder // of the grants that Transfer uses
-	State    gateway.Keeper // of what clients hold by Access
+	Holder   gateway.Holder          // of the grants that Transfer uses
+	State    gateway.Keeper          // of what clients hold by Access
+	Drop     func(causeway.VolumeID) // forgets what clients hold in a volume: another gateway knows it
 }
 
 // Split is every volume of the cluster, as the fronts of this gateway see it: the access part is answered by whoever administers the
@@ -63,6 +64,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 		return nil, err
 	}
 	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.all, Log: m.log})
+	e.State.Observe(s.copies.observe)
 	return s, err
 }
 
