@@ -43,6 +43,7 @@ type member struct {
 	valid    atomic.Bool
 	engine   *access.Engine
 	data     *transfer.Engine
+	store    backend.Store
 	hook     *hook
 	peers    *Peers
 	router   *Router
@@ -144,12 +145,13 @@ func (s *site) newGate(name string, o options) *member {
 	g.peers, err = New(cfg)
 	must(s, err)
 	h, store := &holder{}, o.store()
+	g.store = store
 	locks, err := lockmgr.New(lockmgr.Config{})
 	must(s, err)
 	g.engine = access.New(access.Config{Locks: locks, Holder: h})
 	g.engine.Attach(&causeway.Volume{ID: vol, Name: "v", Async: o.async}, store)
 	g.hook = &hook{inner: g.engine}
-	g.peers.Offer(Services{Access: g.hook, Holder: h})
+	g.peers.Offer(Services{Access: g.hook, Stateful: g.engine, Holder: h})
 	rc := RouterConfig{Peers: g.peers}
 	if o.near {
 		rc.Near = func(causeway.VolumeID) bool { return true }
