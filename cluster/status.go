@@ -59,6 +59,7 @@ type VolumeStatus struct {
 	ID       causeway.VolumeID `json:"id"`
 	Owner    string            `json:"owner,omitempty"`
 	Serving  bool              `json:"serving"`
+	Since    time.Time         `json:"since,omitzero"` // that it is so
 	Epoch    causeway.Epoch    `json:"epoch"`
 	Assigned string            `json:"assigned,omitempty"`
 	Moving   bool              `json:"moving"`
@@ -101,7 +102,7 @@ func volumeStatus(t *record.Table) []VolumeStatus {
 		v := item.Value.(*record.Volume)
 		one := VolumeStatus{Name: v.Name, ID: v.ID, Epoch: t.Epoch(v.ID), Assigned: t.Assigned(v.ID)}
 		if o, _ := t.Owner(v.ID); o != nil {
-			one.Owner, one.Serving = o.Node, o.Serving
+			one.Owner, one.Serving, one.Since = o.Node, o.Serving, o.Since
 		}
 		at[v.ID] = len(list)
 		list = append(list, one)

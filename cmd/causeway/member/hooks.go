@@ -35,16 +35,29 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	return nil
 }
 
-// Acquire opens the volume, and takes over what its last owner knew.
+// Acquire opens the volume, if it is what the other gateways have under that name, and takes over what its last owner knew.
 func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.Epoch) error {
+	dir, err := Place(v.Backend)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-h.m.joined:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := h.m.witnessed(ctx, v.ID, dir); err != nil {
+		return err
+	}
 	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend); err != nil {
 		return err
 	}
 	return h.m.split.acquire(ctx, v.ID, e)
 }
 
-// Release keeps what the next owner will ask for, and closes the volume.
+// Release keeps what the next owner will ask for, and closes the volume. Whoever opens it next finds there that this gateway knew of it.
 func (h hooks) Release(ctx context.Context, v causeway.VolumeID, _ causeway.Epoch) error {
+	h.m.vouchFor(v)
 	return errors.Join(h.m.split.copies.end(ctx, v), h.m.cfg.Volumes.Release(ctx, v))
 }
 

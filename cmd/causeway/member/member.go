@@ -85,11 +85,14 @@ type Member struct {
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
+
+	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
+	attesting chan struct{} // members or owners may have changed
 }
 
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
-	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), attesting: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
@@ -188,6 +191,7 @@ func (m *Member) Serve() error {
 	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
 	m.tasks.Go(func() { m.split.copies.renew(ctx) })
+	m.tasks.Go(func() { m.attest(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
 	}
@@ -219,6 +223,7 @@ func (m *Member) follow(ctx context.Context) {
 			if err := m.publish(ctx, t); err != nil {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
+			m.watchOwners(t)
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}
@@ -250,11 +255,14 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 		m.end()
 		m.stop()
 		m.tasks.Wait()
+		if m.keeper != nil { // first, so that no address is ever at two gateways
+			err = m.keeper.leave(ctx)
+		}
 		if c := m.Cluster(); c != nil {
 			m.say(ctx, c)
 		}
 		if m.keeper != nil {
-			err = errors.Join(err, m.keeper.close(ctx))
+			err = errors.Join(err, m.keeper.close())
 		}
 	})
 	return err

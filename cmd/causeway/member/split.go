@@ -51,7 +51,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if s.peers, err = peer.New(peer.Config{
 		Node: m.cfg.Cluster.Node, Address: m.relayOf, Client: m.client, Server: m.server(), Table: m.routes,
 		Member: m.known, Known: func(v causeway.VolumeID) bool { return m.cfg.Catalog.ByID(v) != nil },
-		Others: m.others, Log: m.log,
+		Others: m.peers, Log: m.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (m *Member) relayOf(node string) (string, bool) {
 }
 
 // others are the other gateways that run.
-func (m *Member) others() []string {
+func (m *Member) peers() []string {
 	c := m.Cluster()
 	if c == nil {
 		return nil
@@ -135,7 +135,7 @@ func (m *Member) runs(node string) bool {
 // keepers are the gateways that may keep the second copy of a volume: those that run, in an order that is the volume's own, so that
 // not all copies are in one place.
 func (s *Split) keepers(v causeway.VolumeID) []string {
-	nodes := s.m.others()
+	nodes := s.m.peers()
 	rank := func(node string) uint64 { return siphash.Hash(uint64(v), 0, []byte(node)) }
 	slices.SortFunc(nodes, func(a, b string) int {
 		if rank(a) < rank(b) {
@@ -160,7 +160,7 @@ func (s *Split) reach(v causeway.VolumeID) (here bool, node string) {
 
 // acquire takes over what the last owner of a volume knew.
 func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
-	newest, err := shadow.Collect(ctx, s.peers, s.m.others(), s.m.runs, v, e)
+	newest, err := shadow.Collect(ctx, s.peers, s.m.peers(), s.m.runs, v, e)
 	if err != nil {
 		return err
 	}

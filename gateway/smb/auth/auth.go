@@ -81,6 +81,12 @@ func New(cfg Config) (*Authenticator, error) {
 	return &Authenticator{cfg}, nil
 }
 
+// Computer is the NetBIOS name of the server.
+func (a *Authenticator) Computer() string { return a.cfg.Computer }
+
+// Domain is the name of the domain, or of the server alone.
+func (a *Authenticator) Domain() string { return a.cfg.Domain }
+
 // Hint is the token that a server sends first: the mechanisms that it takes.
 func (a *Authenticator) Hint() []byte { return hint }
 
