@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	//lint:ignore SA1019 NTLM is defined with it ([MS-NLMP] 3.3.1); nothing else uses it
 	"golang.org/x/crypto/md4"
 )
 
