@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -71,12 +72,33 @@ func (v *clusterVolumes) Open(id causeway.VolumeID) bool { _, ok := (*v.near.Loa
 func (v *clusterVolumes) Near(id causeway.VolumeID) bool { return (*v.near.Load())[id] }
 
 // Acquire opens a volume, and administers it from now on.
-func (v *clusterVolumes) Acquire(ctx context.Context, vol *causeway.Volume, backend string) error {
-	return v.ensure(ctx, member.Published{Volume: vol, Backend: backend}, true)
+func (v *clusterVolumes) Acquire(ctx context.Context, vol *causeway.Volume, backend string, e causeway.Epoch) error {
+	if err := v.ensure(ctx, member.Published{Volume: vol, Backend: backend}, true); err != nil {
+		return err
+	}
+	v.own(vol.ID, e)
+	return nil
+}
+
+// own says in which epoch this gateway administers a volume that is open; zero: another one does.
+func (v *clusterVolumes) own(id causeway.VolumeID, e causeway.Epoch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	next := slices.Clone(v.served)
+	for i, s := range next {
+		if s.volume.ID == id && s.epoch != e {
+			changed := *s
+			changed.epoch = e
+			next[i] = &changed
+			v.access.AttachAt(s.volume, s.store, e)
+		}
+	}
+	v.keep(next)
 }
 
 // Release closes a volume that cannot be open at two gateways. Any other one stays open for the data of this gateway's clients.
 func (v *clusterVolumes) Release(_ context.Context, id causeway.VolumeID) error {
+	v.own(id, causeway.Epoch{})
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	at := slices.IndexFunc(v.served, func(s *served) bool { return s.volume.ID == id })
@@ -167,9 +189,13 @@ func (v *clusterVolumes) Update(ctx context.Context, list []member.Published) {
 			gone = append(gone, s)
 			continue
 		}
+		if reflect.DeepEqual(s.volume, list[at].Volume) {
+			next = append(next, s)
+			continue
+		}
 		changed, regrant := *s, s.volume.ReadOnly != list[at].ReadOnly
 		changed.volume = list[at].Volume
-		v.access.Attach(list[at].Volume, s.store)
+		v.access.AttachAt(list[at].Volume, s.store, s.epoch)
 		if regrant {
 			v.transfer.Regrant(list[at].ID)
 		}

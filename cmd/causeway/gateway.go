@@ -20,6 +20,7 @@ import (
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
+	"causeway/gateway/near"
 	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/mount"
@@ -53,7 +54,8 @@ type node struct {
 	groups   *export.Groups // nil: as clients claim
 	access   *access.Engine
 	moves    *transfer.Engine
-	grants   *grants
+	self     string // the node's name; empty: no cluster
+	circle   *circle
 	gate     gate.Gate         // through which every request goes that uses a volume
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
@@ -80,8 +82,19 @@ type faces struct {
 // holder breaks the circle between access, which recalls grants, and transfer, which asks for them.
 type holder struct{ gateway.Holder }
 
-// grants is where transfer asks: the access part here, or whoever administers the volume.
-type grants struct{ gateway.Layouts }
+// circle is what the engines need of what is made after them: of a cluster, what reaches other gateways.
+type circle struct {
+	gateway.Layouts // whom transfer asks for grants
+	gateway.Guard   // and before I/O on what is locked
+	gateway.Holders // who ends grants at other gateways; nil: there are none
+	near            *near.Cache
+}
+
+func (c *circle) granted(h causeway.Handle, seq uint64) {
+	if c.near != nil {
+		c.near.Granted(h, seq)
+	}
+}
 
 // start makes a gateway and serves. What was started when a step fails is stopped again.
 func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin.Command, g *grower) (*node, error) {
@@ -183,11 +196,14 @@ func (n *node) startEngines(context.Context) (err error) {
 	if err := n.startLocks(); err != nil {
 		return err
 	}
-	h := &holder{}
-	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
-	n.grants = &grants{n.access}
-	n.moves = transfer.New(transfer.Config{Grants: n.grants})
-	h.Holder = n.moves
+	h, c := &holder{}, &circle{}
+	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self}
+	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
+	if n.self != "" {
+		engine.Holders, data.Granted = c, c.granted
+	}
+	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c
+	h.Holder, c.Layouts, c.Guard = n.moves, n.access, n.access
 	n.faces = faces{n.access, n.moves, n.access, func(causeway.VolumeID) gate.Pass { return n.gate.Enter() }, n.records}
 	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log, gate: &n.gate}
 	n.volumes.ended, n.volumes.end = context.WithCancel(context.Background())

@@ -34,6 +34,7 @@ type Table struct {
 	cfg     Config
 	volumes sync.Map // causeway.VolumeID → *volume
 	changed atomic.Pointer[chan struct{}]
+	life    atomic.Uint64
 }
 
 // volume is what the table knows of a volume. It stays for the life of the process.
@@ -113,8 +114,13 @@ func (t *Table) Open(id causeway.VolumeID, here bool, node string, e causeway.Ep
 	t.become(t.volume(id), Standing{Open: true, Here: here, Node: node, Epoch: e})
 }
 
-// CloseAll closes all volumes that this gateway answers. It does not wait.
+// Life counts how often this gateway has been cut off. What began in an earlier life and has only waited since must not go on: its client
+// has had another gateway do it, and more after it.
+func (t *Table) Life() uint64 { return t.life.Load() }
+
+// CloseAll closes all volumes that this gateway answers, and begins another life. It does not wait.
 func (t *Table) CloseAll() {
+	t.life.Add(1)
 	t.volumes.Range(func(_, x any) bool {
 		if v := x.(*volume); v.now.Load().Here {
 			t.become(v, Standing{})

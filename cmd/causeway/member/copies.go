@@ -144,7 +144,7 @@ func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
 	c.mu.Lock()
 	delete(c.owned, v)
 	c.mu.Unlock()
-	c.split.engines.Drop(v)
+	c.split.engines.Locks.Drop(v)
 	return err
 }
 

@@ -21,6 +21,7 @@ const patience = 20 * time.Second
 // do runs I/O when that is possible.
 func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) error {
 	var until time.Time
+	life := g.table.Life()
 	for !g.table.Valid() {
 		if c.NoWait {
 			return causeway.ErrWouldBlock
@@ -34,7 +35,7 @@ func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) er
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if ctx.Err() != nil || time.Now().After(until) {
+		if ctx.Err() != nil || time.Now().After(until) || life != g.table.Life() {
 			return causeway.ErrDelay
 		}
 	}

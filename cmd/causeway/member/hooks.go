@@ -31,6 +31,7 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	if owner == nil || t.Epoch(v) != e {
 		return nil // it moves on: another Pause and Resume follow
 	}
+	h.m.split.near.Drop(v)
 	h.m.routes.Open(v, owner.Node == h.m.cfg.Cluster.Node, owner.Node, e)
 	return nil
 }
@@ -49,7 +50,7 @@ func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.
 	if err := h.m.witnessed(ctx, v.ID, dir); err != nil {
 		return err
 	}
-	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend); err != nil {
+	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend, e); err != nil {
 		return err
 	}
 	return h.m.split.acquire(ctx, v.ID, e)

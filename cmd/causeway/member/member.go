@@ -32,7 +32,7 @@ type Volumes interface {
 	// Identify returns the id of the volume in a backend, which is born if there was none.
 	Identify(ctx context.Context, backend string) (causeway.VolumeID, error)
 	// Acquire opens a volume's backend and administers it.
-	Acquire(ctx context.Context, v *causeway.Volume, backend string) error
+	Acquire(ctx context.Context, v *causeway.Volume, backend string, e causeway.Epoch) error
 	// Release ends that. No request for the volume runs.
 	Release(ctx context.Context, id causeway.VolumeID) error
 	// Open reports whether a volume's storage is open here, and Near whether its names and attributes may be read here although

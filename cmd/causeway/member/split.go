@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/dchest/siphash"
 
@@ -21,11 +23,18 @@ import (
 // Engines are what this gateway does itself: the access part of the volumes that it administers, and the data part of all volumes whose
 // storage it reaches.
 type Engines struct {
-	Access   gateway.Access
+	Access interface {
+		gateway.Access
+		gateway.Stateful
+	}
 	Transfer gateway.Transfer
-	Holder   gateway.Holder          // of the grants that Transfer uses
-	State    gateway.Keeper          // of what clients hold by Access
-	Drop     func(causeway.VolumeID) // forgets what clients hold in a volume: another gateway knows it
+	Holder   gateway.Holder // of all grants and leases of this gateway
+	State    gateway.Keeper // of what clients hold by Access
+	Layouts  interface {    // of what gateways hold by Access
+		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
+		Lost(node string)
+	}
+	Locks interface{ Drop(causeway.VolumeID) } // forgets what clients hold in a volume: another gateway knows it
 }
 
 // Split is every volume of the cluster, as the fronts of this gateway see it: the access part is answered by whoever administers the
@@ -37,6 +46,7 @@ type Split struct {
 	peers   *peer.Peers
 	router  *peer.Router
 	proxy   *peer.Proxy
+	near    interface{ Drop(causeway.VolumeID) }
 	copies  copies
 }
 
@@ -50,13 +60,13 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	}
 	if s.peers, err = peer.New(peer.Config{
 		Node: m.cfg.Cluster.Node, Address: m.relayOf, Client: m.client, Server: m.server(), Table: m.routes,
-		Member: m.known, Known: func(v causeway.VolumeID) bool { return m.cfg.Catalog.ByID(v) != nil },
+		Member: m.joining, Joining: func() uint64 { joining, _ := m.joining(m.cfg.Cluster.Node); return joining }, Known: func(v causeway.VolumeID) bool { return m.cfg.Catalog.ByID(v) != nil },
 		Others: m.peers, Log: m.log,
 	}); err != nil {
 		return nil, err
 	}
 	guarded := &guarded{e.Transfer, m.routes}
-	s.peers.Offer(peer.Services{Access: s.memory, Holder: e.Holder, Transfer: guarded, Copies: &s.copies})
+	s.peers.Offer(peer.Services{Access: s.memory, Stateful: e.Access, Holder: e.Holder, Transfer: guarded, Copies: &s.copies})
 	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
 		return nil, err
 	}
@@ -68,8 +78,22 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	return s, err
 }
 
-// Access is the access part of all volumes.
-func (s *Split) Access() gateway.Access { return s.router }
+// Router answers the access part of all volumes, wherever they are administered.
+func (s *Split) Router() *peer.Router { return s.router }
+
+// Holders ends grants at other gateways.
+func (s *Split) Holders() gateway.Holders { return s.peers }
+
+// Leased returns a volume whose names and attributes are leased from another gateway, else nil.
+func (s *Split) Leased(id causeway.VolumeID) *causeway.Volume {
+	if v := s.m.cfg.Catalog.ByID(id); v != nil && v.Exclusive && !s.m.routes.Now(id).Here {
+		return v
+	}
+	return nil
+}
+
+// Near says who remembers what was leased. It is for before Join.
+func (s *Split) Near(n interface{ Drop(causeway.VolumeID) }) { s.near = n }
 
 // Transfer is the data part of all volumes.
 func (s *Split) Transfer() gateway.Transfer { return s.proxy }
@@ -126,6 +150,19 @@ func (m *Member) peers() []string {
 	return names
 }
 
+// joining tells in which joining of the cluster a node runs.
+func (m *Member) joining(node string) (uint64, bool) {
+	c := m.Cluster()
+	if c == nil {
+		return 0, false
+	}
+	member, _ := c.Table().Member(node)
+	if member == nil {
+		return 0, false
+	}
+	return member.Incarnation, true
+}
+
 // runs reports whether a node's membership lasts.
 func (m *Member) runs(node string) bool {
 	c := m.Cluster()
@@ -170,6 +207,58 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 	if err := s.copies.restore(ctx, v, newest); err != nil {
 		return fmt.Errorf("what clients of the volume hold: %w", err)
 	}
+	if err := s.regrant(ctx, v, e); err != nil {
+		return err
+	}
 	s.copies.begin(v, e)
 	return nil
+}
+
+// regrant takes over what gateways hold of a volume. Those that do not run hold nothing any more: they have stopped before their
+// membership ended.
+func (s *Split) regrant(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
+	if err := s.assert(ctx, s.m.cfg.Cluster.Node, v, e, s.engines.Holder.Reassert); err != nil {
+		return err
+	}
+	nodes := s.m.peers()
+	errs := make([]error, len(nodes))
+	var asked sync.WaitGroup
+	for i, node := range nodes {
+		asked.Go(func() {
+			reassert := func(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) ([]gateway.Held, error) {
+				return s.peers.Reassert(ctx, node, v, e)
+			}
+			for errs[i] = s.assert(ctx, node, v, e, reassert); errs[i] != nil && ctx.Err() == nil; errs[i] = s.assert(ctx, node, v, e, reassert) {
+				if !s.m.runs(node) {
+					errs[i] = nil
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	asked.Wait()
+	return errors.Join(errs...)
+}
+
+// assert takes over what one gateway holds. What contradicts what another one holds it gives up.
+func (s *Split) assert(ctx context.Context, node string, v causeway.VolumeID, e causeway.Epoch, reassert func(context.Context, causeway.VolumeID, causeway.Epoch) ([]gateway.Held, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	held, err := reassert(ctx, v, e)
+	if err != nil {
+		return err
+	}
+	refused, err := s.engines.Layouts.AssertGrants(node, e, held)
+	for _, h := range refused {
+		r := &gateway.Recall{Handle: h.Handle, Epoch: e, Seq: h.Seq, Leases: h.Leases}
+		if node == s.m.cfg.Cluster.Node {
+			_, recallErr := s.engines.Holder.Recall(ctx, r)
+			err = errors.Join(err, recallErr)
+			continue
+		}
+		_, recallErr := s.peers.Recall(ctx, node, r)
+		err = errors.Join(err, recallErr)
+	}
+	return err
 }
