@@ -69,8 +69,19 @@ func (j *joining) ports() []uint16 {
 	return []uint16{j.port, j.smbPort}
 }
 
+// opening is the access part for protocols that open.
+type opening struct {
+	gateway.Access
+	gateway.Stateful
+}
+
 // smbFaces are what SMB sees of the engines.
-func (n *node) smbFaces() (smb.Access, gateway.Transfer) { return n.access, n.moves }
+func (n *node) smbFaces() (smb.Access, gateway.Transfer) {
+	if n.member == nil {
+		return n.access, n.moves
+	}
+	return opening{n.faces.access, n.member.Split().Router()}, n.faces.transfer
+}
 
 func (n *node) newSMB(users auth.Users) (err error) {
 	access, transfer := n.smbFaces()
