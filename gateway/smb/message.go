@@ -29,6 +29,7 @@ type message struct {
 
 	request
 	related related
+	after   []func() // to be done when the reply is on its way
 }
 
 // element is one reply in a compound: where it begins in the message, and who signs it.
@@ -326,4 +327,8 @@ func (m *message) finish() {
 	if wait != nil && !m.final {
 		wait.announced()
 	}
+	for _, f := range m.after {
+		f()
+	}
+	m.after = nil
 }
