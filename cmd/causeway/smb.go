@@ -71,9 +71,11 @@ func (j *joining) ports() []uint16 {
 
 // opening is the access part for protocols that open.
 type opening struct {
-	gateway.Access
+	namesAndLocks
 	gateway.Stateful
 }
+
+type namesAndLocks = gateway.Access // by another name than that of a method
 
 // smbFaces are what SMB sees of the engines.
 func (n *node) smbFaces() (smb.Access, gateway.Transfer) {
