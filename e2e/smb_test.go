@@ -67,8 +67,11 @@ func TestCIFS(t *testing.T) {
 func TestCIFSContents(t *testing.T) {
 	s := setShare(t)
 	for name, options := range map[string]string{"cached": "vers=3.1.1", "strict": "vers=3.1.1,seal,cache=none"} {
-		dir := s.mount(name, options)
-		posix(t, s.guest, dir, "fsx", "-no-mmap", "-ops", scale(300, 5000))
+		dir, program := s.mount(name, options), []string{"fsx", "-ops", scale(300, 5000)}
+		if name == "strict" {
+			program = append(program, "-no-mmap") // the client itself does not write mappings back before what it writes past them
+		}
+		posix(t, s.guest, dir, program...)
 		s.guest.Sh("/", "umount "+dir)
 	}
 }

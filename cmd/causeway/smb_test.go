@@ -140,6 +140,19 @@ func TestSMBInCluster(t *testing.T) {
 	if v.Owner == other {
 		other = "g2"
 	}
+	far, err := mountSMB(t, c.addr[other].String()+":"+port, "ann", "secret", "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := far.ReadFile("hello"); err != nil || string(got) != "hello" {
+		t.Errorf("through the other gateway: %q, %v", got, err)
+	}
+	if err := far.WriteFile("far", []byte("away"), 0o644); err != nil {
+		t.Error(err)
+	}
+	if got, err := fs.ReadFile("far"); err != nil || string(got) != "away" {
+		t.Errorf("what was written through the other gateway: %q, %v", got, err)
+	}
 	if _, err := mountSMB(t, c.addr[other].String()+":"+port, "ann", "wrong", "home"); err == nil {
 		t.Error("a wrong password was good at the other gateway")
 	}
