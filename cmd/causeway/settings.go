@@ -37,6 +37,7 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.StringVar(&s.flags.Grace, "grace", def.Grace, "how long after a restart only clients that held locks may take locks")
 	set.StringVar(&s.flags.SMB, "smb", def.SMB, `address and port of SMB, as in 0.0.0.0:445; "off": none; users are made with causeway user add`)
 	set.StringVar(&s.flags.Encrypt, "smb-encrypt", def.Encrypt, "required or offered: whether SMB requests that are not encrypted are refused")
+	set.StringVar(&s.flags.Signing, "smb-signing", def.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
 	set.BoolVar(&s.flags.Groups, "groups", false, "look up the groups of users on this machine, in place of the at most 16 that clients claim")
 	set.StringVar(&s.flags.LogFormat, "log-format", def.LogFormat, "text or json")
 	set.StringVar(&s.flags.LogLevel, "log-level", def.LogLevel, "debug, info, warn or error")
@@ -86,6 +87,7 @@ func (s *settings) overlay(c *config.Config) {
 		"grace":       func() { c.Grace = s.flags.Grace },
 		"smb":         func() { c.SMB = s.flags.SMB },
 		"smb-encrypt": func() { c.Encrypt = s.flags.Encrypt },
+		"smb-signing": func() { c.Signing = s.flags.Signing },
 		"groups":      func() { c.Groups = s.flags.Groups },
 		"log-format":  func() { c.LogFormat = s.flags.LogFormat },
 		"log-level":   func() { c.LogLevel = s.flags.LogLevel },

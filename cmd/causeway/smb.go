@@ -15,6 +15,7 @@ import (
 	"causeway"
 	"causeway/cluster/address"
 	"causeway/cmd/causeway/accounts"
+	"causeway/cmd/causeway/config"
 	"causeway/gateway"
 	"causeway/gateway/smb"
 	"causeway/gateway/smb/auth"
@@ -88,15 +89,20 @@ func (n *node) smbFaces() (smb.Access, gateway.Transfer) {
 func (n *node) newSMB(users auth.Users) (err error) {
 	access, transfer := n.smbFaces()
 	host, _ := os.Hostname()
-	config := smb.Config{
+	front := smb.Config{
 		Access: access, Transfer: transfer, Catalog: n.volumes.catalog, Share: mayUse, Enter: n.gate.Enter, Folding: names.Insensitive,
 		Auth: auth.Config{Users: users, Computer: computer(host)}, Comment: "Causeway", Logger: n.log, MaxConns: connections(),
 	}
+	signed, err := config.ParseSigning(n.config.Signing)
+	if err != nil {
+		return err
+	}
+	front.AllowUnsigned = !signed
 	guid, err := hex.DecodeString(n.state.Boot().Node)
-	if err != nil || copy(config.GUID[:], guid) != len(config.GUID) {
+	if err != nil || copy(front.GUID[:], guid) != len(front.GUID) {
 		return fmt.Errorf("the state directory has the id %q", n.state.Boot().Node)
 	}
-	if n.smb.server, err = smb.New(config); err != nil {
+	if n.smb.server, err = smb.New(front); err != nil {
 		return err
 	}
 	n.teardown.add("SMB", n.stopSMB)

@@ -31,6 +31,7 @@ type Config struct {
 	ReadOnly  bool     `yaml:"read-only"`
 	SMB       string   `yaml:"smb"` // "" or "off": none
 	Encrypt   string   `yaml:"smb-encrypt"`
+	Signing   string   `yaml:"smb-signing"`
 	Volumes   []Volume `yaml:"volumes"`
 
 	// Set by Validate from the text above.
@@ -79,6 +80,7 @@ func Default() Config {
 		Grace:     "90s",
 		SMB:       "off",
 		Encrypt:   "offered",
+		Signing:   "required",
 		LogFormat: "text",
 		LogLevel:  "info",
 	}
@@ -114,6 +116,9 @@ func (c *Config) Validate() (err error) {
 		if c.SMBAddr, err = address(c.SMB, 445); err != nil {
 			return &Fault{"$.smb", err}
 		}
+	}
+	if _, err := ParseSigning(c.Signing); err != nil {
+		return &Fault{"$.smb-signing", err}
 	}
 	if _, err := encrypts(c.Encrypt, "offered"); err != nil {
 		return &Fault{"$.smb-encrypt", err}

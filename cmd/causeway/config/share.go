@@ -12,6 +12,11 @@ func ParseSMB(word string) (on bool, err error) { return choose(word, "on", "on"
 // ParseEncrypt parses whether requests must be encrypted. "" is offered.
 func ParseEncrypt(word string) (required bool, err error) { return encrypts(word, "offered") }
 
+// ParseSigning parses whether requests must be signed. "" is required.
+func ParseSigning(word string) (required bool, err error) {
+	return choose(word, "required", "required", "offered")
+}
+
 // ParseCase parses whether names that differ in case only are not the same to SMB clients. "" is insensitive.
 func ParseCase(word string) (sensitive bool, err error) {
 	return choose(word, "insensitive", "sensitive", "insensitive")
