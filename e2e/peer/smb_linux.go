@@ -46,7 +46,7 @@ func StartCausewaySMB(ctx context.Context, program string, cfg Config, at netip.
 // smbdConfig is Debian's, in a directory of its own. What is not said is smbd's default.
 const smbdConfig = `[global]
 	server role = standalone server
-	interfaces = %[1]s
+	interfaces = %[1]s/8
 	bind interfaces only = yes
 	smb ports = %[2]d
 	disable netbios = yes
