@@ -154,6 +154,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	if err := m.register(o); err != nil {
 		return nil, opened, err
 	}
+	if folding := m.conn.srv.cfg.folding(m.tree.volume); opened.Action == gateway.DidCreate && folding != names.Exact {
+		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
+	}
 	if opened.Action != gateway.DidOpen {
 		if err := m.recordNew(o, r.Attributes); err != nil {
 			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)

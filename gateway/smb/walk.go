@@ -71,13 +71,8 @@ func (m *message) lookup(dir causeway.Handle, name string) (found gateway.Entry,
 	if causeway.CodeOf(err) != causeway.ErrNoEnt || folding == names.Exact {
 		return found, dirAttr, name, err
 	}
-	key := folding.Key(name)
-	if _, _, listed := cfg.Access.ReadDir(m.conn.ctx, &m.caller, dir, 0, gateway.WantNames, func(e *causeway.DirEntry) bool {
-		if len(stored) == 0 && folding.Key(e.Name) == key {
-			stored = string([]byte(e.Name))
-		}
-		return stored == ""
-	}); listed != nil {
+	stored, listed := m.spelling(dir, &dirAttr, folding, name)
+	if listed != nil {
 		if causeway.CodeOf(listed) == causeway.ErrWouldBlock {
 			return found, dirAttr, name, listed
 		}
