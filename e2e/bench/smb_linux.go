@@ -35,8 +35,8 @@ const (
 
 // smbWorks: bulk goes through smbclient, which signs with GMAC; small operations through a client of this process.
 var smbWorks = []smbWork{
-	{"read1m", "GiB", 0.9, getFile("off"), makeBig}, {"read1m-signed", "GiB", 0.5, getFile("sign"), nil}, {"read1m-sealed", "GiB", 0.5, getFile("encrypt"), nil},
-	{"write1m", "GiB", 0.9, putFile("off"), nil}, {"write1m-signed", "GiB", 0.5, putFile("sign"), nil}, {"write1m-sealed", "GiB", 0.5, putFile("encrypt"), nil},
+	{"read1m", "GiB", 0.9, getFile("off"), makeBig}, {"read1m-signed", "GiB", 0.5, getFile("sign"), makeBig}, {"read1m-sealed", "GiB", 0.5, getFile("encrypt"), makeBig},
+	{"write1m", "GiB", 0.9, putFile("off"), makeBig}, {"write1m-signed", "GiB", 0.5, putFile("sign"), makeBig}, {"write1m-sealed", "GiB", 0.5, putFile("encrypt"), makeBig},
 	{"read4k", "1000", 0.7, withShare(readSmall), nil}, {"create", "1000", 0.5, withShare(createSmall), removeAll},
 	{"stat", "1000", 0.5, withShare(statSmall), createSmall}, {"unlink", "1000", 0.5, withShare(unlinkSmall), createSmall},
 }
