@@ -63,7 +63,10 @@ func (m *message) setFile(class fscc.FileClass, data []byte) error {
 	case fscc.FileModeInformation:
 		return m.setMode(data)
 	case fscc.FileFullEaInformation:
-		return ntstatus.EAsNotSupported
+		if err := m.open.needs(wire.AccessWriteEA); err != nil {
+			return err
+		}
+		return m.setEAs(m.open, data)
 	case fscc.FileValidDataLengthInformation, fscc.FileShortNameInformation:
 		return ntstatus.NotSupported
 	}
