@@ -85,6 +85,9 @@ func (m *message) queryFile(r *wire.QueryInfoRequest) error {
 		Object: object, DeletePending: o.deleting.Load(),
 		Granted: o.access, Volume: uint64(o.handle.Volume), Path: o.wirePath(),
 	}
+	if name := o.name(); name != "" && class == fscc.FileAlternateNameInformation {
+		f.Short = names.AppendWire(nil, names.Short(name))
+	}
 	copy(f.ID128[:], le.AppendUint64(nil, attr.FileID))
 	o.mu.Lock()
 	f.Position, f.Mode = o.position.Load(), o.mode
