@@ -87,37 +87,86 @@ func (ix *index) sleep(d time.Duration) bool {
 	}
 }
 
+// treeWalk is a scan that is under way.
+type treeWalk struct {
+	ix     *index
+	buf    []byte
+	todo   []uint64         // directories to read, by number: descriptors would be too many
+	stamps map[uint64]int64 // ctime of each directory when it was read; 0: too young to tell whether it changes again
+	found  uint64
+}
+
+// maxRounds bounds how often directories that changed are read again.
+const maxRounds = 8
+
 // scan walks the tree and puts every name into the index. It returns how many there were.
-func (ix *index) scan() (found uint64) {
+//
+// Who renames things meanwhile must not hide them: directories that changed after they were read are read again. When none has, there
+// was a moment in which all of them were as they were read, so that nothing that lives was missed.
+func (ix *index) scan() uint64 {
 	ix.scans.Add(1)
-	buf := make([]byte, streamBytes)
-	todo := []uint64{ix.store.mount.ino} // directories, by number: descriptors would be too many
-	seen := map[uint64]struct{}{ix.store.mount.ino: {}}
-	for len(todo) > 0 {
+	w := &treeWalk{ix: ix, buf: make([]byte, streamBytes), todo: []uint64{ix.store.mount.ino}, stamps: map[uint64]int64{ix.store.mount.ino: 0}}
+	for range maxRounds {
+		if !w.read() || !w.changed() || !ix.sleep(time.Duration(settle)) {
+			break
+		}
+	}
+	return w.found
+}
+
+// read reads what is to be read, and all directories in it. It reports false if the store was closed.
+func (w *treeWalk) read() bool {
+	for len(w.todo) > 0 {
 		select {
-		case <-ix.store.stop:
-			return found
+		case <-w.ix.store.stop:
+			return false
 		default:
 		}
-		ino := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		dir := ix.directory(ino, 0)
+		ino := w.todo[len(w.todo)-1]
+		w.todo = w.todo[:len(w.todo)-1]
+		dir := w.ix.directory(ino, 0)
 		if dir == nil {
+			delete(w.stamps, ino) // if it moved, it is found where it went
 			continue
 		}
-		ix.scanDir(dir, buf, func(name string, child uint64, isDir bool) {
-			found++
-			if ix.db.add(child, place{dir.ino, name}) {
-				_ = ix.db.flush()
+		w.stamps[ino] = w.stampOf(dir)
+		w.ix.scanDir(dir, w.buf, func(name string, child uint64, isDir bool) {
+			w.found++
+			if w.ix.db.add(child, place{dir.ino, name}) {
+				_ = w.ix.db.flush()
 			}
-			if _, ok := seen[child]; isDir && !ok {
-				seen[child] = struct{}{}
-				todo = append(todo, child)
+			if _, ok := w.stamps[child]; isDir && !ok {
+				w.stamps[child] = 0
+				w.todo = append(w.todo, child)
 			}
 		})
 		dir.unpin()
 	}
-	return found
+	return true
+}
+
+func (w *treeWalk) stampOf(dir *node) int64 {
+	var st unix.Stat_t
+	if fstat(dir.fd, &st) != 0 || w.ix.store.now().UnixNano()-int64(stamp(&st)) <= settle {
+		return 0
+	}
+	return int64(stamp(&st))
+}
+
+// changed queues the directories that changed since they were read, and reports whether there are any.
+func (w *treeWalk) changed() bool {
+	for ino, was := range w.stamps {
+		dir := w.ix.directory(ino, 0)
+		if dir == nil {
+			delete(w.stamps, ino)
+			continue
+		}
+		if was == 0 || w.stampOf(dir) != was {
+			w.todo = append(w.todo, ino)
+		}
+		dir.unpin()
+	}
+	return len(w.todo) > 0
 }
 
 // scanDir calls f for every entry of a directory that is not a mount.
