@@ -30,9 +30,12 @@ func (v clusterVolumes) Identify(ctx context.Context, backend string) (causeway.
 	if err := apart(v.state.Path(), []config.Volume{{Name: dir, Path: dir}}); err != nil {
 		return 0, err
 	}
-	store, err := posix.Open(ctx, dir, posix.Config{MaxDescriptors: posix.MinDescriptors, Logger: v.log})
+	store, err := posix.Open(ctx, dir, posix.Config{MaxDescriptors: posix.MinDescriptors, Holder: v.holder, Logger: v.log})
 	if err != nil {
 		return 0, err
+	}
+	if err := store.SafeInCluster(); err != nil {
+		return 0, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
 	}
 	return store.VolumeID(), store.Close()
 }

@@ -23,6 +23,7 @@ import (
 type ClusterConfig struct {
 	Flags []string           // further flags of `causeway node`, for all
 	State func(i int) string // the state directory of a gateway; default one of its own
+	Mount func(h *Host)      // called for the host of each gateway before it starts: to mount what it serves
 }
 
 // Cluster is gateways on hosts of their own with one shared directory. A gateway is a process whose children outlive it, as on a
@@ -91,6 +92,9 @@ func (c *Cluster) Prepare(words ...string) *Member {
 		"--peer", netip.AddrPortFrom(m.Host.Address, peerPort).String(), "--port", fmt.Sprint(nfsPort)}, c.config.Flags...)
 	m.daemon = newDaemon(c.t, m.Host, m.Name, append(append([]string(nil), m.base...), words...)...)
 	m.ordinary = true
+	if c.config.Mount != nil {
+		c.config.Mount(m.Host)
+	}
 	c.t.Cleanup(func() { m.KillAll() })
 	m.control.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(m.State, "control.sock"))
