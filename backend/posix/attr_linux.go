@@ -113,7 +113,7 @@ func (s *Store) attrs(n *node, a *causeway.Attr) error {
 	}
 	t := s.memory.now()
 	var st unix.Stat_t
-	if e := fstat(n.fd, &st); e != 0 {
+	if e := s.fstat(n.fd, &st); e != 0 {
 		return s.failNode(n, "stat", e)
 	}
 	if err := s.attrsFrom(n, &st, a); err != nil {

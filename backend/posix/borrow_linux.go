@@ -172,7 +172,7 @@ var errChanging = errors.New("it is being written")
 
 func (b *borrowed) copyFile(file *os.File, old *borrowing) (*borrowing, error) {
 	var before, after unix.Stat_t
-	if e := fstat(int(file.Fd()), &before); e != 0 {
+	if e := b.store.fstat(int(file.Fd()), &before); e != 0 {
 		return nil, e
 	}
 	if old != nil && old.size == before.Size && old.time == before.Mtim {
@@ -187,11 +187,14 @@ func (b *borrowed) copyFile(file *os.File, old *borrowing) (*borrowing, error) {
 	}
 	path := temp.Name()
 	defer os.Remove(path)
-	_, err = io.Copy(temp, io.LimitReader(file, maxBorrowBytes))
+	if b.store.direct {
+		noPages(int(file.Fd()))
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{temp}, io.LimitReader(struct{ io.Reader }{file}, maxBorrowBytes), make([]byte, 1<<18))
 	if err = errors.Join(err, temp.Close()); err != nil {
 		return nil, err
 	}
-	if e := fstat(int(file.Fd()), &after); e != 0 || after.Mtim != before.Mtim || after.Size != before.Size {
+	if e := b.store.fstat(int(file.Fd()), &after); e != 0 || after.Mtim != before.Mtim || after.Size != before.Size {
 		return nil, errChanging
 	}
 	next := &borrowing{size: before.Size, time: before.Mtim}

@@ -43,7 +43,11 @@ func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IO
 		n.unpin()
 		return nil, err
 	}
-	return &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}, nil
+	o := &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}
+	if n.direct {
+		return direct{o, o}, nil
+	}
+	return o, nil
 }
 
 // openNode makes the bytes of a node accessible.
@@ -101,8 +105,8 @@ func (o *object) Stat(context.Context) (attr causeway.Attr, err error) {
 	}
 	t := s.memory.now()
 	var st unix.Stat_t
-	if e := fstat(n.fd, &st); e != 0 {
-		return attr, fail("stat", e)
+	if e := s.fstat(n.fd, &st); e != 0 {
+		return attr, s.failNode(n, "stat", e)
 	}
 	s.fillAll(n, &st, &attr)
 	s.memory.publish(t, &n.id, &attr)

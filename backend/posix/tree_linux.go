@@ -51,6 +51,7 @@ func (s *Store) adopt(fd int, access int32, sx *unix.Statx_t) (*node, error) {
 	s.remember(n)
 	n.refs.Store(1)
 	n.access.Store(access)
+	s.pageless(n)
 	s.makeRoom()
 	return s.cache.put(n), nil
 }
