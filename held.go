@@ -18,7 +18,7 @@ type Held struct {
 	Gone    bool // it is held no longer
 	Handle  Handle
 	Owner   Owner
-	Open    OpenID // of an open, and of an oplock or delegation
+	Open    OpenID // of an open; of an SMB open's lock a number that tells equal ones apart
 	Gateway string // that received the request
 	Serial  uint64 // rises with every change of anything in the volume's table
 

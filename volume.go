@@ -10,6 +10,7 @@ type Volume struct {
 	Async     bool   // names and attributes are acknowledged before they are stable
 	Exclusive bool   // nothing but the gateways changes the tree: attributes and names may be cached
 	ReadOnly  bool   // the storage itself cannot be written
+	Mandatory bool   // byte-range locks of SMB clients refuse I/O of NFS clients too
 	Exports   []ExportRule
 	Keys      []HandleKey // the first one signs; all verify
 }

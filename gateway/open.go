@@ -38,8 +38,6 @@ type OpenSpec struct {
 	// (RFC 8881 §18.16.3), instead of another open being made.
 	Upgrade bool
 	Reclaim bool // taken in the grace period only (CLAIM_PREVIOUS)
-	// Sacrifice lets opens that conflict be closed if they are disconnected. All SMB opens set it.
-	Sacrifice bool
 }
 
 // LeaseSpec is the caching that an open asks for. It may be given less, never fails for it.
@@ -97,6 +95,7 @@ type LeaseState struct {
 type Break struct {
 	Handle   causeway.Handle
 	ID       causeway.LeaseID
+	Owner    causeway.Owner  // of the open
 	Open     causeway.OpenID // of an oplock or delegation; for a lease one of its opens
 	From, To causeway.Caching
 	Epoch    uint16
@@ -111,9 +110,9 @@ type Opener interface {
 	// Open fails with ErrSharing, ErrDeletePending, ErrGrace, ErrNoGrace, ErrNoLocks besides what Create and Lookup answer.
 	// When a new name was asked for and exists, Opened.Entry tells it also with the error.
 	Open(ctx context.Context, c *Caller, h causeway.Handle, spec *OpenSpec) (Opened, error)
-	// Renew takes an open over that is disconnected, or whose gateway has died: ErrBadOpen if there is none with this id (or,
+	// Reconnect takes an open over that is disconnected, or whose gateway has died: ErrBadOpen if there is none with this id (or,
 	// where id is zero, of this GUID), if it is another client's, user's, object's or lease's, or still connected.
-	Renew(ctx context.Context, c *Caller, h causeway.Handle, id causeway.OpenID, guid [16]byte, lease causeway.LeaseID) (Opened, error)
+	Reconnect(ctx context.Context, c *Caller, h causeway.Handle, id causeway.OpenID, guid [16]byte, lease causeway.LeaseID) (Opened, error)
 	// Disconnect tells that the client's connection has ended: the open is kept as long as it may be, or closed.
 	Disconnect(ctx context.Context, c *Caller, h causeway.Handle, id causeway.OpenID) error
 	// Downgrade takes rights from an open (OPEN_DOWNGRADE): ErrInval unless it has them.

@@ -1,4 +1,4 @@
-// Package lockmgr is the shell around the lock table: it serialises calls, lets time pass, and tells subscribers what
+// Package lockmgr is the shell around the lock table: it serialises calls, waits for leases, lets time pass, and tells subscribers what
 // follows. It belongs to the gateway that administers the volumes. It knows no protocol and keeps nothing on disk: which
 // clients may reclaim after a restart is told to it, by whoever keeps the records of that protocol's clients.
 package lockmgr
@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"causeway"
@@ -27,9 +28,24 @@ type Client = table.Client
 // Stats counts what is held, and the clients that hold.
 type Stats = table.Stats
 
-// Event tells that a request that was queued has been granted.
+// EventKind says what an Event tells.
+type EventKind uint8
+
+// The events.
+const (
+	LockGranted EventKind = iota // Lock: a request that was queued has been granted
+	LeaseBroken                  // Break
+	OpenLost                     // Open ended by itself
+)
+
+// Event tells a front what became of something that its clients hold, or wait for.
 type Event struct {
-	Lock Lock
+	Kind   EventKind
+	To     string // the gateway that received the client's latest request, if another one
+	Lock   Lock
+	Break  table.Break
+	Within time.Duration // for the acknowledgement of a break
+	Open   causeway.Held
 }
 
 // Subscriber receives the events of owners of one kind, on the goroutine whose call caused them, without any lock held. It
@@ -46,7 +62,11 @@ type Config struct {
 	// Settle is how long after a client was told of the restart, or after its last reclaim, it counts as done; default 15 s,
 	// at least 1 s. When all known clients are, the grace period ends.
 	Settle time.Duration
-	Log    *slog.Logger
+	// Patience is how long the holder of a lease has to acknowledge that it was broken; default 35 s, 1 s to 60 s.
+	Patience time.Duration
+	// Orphaned is how long what clients of a dead gateway hold waits for another gateway to speak for them; default 60 s.
+	Orphaned time.Duration
+	Log      *slog.Logger
 }
 
 // Validate sets defaults and names the field at fault.
@@ -55,7 +75,7 @@ func (c *Config) Validate() error {
 		name     string
 		field    *time.Duration
 		fallback time.Duration
-	}{{"Grace", &c.Grace, 90 * time.Second}, {"Settle", &c.Settle, 15 * time.Second}} {
+	}{{"Grace", &c.Grace, 90 * time.Second}, {"Settle", &c.Settle, 15 * time.Second}, {"Patience", &c.Patience, 35 * time.Second}, {"Orphaned", &c.Orphaned, time.Minute}} {
 		if *d.field == 0 {
 			*d.field = d.fallback
 		}
@@ -66,10 +86,14 @@ func (c *Config) Validate() error {
 	for _, n := range []struct {
 		name  string
 		value int
-	}{{"Locks", c.Limits.Locks}, {"LocksPerClient", c.Limits.LocksPerClient}, {"Waiting", c.Limits.Waiting}, {"WaitingPerClient", c.Limits.WaitingPerClient}} {
+	}{{"Locks", c.Limits.Locks}, {"LocksPerClient", c.Limits.LocksPerClient}, {"Waiting", c.Limits.Waiting}, {"WaitingPerClient", c.Limits.WaitingPerClient},
+		{"Opens", c.Limits.Opens}, {"OpensPerClient", c.Limits.OpensPerClient}} {
 		if n.value < 0 {
 			return fmt.Errorf("lockmgr: Limits.%s is negative", n.name)
 		}
+	}
+	if c.Patience > time.Minute {
+		return fmt.Errorf("lockmgr: Patience is %v: more than a minute, after which clients give up", c.Patience)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -83,52 +107,88 @@ const tick = time.Second
 // Manager holds the locks of all volumes that this gateway administers. One mutex guards them: a call costs a microsecond or
 // two under it, and a deadlock can span volumes, so that finding one needs to see them all.
 type Manager struct {
-	log *slog.Logger
+	log      *slog.Logger
+	patience time.Duration
+	orphaned int // ticks
+	ids      idSource
+	guards   guards
+	claims   atomic.Uint64 // the latest id of one
+	opens    atomic.Int64
 
-	mu    sync.Mutex
-	table *table.Table
+	mu      sync.Mutex
+	table   *table.Table
+	gates   map[causeway.Handle]chan struct{} // closed when who waits for leases of the object may try again
+	untold  []causeway.Held
+	ticking bool
+	closed  bool
 
-	subscribers [causeway.OwnerSMB + 1]Subscriber
+	telling  sync.Mutex // held while the observer is told, before mu
+	observer Observer
 
+	subscribers [causeway.OwnerLocal + 1]Subscriber
+	remove      func(causeway.Held) bool
+	guarded     func(causeway.Handle)
+
+	ctx     context.Context // of the passing of time
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
 
-// New starts a Manager. It runs a goroutine while there is a grace period; Close ends it.
+// New starts a Manager. It runs a goroutine while time matters to what is held; Close ends it.
 func New(c Config) (*Manager, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Manager{log: c.Log, table: table.New(c.Limits)}
-	m.table.BeginGrace(0, c.Known, ticks(c.Grace), ticks(c.Settle))
-	ctx, stop := context.WithCancel(context.Background())
-	m.stop = stop
-	if m.table.Stats().Grace {
+	c.Limits.BreakTicks = ticks(c.Patience)
+	m := &Manager{
+		log: c.Log, patience: c.Patience, orphaned: ticks(c.Orphaned), ids: newIDs(),
+		table: table.New(c.Limits), gates: make(map[causeway.Handle]chan struct{}),
+	}
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.step(func() { m.table.BeginGrace(0, c.Known, ticks(c.Grace), ticks(c.Settle)) })
+	if m.Stats().Grace {
 		m.log.Info("grace period begins", "clients", len(c.Known), "limit", c.Grace)
-		m.stopped.Go(func() { m.passTime(ctx) })
 	}
 	return m, nil
 }
 
 func ticks(d time.Duration) int { return int((d + tick - 1) / tick) }
 
-// Close stops the passing of time. Locks stay as they are.
+// Close stops the passing of time. What is held stays as it is.
 func (m *Manager) Close() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
 	m.stop()
 	m.stopped.Wait()
 }
 
-func (m *Manager) passTime(ctx context.Context) {
+// keepTimeLocked starts the clock when something needs it.
+func (m *Manager) keepTimeLocked() {
+	if !m.ticking && !m.closed && m.table.NeedsTime() {
+		m.ticking = true
+		m.stopped.Go(m.passTime)
+	}
+}
+
+func (m *Manager) passTime() {
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	for m.Stats().Grace {
+	for m.needsTime() {
 		select {
-		case <-ctx.Done():
+		case <-m.ctx.Done():
 			return
 		case <-t.C:
 			m.step(m.table.Tick)
 		}
 	}
+}
+
+func (m *Manager) needsTime() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ticking = m.table.NeedsTime()
+	return m.ticking
 }
 
 // Subscribe registers who is told of events for owners of a kind. It is called before the first request.
@@ -138,25 +198,67 @@ func (m *Manager) Subscribe(kind causeway.OwnerKind, s Subscriber) {
 	m.subscribers[kind] = s
 }
 
-// step runs one call on the table and delivers what follows.
-func (m *Manager) step(call func()) {
+// step runs one call on the table and delivers what follows: to the observer first, in the order of all calls.
+func (m *Manager) step(call func()) (removed bool) {
 	m.mu.Lock()
 	call()
 	effects := m.table.Effects()
-	m.mu.Unlock()
+	changes := m.table.Changes()
+	m.untold = append(m.untold, changes...)
 	for _, e := range effects {
-		m.deliver(e)
+		m.applyLocked(e)
+	}
+	m.keepTimeLocked()
+	m.opens.Store(int64(m.table.Stats().Opens))
+	m.mu.Unlock()
+	if len(changes) > 0 {
+		m.tell()
+	}
+	for _, e := range effects {
+		removed = m.deliver(e) || removed
+	}
+	return removed
+}
+
+// applyLocked does what must not come later than the next call.
+func (m *Manager) applyLocked(e table.Effect) {
+	switch e.Kind {
+	case table.Unblocked:
+		if gate := m.gates[e.Handle]; gate != nil {
+			close(gate)
+			delete(m.gates, e.Handle)
+		}
+	case table.Guarded:
+		m.guards.add(e.Handle, 1)
+	case table.Unguarded:
+		m.guards.add(e.Handle, -1)
 	}
 }
 
-func (m *Manager) deliver(e table.Effect) {
+func (m *Manager) deliver(e table.Effect) (removed bool) {
 	switch e.Kind {
 	case table.GraceEnded:
 		m.log.Info("grace period ended", "volume", e.Volume)
 	case table.Granted:
-		if kind := e.Lock.Owner.Kind; int(kind) < len(m.subscribers) && m.subscribers[kind] != nil {
-			m.subscribers[kind](Event{e.Lock})
+		m.publish(e.Lock.Owner.Kind, Event{Kind: LockGranted, To: e.To, Lock: e.Lock})
+	case table.Broken:
+		m.publish(e.Break.Owner.Kind, Event{Kind: LeaseBroken, To: e.To, Break: e.Break, Within: m.patience})
+	case table.Lost:
+		m.publish(e.Held.Owner.Kind, Event{Kind: OpenLost, To: e.To, Open: e.Held})
+	case table.Doomed:
+		removed = m.remove != nil && m.remove(e.Held)
+		m.step(func() { m.table.Removed(e.Handle) })
+	case table.Guarded:
+		if m.guarded != nil {
+			m.guarded(e.Handle)
 		}
+	}
+	return removed
+}
+
+func (m *Manager) publish(kind causeway.OwnerKind, e Event) {
+	if int(kind) < len(m.subscribers) && m.subscribers[kind] != nil {
+		m.subscribers[kind](e)
 	}
 }
 
@@ -164,6 +266,12 @@ func (m *Manager) deliver(e table.Effect) {
 // ErrDeadlock, ErrGrace, ErrNoGrace, ErrNoLocks, ErrInval. The event may be delivered before Lock returns.
 func (m *Manager) Lock(h causeway.Handle, o causeway.Owner, r Request) (by Lock, code causeway.Code) {
 	m.step(func() { by, code = m.table.Lock(h, o, r) })
+	return by, code
+}
+
+// LockFrom is Lock for a request that another gateway received.
+func (m *Manager) LockFrom(gateway string, h causeway.Handle, o causeway.Owner, r Request) (by Lock, code causeway.Code) {
+	m.step(func() { by, code = m.table.LockFrom(gateway, h, o, r) })
 	return by, code
 }
 

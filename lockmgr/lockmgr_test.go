@@ -154,3 +154,150 @@ func TestConfigNamesTheField(t *testing.T) {
 		}
 	}
 }
+
+func smbOpen(client string, share causeway.Sharing, caching causeway.Caching) lockmgr.OpenRequest {
+	return lockmgr.OpenRequest{
+		Held: causeway.Held{
+			Handle: file, Name: "f", Owner: causeway.Owner{Kind: causeway.OwnerSMB, Client: client},
+			Access: causeway.FileReadData | causeway.FileWriteData, Share: share,
+		},
+		Lease: lockmgr.LeaseRequest{ID: causeway.LeaseID{Kind: causeway.Lease, Client: client, Key: causeway.LeaseKey{1}}, Caching: caching},
+	}
+}
+
+// TestCopy: an observer is told of each change before the call that made it returns, and a copy that applies them is equal.
+func TestCopy(t *testing.T) {
+	m, shadow := start(t, lockmgr.Config{}), start(t, lockmgr.Config{})
+	m.Observe(func(changes []causeway.Held) { shadow.Apply(changes) })
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			r := smbOpen(fmt.Sprint(i), causeway.ShareAll, 0)
+			for n := range uint64(200) {
+				h, _, err := m.Open(t.Context(), r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, code := m.Lock(file, h.Owner, exclusive(n*8+uint64(i), 1)); code != causeway.OK {
+					t.Error(code)
+				}
+				at := fmt.Sprintf("%s/%x", h.Owner.Client, h.Open)
+				if held := shadow.HeldBy(h.Owner); len(held) != 1 {
+					t.Errorf("%s: a lock was answered, and the copy has %v", at, held)
+				}
+				if n%3 == 0 {
+					m.CloseOpen(file, h.Open)
+				}
+			}
+		})
+	}
+	all.Wait()
+	a, b := m.Held(1, ""), shadow.Held(1, "")
+	if len(a) != 8*(2*133+1) || len(b) != len(a) {
+		t.Fatalf("%d held, the copy has %d", len(a), len(b))
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			t.Fatalf("%+v, the copy has %+v", a[i], b[i])
+		}
+	}
+	m.Drop(1)
+	if a, b := m.Held(1, ""), shadow.Held(1, ""); len(a)+len(b) != 0 {
+		t.Error(a, b)
+	}
+}
+
+// TestNobodyStarves: while one waits for a lease to end, no new one is given out that he would have to wait for.
+func TestNobodyStarves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := start(t, lockmgr.Config{})
+		h, _, err := m.Open(t.Context(), smbOpen("a", causeway.ShareAll, causeway.CacheAll))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- m.Break(t.Context(), file, lockmgr.By{}, lockmgr.OpWrite, false) }()
+		synctest.Wait()
+		second := make(chan lockmgr.LeaseState, 1)
+		go func() {
+			_, l, err := m.Open(t.Context(), smbOpen("b", causeway.ShareAll, causeway.CacheAll))
+			if err != nil {
+				t.Error(err)
+			}
+			second <- l
+		}()
+		synctest.Wait()
+		m.CloseOpen(file, h.Open)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		<-second
+		if err := m.Break(t.Context(), file, lockmgr.By{}, lockmgr.OpRead, true); err != nil && err != causeway.ErrWouldBlock {
+			t.Error(err)
+		}
+	})
+}
+
+func TestIDs(t *testing.T) {
+	m, n := start(t, lockmgr.Config{}), start(t, lockmgr.Config{})
+	seen := map[string]bool{}
+	for range 1000 {
+		for _, m := range []*lockmgr.Manager{m, n} {
+			h, _, err := m.Open(t.Context(), smbOpen("a", causeway.ShareAll, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, half := range []string{string(h.Open[:8]), string(h.Open[8:])} {
+				if seen[half] || half == strings.Repeat("\x00", 8) || half == strings.Repeat("\xff", 8) {
+					t.Fatalf("%x", h.Open)
+				}
+				seen[half] = true
+			}
+		}
+	}
+}
+
+func BenchmarkLock(b *testing.B) {
+	m, _ := lockmgr.New(lockmgr.Config{})
+	defer m.Close()
+	o, r := owner("a", 1), exclusive(0, 10)
+	for b.Loop() {
+		m.Lock(file, o, r)
+		m.Unlock(file, o, r.Span)
+	}
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	for _, guarded := range []bool{false, true} {
+		b.Run(fmt.Sprintf("leases=%v", guarded), func(b *testing.B) {
+			m, _ := lockmgr.New(lockmgr.Config{})
+			defer m.Close()
+			by := lockmgr.By{}
+			if guarded {
+				h, _, _ := m.Open(b.Context(), smbOpen("a", causeway.ShareAll, causeway.CacheAll))
+				by = lockmgr.By{Owner: h.Owner, Open: h.Open}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := m.Admit(b.Context(), file, by, causeway.Span{Length: 4096}, true, true, true); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	m, _ := lockmgr.New(lockmgr.Config{})
+	defer m.Close()
+	r := smbOpen("a", causeway.ShareAll, causeway.CacheAll)
+	b.ReportAllocs()
+	for b.Loop() {
+		h, _, err := m.Open(b.Context(), r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.CloseOpen(file, h.Open)
+	}
+}

@@ -22,7 +22,10 @@ func setGlusterStage(t *testing.T, volumes int) *stage {
 	s := &stage{t: t, network: harness.NewNetwork(t), dirs: make(map[string]string)}
 	shared := harness.NewGluster(t, s.network, "--attribute-timeout=0", "--entry-timeout=0")
 	at := filepath.Join(t.TempDir(), "shared")
-	s.Cluster = harness.NewCluster(t, s.network, 3, harness.ClusterConfig{Mount: func(h *harness.Host) { shared.Mount(h, at) }})
+	s.Cluster = harness.NewCluster(t, s.network, 3, harness.ClusterConfig{Host: func(_ int, h *harness.Host) []string {
+		shared.Mount(h, at)
+		return nil
+	}})
 	for i := range volumes {
 		name := fmt.Sprint("v", i)
 		s.Members[0].Host.MustRun("mkdir", filepath.Join(at, name))

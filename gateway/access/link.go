@@ -6,10 +6,11 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
-// Link implements gateway.Namespace.
-func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Handle, name string) (causeway.Attr, causeway.Change, error) {
+// linkOnce is one try of Link, see gaveWay.
+func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causeway.Handle, name string) (causeway.Attr, causeway.Change, error) {
 	if h.Volume != dir.Volume {
 		return causeway.Attr{}, causeway.Change{}, causeway.ErrXDev
 	}
@@ -26,7 +27,7 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	}
 	err = func() error {
 		defer e.sticky.hold(&ch)()
-		return link(ctx, c, &ch, h.Object, &attr, name)
+		return e.link(ctx, c, &ch, h.Object, &attr, name)
 	}()
 	result := ch.end(ctx)
 	if now, statErr := v.store.Stat(ctx, h.Object); statErr == nil {
@@ -38,7 +39,7 @@ func (e *Engine) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Ha
 	return attr, result, v.persist(ctx, c, dir.Object, h.Object)
 }
 
-func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {
+func (e *Engine) link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {
 	if err := requireDir(c, &ch.before, causeway.MayExec); err != nil {
 		return err
 	}
@@ -57,5 +58,13 @@ func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.Object
 	if attr.Type == causeway.TypeDirectory {
 		return causeway.ErrPerm
 	}
+	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
+		return err
+	}
+	x, err := e.touchEntry(ctx, c, ch.v, id)
+	if err != nil {
+		return err
+	}
+	defer x.end()
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

@@ -35,6 +35,8 @@ func (l *locker) mayLock(ctx context.Context, c *gateway.Caller, h causeway.Hand
 		return err
 	case a.Type != causeway.TypeRegular:
 		return causeway.ErrInval
+	case c.Open != causeway.OpenID{}: // rights were decided when it was opened
+		return nil
 	case causeway.PermitOwner(&c.Cred, &a, causeway.MayRead|causeway.MayWrite) == 0:
 		return causeway.ErrAccess
 	}
@@ -49,7 +51,10 @@ func (l *locker) Lock(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 			return gateway.Lock{}, err
 		}
 	}
-	by, code := l.locks.Lock(h, c.Owner, lockmgr.Request(s))
+	if err := l.locks.Break(ctx, h, byOf(c), lockmgr.OpLock, c.NoWait); err != nil {
+		return gateway.Lock{}, err
+	}
+	by, code := l.locks.LockFrom(c.Gateway, h, c.Owner, lockmgr.Request(s))
 	return gateway.Lock(by), errorOf(code)
 }
 
@@ -86,14 +91,6 @@ func (l *locker) Locks(context.Context) ([]gateway.Lock, error) {
 		list[i] = gateway.Lock(h)
 	}
 	return list, nil
-}
-
-// Subscribe implements gateway.Access.
-func (l *locker) Subscribe(kind causeway.OwnerKind, to gateway.Events) {
-	l.locks.Subscribe(kind, func(e lockmgr.Event) {
-		// A receiver that fails has nobody left to tell: the client asks again.
-		_ = to.Deliver(context.Background(), gateway.Event{Kind: gateway.LockGranted, Lock: gateway.Lock(e.Lock)})
-	})
 }
 
 func errorOf(c causeway.Code) error {

@@ -5,10 +5,11 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/lockmgr"
 )
 
-// SetAttr implements gateway.Namespace.
-func (e *Engine) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Handle, set *causeway.SetAttr, guard *causeway.Time) (causeway.Change, error) {
+// setAttrOnce is one try of SetAttr, see gaveWay.
+func (e *Engine) setAttrOnce(ctx context.Context, c *gateway.Caller, h causeway.Handle, set *causeway.SetAttr, guard *causeway.Time) (causeway.Change, error) {
 	v, err := e.volume(h.Volume)
 	if err != nil {
 		return causeway.Change{}, err
@@ -16,7 +17,11 @@ func (e *Engine) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Hand
 	if err := v.mayChange(c); err != nil {
 		return causeway.Change{}, err
 	}
-	ch, err := e.begin(ctx, c, v, h)
+	keep := causeway.IOReadWrite
+	if set.Has(causeway.SetSize) {
+		keep = causeway.IORead // a write that is under way elsewhere ends before the file is cut, or fails
+	}
+	ch, err := e.beginKeeping(ctx, c, v, h, keep)
 	if err != nil {
 		return causeway.Change{}, err
 	}
@@ -38,6 +43,11 @@ func setAttr(ctx context.Context, c *gateway.Caller, ch *change, set *causeway.S
 	}
 	if allowed.Mask == 0 {
 		return nil
+	}
+	if allowed.Has(causeway.SetSize) {
+		if err := ch.yield(ctx, ch.id, lockmgr.OpWrite); err != nil {
+			return err
+		}
 	}
 	return ch.v.store.SetStat(ctx, ch.id, &allowed)
 }

@@ -2,6 +2,9 @@ package table
 
 import (
 	"fmt"
+	"slices"
+
+	"causeway"
 )
 
 // check verifies what must hold between any two calls.
@@ -12,7 +15,7 @@ func (t *Table) check() error {
 		if err != nil {
 			return fmt.Errorf("%v: %w", h, err)
 		}
-		if n == 0 && len(obj.queue) == 0 {
+		if n == 0 && len(obj.queue) == 0 && len(obj.opens) == 0 && len(obj.leases) == 0 && obj.doom == nil && len(obj.claims) == 0 {
 			return fmt.Errorf("%v: kept but not in use", h)
 		}
 		held += n
@@ -25,6 +28,9 @@ func (t *Table) check() error {
 				return fmt.Errorf("%v: %v waits for nothing", h, w.extent)
 			}
 		}
+	}
+	if err := t.checkOpens(); err != nil {
+		return err
 	}
 	if held != t.held || waiting != t.waiting {
 		return fmt.Errorf("held %d, counted %d; waiting %d, counted %d", held, t.held, waiting, t.waiting)
@@ -44,10 +50,10 @@ func (t *Table) checkOwners() error {
 			}
 			held += len(list)
 			for i, s := range list {
-				if s.owner != own || s.object != obj || s.empty() {
+				if s.owner != own || s.object != obj || s.empty() && !own.stacks() {
 					return fmt.Errorf("%v: bad segment %v", id, s.extent)
 				}
-				if i > 0 && (list[i-1].end > s.start || list[i-1].end == s.start && list[i-1].exclusive == s.exclusive) {
+				if i > 0 && !own.stacks() && (list[i-1].end > s.start || list[i-1].end == s.start && list[i-1].exclusive == s.exclusive) {
 					return fmt.Errorf("%v: %v and %v overlap or should be one", id, list[i-1].extent, s.extent)
 				}
 			}
@@ -55,7 +61,7 @@ func (t *Table) checkOwners() error {
 	}
 	clientHeld, clientWaiting := 0, 0
 	for id, c := range t.clients {
-		if len(c.owners) == 0 {
+		if len(c.owners) == 0 && c.opens == 0 {
 			return fmt.Errorf("%v: kept but not in use", id)
 		}
 		clientHeld += c.held
@@ -78,7 +84,7 @@ func (o *object) check() (int, error) {
 		return 0, fmt.Errorf("%d segments, counted %d", len(all), o.held)
 	}
 	for s := range all {
-		if by := o.conflict(s.owner, s.extent); by != nil {
+		if by := o.conflict(s.owner, s.extent); by != nil && by.owner != s.owner {
 			return 0, fmt.Errorf("%v and %v are both held", s.lock(), by.lock())
 		}
 	}
@@ -108,6 +114,51 @@ func (s *segment) checkTree(all map[*segment]bool, excl bool) error {
 	}
 	if end != s.maxEnd {
 		return fmt.Errorf("%v: largest end %d, kept %d", s.extent, end, s.maxEnd)
+	}
+	return nil
+}
+
+// checkOpens: share modes hold, nobody caches what another could change, and all indexes agree.
+func (t *Table) checkOpens() error {
+	opens, leases, clients := 0, 0, make(map[*client]int)
+	for h, obj := range t.objects {
+		opens, leases = opens+len(obj.opens), leases+len(obj.leases)
+		for i, o := range obj.opens {
+			if t.opens[o.Open] != o || o.object != obj {
+				return fmt.Errorf("%v: open of somebody else", h)
+			}
+			clients[o.client]++
+			for _, p := range obj.opens[:i] {
+				if conflict(o.Access, o.Share, p.Access, p.Share) {
+					return fmt.Errorf("%v: %v and %v are both open", h, name16(o.Open), name16(p.Open))
+				}
+			}
+		}
+		for i, l := range obj.leases {
+			if t.leases[leaseName{l.id, h}] != l || len(l.opens) == 0 && l.id.Kind != causeway.Delegation {
+				return fmt.Errorf("%v: lease %v is not known, or nobody's", h, l.id)
+			}
+			if _, ok := t.breaking[l]; ok != l.breaking {
+				return fmt.Errorf("%v: lease %v breaks and does not", h, l.id)
+			}
+			for _, m := range obj.leases[:i] {
+				if l.caching&causeway.CacheWrite != 0 && m.caching != 0 || m.caching&causeway.CacheWrite != 0 && l.caching != 0 {
+					return fmt.Errorf("%v: %v and %v both cache, one of them writes", h, l.id, m.id)
+				}
+			}
+		}
+		on := obj.smb > 0 || slices.ContainsFunc(obj.leases, func(l *lease) bool { return l.caching != 0 })
+		if on != obj.guards {
+			return fmt.Errorf("%v: guarded is %v", h, obj.guards)
+		}
+	}
+	if opens != len(t.opens) || leases != len(t.leases) {
+		return fmt.Errorf("%d opens, %d known; %d leases, %d known", opens, len(t.opens), leases, len(t.leases))
+	}
+	for c, n := range clients {
+		if c.opens != n || t.clients[c.id] != c {
+			return fmt.Errorf("%v: %d opens, counted %d", c.id, n, c.opens)
+		}
 	}
 	return nil
 }

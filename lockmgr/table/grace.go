@@ -55,6 +55,14 @@ func (t *Table) Tick() {
 		}
 	}
 	t.endGraces()
+	t.tickLeases()
+	t.tickOpens()
+	t.tickOrphans()
+}
+
+// NeedsTime reports whether Tick would change anything, now or later.
+func (t *Table) NeedsTime() bool {
+	return len(t.graces) > 0 || len(t.breaking) > 0 || len(t.timed) > 0 || len(t.orphans) > 0
 }
 
 // recovered says that nothing is to be reclaimed by a client any longer.

@@ -12,6 +12,13 @@ type object struct {
 	shared, exclusive *segment // roots
 	held              int
 	queue             []*waiter // in order of arrival
+	smb               int       // held ranges of SMB opens
+
+	opens  []*open
+	leases []*lease
+	doom   *doom
+	guards bool                        // see Table.Guarded
+	claims map[uint64]causeway.Caching // what operations that wait for breaks need others not to have
 }
 
 // owner is a lock owner while it holds or waits for something.
@@ -20,6 +27,7 @@ type owner struct {
 	client  *client
 	holds   map[*object][]*segment // sorted, disjoint
 	waiters []*waiter              // in order of arrival, on any object
+	gateway string                 // that received the latest request
 }
 
 // client sums up its owners.
@@ -27,13 +35,14 @@ type client struct {
 	id            Client
 	owners        map[causeway.Owner]*owner
 	held, waiting int
+	opens         int
 }
 
 // conflict returns the first held lock of another owner that forbids e, or nil. own may be nil.
 func (o *object) conflict(own *owner, e extent) *segment {
 	var found *segment
 	foreign := func(s *segment) bool {
-		if s.owner == own {
+		if s.owner == own && !own.excludesItself(e) || own.ignores(e, s) {
 			return true
 		}
 		if found == nil || s.before(found) {
@@ -64,23 +73,32 @@ func (o *owner) waits(obj *object, e extent) *waiter {
 
 // enter returns the object and the owner, made if there are none yet; leave drops what is not in use.
 func (t *Table) enter(h causeway.Handle, id causeway.Owner) (*object, *owner) {
+	obj := t.object(h)
+	own := t.owners[id]
+	if own == nil {
+		cl := t.client(ClientOf(id))
+		own = &owner{id: id, client: cl, holds: make(map[*object][]*segment)}
+		t.owners[id], cl.owners[id] = own, own
+	}
+	return obj, own
+}
+
+func (t *Table) object(h causeway.Handle) *object {
 	obj := t.objects[h]
 	if obj == nil {
 		obj = &object{handle: h}
 		t.objects[h] = obj
 	}
-	own := t.owners[id]
-	if own == nil {
-		key := ClientOf(id)
-		cl := t.clients[key]
-		if cl == nil {
-			cl = &client{id: key, owners: make(map[causeway.Owner]*owner)}
-			t.clients[key] = cl
-		}
-		own = &owner{id: id, client: cl, holds: make(map[*object][]*segment)}
-		t.owners[id], cl.owners[id] = own, own
+	return obj
+}
+
+func (t *Table) client(c Client) *client {
+	cl := t.clients[c]
+	if cl == nil {
+		cl = &client{id: c, owners: make(map[causeway.Owner]*owner)}
+		t.clients[c] = cl
 	}
-	return obj, own
+	return cl
 }
 
 func (t *Table) leave(obj *object, own *owner) {
@@ -89,7 +107,7 @@ func (t *Table) leave(obj *object, own *owner) {
 }
 
 func (t *Table) dropIfUnused(obj *object) {
-	if obj.held == 0 && len(obj.queue) == 0 {
+	if t.objects[obj.handle] == obj && obj.held == 0 && len(obj.queue) == 0 && len(obj.opens) == 0 && len(obj.leases) == 0 && obj.doom == nil && len(obj.claims) == 0 {
 		delete(t.objects, obj.handle)
 	}
 }
@@ -100,8 +118,12 @@ func (t *Table) dropIfIdle(own *owner) {
 	}
 	delete(t.owners, own.id)
 	delete(own.client.owners, own.id)
-	if len(own.client.owners) == 0 {
-		delete(t.clients, own.client.id)
+	t.dropIfGone(own.client)
+}
+
+func (t *Table) dropIfGone(c *client) {
+	if len(c.owners) == 0 && c.opens == 0 {
+		delete(t.clients, c.id)
 	}
 }
 
@@ -135,10 +157,18 @@ func covered(e extent, put []extent) bool {
 
 func (t *Table) link(obj *object, own *owner, e extent) *segment {
 	t.serial++
-	s := &segment{extent: e, owner: own, object: obj, serial: t.serial}
+	s := &segment{extent: e, owner: own, object: obj, serial: t.serial, stamp: t.serial}
+	if t.asserted != 0 {
+		s.stamp = t.asserted
+	}
 	root := obj.root(e.exclusive)
 	*root = insert(*root, s)
 	t.held, obj.held, own.client.held = t.held+1, obj.held+1, own.client.held+1
+	if own.stacks() {
+		obj.smb++
+		t.guard(obj)
+	}
+	t.noteLock(s, false)
 	return s
 }
 
@@ -146,6 +176,11 @@ func (t *Table) unlink(s *segment) {
 	root := s.object.root(s.exclusive)
 	*root = remove(*root, s)
 	t.held, s.object.held, s.owner.client.held = t.held-1, s.object.held-1, s.owner.client.held-1
+	if s.owner.stacks() {
+		s.object.smb--
+		t.guard(s.object)
+	}
+	t.noteLock(s, true)
 }
 
 func (o *object) root(excl bool) **segment {

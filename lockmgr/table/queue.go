@@ -23,7 +23,7 @@ func (t *Table) enqueue(obj *object, own *owner, e extent) causeway.Code {
 	if t.waiting >= t.limits.Waiting || own.client.waiting >= t.limits.WaitingPerClient {
 		return causeway.ErrNoLocks
 	}
-	if deadlock(obj, own, e) {
+	if !own.stacks() && deadlock(obj, own, e) {
 		return causeway.ErrDeadlock
 	}
 	t.serial++
@@ -51,12 +51,18 @@ func (t *Table) wake(obj *object, freed extent) {
 			if !w.overlaps(freed) || obj.conflict(w.owner, w.extent) != nil {
 				continue
 			}
+			if w.owner.stacks() {
+				if t.stack(obj, w.owner, w.extent) == causeway.OK {
+					t.granted(obj, w)
+				}
+				continue
+			}
 			e := w.owner.edit(obj, w.start, w.end, modeOf(w.exclusive))
 			if !t.fits(w.owner.client, e.growth()) {
 				continue
 			}
 			t.dequeue(w)
-			t.effects = append(t.effects, Effect{Kind: Granted, Lock: Lock{obj.handle, w.owner.id, w.span(), w.exclusive}})
+			t.granted(obj, w)
 			if t.apply(obj, w.owner, e) {
 				freed = extent{min(freed.start, w.start), max(freed.end, w.end), false}
 				again = true
@@ -64,6 +70,11 @@ func (t *Table) wake(obj *object, freed extent) {
 			}
 		}
 	}
+}
+
+func (t *Table) granted(obj *object, w *waiter) {
+	l := Lock{obj.handle, w.owner.id, w.span(), w.exclusive}
+	t.effects = append(t.effects, Effect{Kind: Granted, Lock: l, To: w.owner.gateway})
 }
 
 // release drops all of some owners, and only then serves others: what one of them waited for or one request of a third could
@@ -77,7 +88,7 @@ func (t *Table) release(owners []*owner) {
 		}
 		for obj := range own.holds {
 			touched[obj] = true
-			t.apply(obj, own, own.edit(obj, 0, causeway.ToEOF, unlocked))
+			t.dropAll(obj, own)
 		}
 		t.dropIfIdle(own)
 	}
@@ -123,7 +134,7 @@ func deadlock(obj *object, own *owner, e extent) bool {
 
 // eachConflict visits all held locks of others that forbid e, until visit returns false.
 func (o *object) eachConflict(own *owner, e extent, visit func(*segment) bool) {
-	foreign := func(s *segment) bool { return s.owner == own || visit(s) }
+	foreign := func(s *segment) bool { return s.owner == own || own.ignores(e, s) || visit(s) }
 	if o.exclusive.each(e, foreign) && e.exclusive {
 		o.shared.each(e, foreign)
 	}

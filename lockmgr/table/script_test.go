@@ -34,6 +34,10 @@ func (s *script) run(line string) []string {
 			out = append(out, "granted "+show(e.Lock))
 		case GraceEnded:
 			out = append(out, fmt.Sprintf("grace of %d ended", e.Volume))
+		default:
+			if line := showEffect(e); line != "" {
+				out = append(out, line)
+			}
 		}
 	}
 	return out
@@ -44,7 +48,7 @@ func (s *script) verb(verb string, a []string) ([]string, bool) {
 	case "limits":
 		n, ok := numbers(a, 4)
 		if ok {
-			s.t = New(Limits{n[0], n[1], n[2], n[3]})
+			s.t = New(Limits{Locks: n[0], LocksPerClient: n[1], Waiting: n[2], WaitingPerClient: n[3]})
 		}
 		return nil, ok
 	case "lock", "test", "cancel", "assert":
@@ -80,7 +84,7 @@ func (s *script) verb(verb string, a []string) ([]string, bool) {
 	case "dump":
 		return s.dump(), true
 	}
-	return nil, false
+	return s.open(verb, a)
 }
 
 func (s *script) request(verb string, a []string) ([]string, bool) {
@@ -94,7 +98,13 @@ func (s *script) request(verb string, a []string) ([]string, bool) {
 	var code causeway.Code
 	switch verb {
 	case "lock":
-		by, code = s.t.Lock(h, o, r)
+		from := ""
+		for _, f := range flags {
+			if node, ok := strings.CutPrefix(f, "from="); ok {
+				from = node
+			}
+		}
+		by, code = s.t.LockFrom(from, h, o, r)
 	case "test":
 		by, code = s.t.Test(h, o, r)
 	case "assert":
@@ -111,6 +121,9 @@ func (s *script) request(verb string, a []string) ([]string, bool) {
 
 func (s *script) client(verb, name string) {
 	c := Client{causeway.OwnerNLM, name}
+	if after, ok := strings.CutPrefix(name, "@"); ok {
+		c = Client{causeway.OwnerSMB, after}
+	}
 	switch verb {
 	case "release-owner":
 		s.t.ReleaseOwner(owner1(name))
@@ -135,6 +148,10 @@ func (s *script) dump() []string {
 }
 
 func owner1(s string) causeway.Owner {
+	if after, ok := strings.CutPrefix(s, "@"); ok {
+		o, _, _ := smbOwner(after)
+		return o
+	}
 	client, name, _ := strings.Cut(s, "/")
 	return causeway.Owner{Kind: causeway.OwnerNLM, Client: client, Opaque: name}
 }
@@ -186,7 +203,7 @@ func show(l Lock) string {
 	if l.Handle.Volume != 1 {
 		name = fmt.Sprintf("%d:%s", l.Handle.Volume, name)
 	}
-	return fmt.Sprintf("%s/%s %s %d+%s %s", l.Owner.Client, l.Owner.Opaque, name, l.Span.Offset, length, mode)
+	return fmt.Sprintf("%s/%s %s %d+%s %s", l.Owner.Client, trim([]byte(l.Owner.Opaque)), name, l.Span.Offset, length, mode)
 }
 
 // play runs a whole script: a line that starts with a tab is what the line before it answered.

@@ -7,6 +7,7 @@ type segment struct {
 	owner       *owner
 	object      *object
 	serial      uint64 // unique
+	stamp       uint64 // of its Held: of the table in which it was taken first
 	left, right *segment
 	maxEnd      uint64
 }

@@ -1,0 +1,44 @@
+package access
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/lockmgr/notify"
+)
+
+var _ gateway.Keeper = (*Engine)(nil)
+
+// Held implements gateway.Keeper.
+func (e *Engine) Held(_ context.Context, v causeway.VolumeID, gateway string) ([]causeway.Held, error) {
+	return e.locks.Held(v, gateway), nil
+}
+
+// Assert implements gateway.Keeper.
+func (e *Engine) Assert(_ context.Context, v causeway.VolumeID, list []causeway.Held) ([]causeway.Held, error) {
+	for i := range list {
+		if list[i].Handle.Volume != v {
+			return nil, causeway.ErrInval
+		}
+	}
+	return e.locks.AssertHeld(list), nil
+}
+
+// ReleaseGateway implements gateway.Keeper.
+func (e *Engine) ReleaseGateway(_ context.Context, v causeway.VolumeID, gateway string) error {
+	e.locks.ReleaseGateway(v, gateway)
+	e.notices.RemoveWhere(func(w *notify.Watch) bool { return w.Gateway == gateway && w.Dir.Volume == v })
+	return nil
+}
+
+// Observe implements gateway.Keeper.
+func (e *Engine) Observe(o gateway.Observer) {
+	e.locks.Observe(func(changes []causeway.Held) { o(context.Background(), changes) })
+}
+
+// recallForGuard makes holders of an object's grants ask again, and learn that I/O on it is guarded now. One that does not
+// answer is fenced by its lease.
+func (e *Engine) recallForGuard(h causeway.Handle) {
+	_ = e.Denied(context.Background(), h)
+}
