@@ -254,7 +254,7 @@ func TestLivingIsNeverStale(t *testing.T) {
 			}
 		}
 	})
-	for range choose(2, 10) {
+	for range choose(3, 20) {
 		for _, id := range ids {
 			forget(b)
 			if _, err := b.Stat(context.Background(), id); err != nil && causeway.CodeOf(err) != causeway.ErrDelay {

@@ -36,8 +36,8 @@ type index struct {
 	generation generation
 
 	mu      sync.Mutex
-	queued  chan struct{}                       // closed when the next scan is done; nil: nobody waits for one
-	missing map[causeway.ObjectID]chan struct{} // what was not found, and the scan that looks for it
+	queued  chan struct{}                  // closed when the next scan is done; nil: nobody waits for one
+	missing map[causeway.ObjectID]*lookout // what was not found, and the scan that looks for it
 	scans   atomic.Uint64
 	scanner chan struct{} // wakes the scanner
 	flusher chan struct{} // wakes the flusher before its time
@@ -94,7 +94,7 @@ func (s *Store) openIndex() error {
 		return fmt.Errorf("posix: %s: %w", s.dir, err)
 	}
 	ix := &index{store: s, db: db, others: &borrowed{store: s, place: dir, dir: s.cfg.StateDir, files: map[string]*borrowing{}},
-		generation: s.marker.Generation, missing: map[causeway.ObjectID]chan struct{}{},
+		generation: s.marker.Generation, missing: map[causeway.ObjectID]*lookout{},
 		flusher: make(chan struct{}, 1), scanner: make(chan struct{}, 1)}
 	s.identity = ix
 	s.workers.Go(ix.flushBehind)
@@ -156,7 +156,7 @@ func (ix *index) open(ctx context.Context, id causeway.ObjectID) (int, error) {
 	}
 	patience := time.NewTimer(scanPatience)
 	defer patience.Stop()
-	var waited <-chan struct{}
+	var waited *lookout
 	for {
 		fd, err := ix.find(id)
 		if err == causeway.ErrNoEnt && ix.others.renew(ix.db.file) {
@@ -165,14 +165,12 @@ func (ix *index) open(ctx context.Context, id causeway.ObjectID) (int, error) {
 		if err != causeway.ErrNoEnt {
 			return fd, err
 		}
-		if waited != nil {
+		if waited != nil && !waited.seen {
 			return -1, causeway.ErrStale
-		}
-		if waited = ix.scanFor(id); waited == nil {
-			return -1, causeway.ErrStale
-		}
+		} // else somebody moved it, or removed it, after it was seen: that shows when one looks again
+		waited = ix.scanFor(id)
 		select {
-		case <-waited:
+		case <-waited.done:
 		case <-patience.C:
 			return -1, causeway.ErrDelay
 		case <-ctx.Done():

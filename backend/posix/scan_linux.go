@@ -17,28 +17,45 @@ const (
 	scanShare = 10
 )
 
-// scanFor returns a channel that is closed when a scan is done that began after the object was asked for; nil if it is done
-// and the object is missing still.
-func (ix *index) scanFor(id causeway.ObjectID) <-chan struct{} {
+// lookout is for an object that a scan looks for.
+type lookout struct {
+	done chan struct{} // closed when the scan is done
+	seen bool          // a name of it, or of what has its number; to be read when the scan is done
+}
+
+// scanFor returns the lookout of a scan that began after the object was asked for. It may be done already: then it tells once.
+func (ix *index) scanFor(id causeway.ObjectID) *lookout {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	if done, ok := ix.missing[id]; ok {
+	if found, ok := ix.missing[id]; ok {
 		select {
-		case <-done:
+		case <-found.done:
 			delete(ix.missing, id)
-			return nil
 		default:
-			return done
 		}
+		return found
 	}
 	if ix.queued == nil {
 		ix.queued = make(chan struct{})
 		wake(ix.scanner)
 	}
-	if len(ix.missing) < maxMissing {
-		ix.missing[id] = ix.queued
+	if len(ix.missing) >= maxMissing {
+		return &lookout{done: ix.queued, seen: true} // nobody looks: it may be there
 	}
-	return ix.queued
+	ix.missing[id] = &lookout{done: ix.queued}
+	return ix.missing[id]
+}
+
+// wanted returns the lookouts of a scan, by inode number.
+func (ix *index) wanted(done chan struct{}) map[uint64][]*lookout {
+	all := map[uint64][]*lookout{}
+	for id, one := range ix.missing {
+		if one.done == done {
+			ino, _ := parseIndexID(id)
+			all[ino] = append(all[ino], one)
+		}
+	}
+	return all
 }
 
 // scanOnDemand scans when somebody waits for it, until the store is closed.
@@ -51,10 +68,11 @@ func (ix *index) scanOnDemand() {
 		}
 		ix.mu.Lock()
 		done := ix.queued
+		wanted := ix.wanted(done)
 		ix.queued = nil
 		ix.mu.Unlock()
 		began := ix.store.now()
-		found := ix.scan()
+		found := ix.scan(wanted)
 		took := ix.store.now().Sub(began)
 		ix.store.cfg.Logger.Info("tree scanned for objects that the index did not find", "volume", ix.store.marker.Volume,
 			"names", found, "took", took)
@@ -93,6 +111,7 @@ type treeWalk struct {
 	buf    []byte
 	todo   []uint64         // directories to read, by number: descriptors would be too many
 	stamps map[uint64]int64 // ctime of each directory when it was read; 0: too young to tell whether it changes again
+	wanted map[uint64][]*lookout
 	found  uint64
 }
 
@@ -102,10 +121,11 @@ const maxRounds = 8
 // scan walks the tree and puts every name into the index. It returns how many there were.
 //
 // Who renames things meanwhile must not hide them: directories that changed after they were read are read again. When none has, there
-// was a moment in which all of them were as they were read, so that nothing that lives was missed.
-func (ix *index) scan() uint64 {
+// was a moment in which all of them were as they were read, so that nothing that lives was missed. What was seen but is not there any more
+// when it is opened may live.
+func (ix *index) scan(wanted map[uint64][]*lookout) uint64 {
 	ix.scans.Add(1)
-	w := &treeWalk{ix: ix, buf: make([]byte, streamBytes), todo: []uint64{ix.store.mount.ino}, stamps: map[uint64]int64{ix.store.mount.ino: 0}}
+	w := &treeWalk{ix: ix, wanted: wanted, buf: make([]byte, streamBytes), todo: []uint64{ix.store.mount.ino}, stamps: map[uint64]int64{ix.store.mount.ino: 0}}
 	for range maxRounds {
 		if !w.read() || !w.changed() || !ix.sleep(time.Duration(settle)) {
 			break
@@ -132,6 +152,9 @@ func (w *treeWalk) read() bool {
 		w.stamps[ino] = w.stampOf(dir)
 		w.ix.scanDir(dir, w.buf, func(name string, child uint64, isDir bool) {
 			w.found++
+			for _, one := range w.wanted[child] {
+				one.seen = true
+			}
 			if w.ix.db.add(child, place{dir.ino, name}) {
 				_ = w.ix.db.flush()
 			}
