@@ -189,6 +189,28 @@ func TestDamagedLoan(t *testing.T) {
 	}
 }
 
+// TestReusedNumbersAreRefused makes a volume like those of FUSE file systems that tell no times of birth.
+func TestReusedNumbersAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, markerDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	raw := `{"format": 1, "volume": "00000000000000aa", "identity": "index", "generation": "none"}`
+	if err := os.WriteFile(filepath.Join(dir, markerDir, markerFile), []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir, Config{Holder: "g1"})
+	if s.SafeInCluster() == nil || s.Shareable() == nil {
+		t.Fatal("accepted")
+	}
+	if s := open(t, t.TempDir(), Config{Identity: IdentityIndex}); s.SafeInCluster() != nil || s.Shareable() == nil {
+		t.Fatal("with times of birth, it is only the holder's name that is missing")
+	}
+	if _, err := Open(context.Background(), t.TempDir(), Config{Holder: "a/b"}); err == nil {
+		t.Fatal("a name with a slash")
+	}
+}
+
 // TestHoldersInTurn runs operations alternately at two holders; each must see what the other did, with the same ids.
 func TestHoldersInTurn(t *testing.T) {
 	eachSharing(t, func(t *testing.T, dirs [2]string) {
