@@ -35,6 +35,8 @@ type Config struct {
 	// StateDir holds what cannot live in the directory itself because it is read-only. It must be kept as long as the
 	// volume. May be empty where the directory can be written.
 	StateDir string
+	// Volume is the one that must be there: nothing is born in an empty directory where something else should be mounted. 0: any.
+	Volume causeway.VolumeID
 	// Holder is the name of the gateway where several may have the volume open at once: letters, digits, ".", "-" and "_", at most
 	// MaxHolder bytes. Each keeps an index under its name; one without a name keeps the volume's only one, and nobody else may.
 	Holder string
