@@ -41,14 +41,14 @@ func setGlusterStage(t *testing.T, volumes int) *stage {
 func TestGlusterFS(t *testing.T) {
 	s := setGlusterStage(t, choose(2, 5))
 	for _, volume := range s.volumes {
-		s.seenAtOnce(volume, choose(12, 200))
+		s.seenAtOnce(volume, choose(12, 50))
 	}
+	u := s.work(choose(4, 10))
 	for round := range choose(1, 10) {
-		u := s.work(choose(4, 10))
 		s.moveAll(u, round)
 		s.killOwner(u, s.volumes[round%len(s.volumes)])
-		u.end()
 	}
+	u.end()
 }
 
 // mounts returns a mount of a volume through every gateway, for one client.
