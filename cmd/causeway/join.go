@@ -114,7 +114,7 @@ func (j *joining) listen(ctx context.Context) (err error) {
 }
 
 func (j *joining) newMember(context.Context) (err error) {
-	j.site = newSite(j.node, j.port)
+	j.site, j.volumes.holder = newSite(j.node, j.port), j.name
 	dir, err := j.state.Sub("cluster")
 	if err != nil {
 		return err

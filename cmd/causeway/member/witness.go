@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,7 +54,13 @@ func readWitness(dir string) (*witness, error) {
 	if st.Size() > maxWitness {
 		return nil, fmt.Errorf("%s has %d bytes", path, st.Size())
 	}
-	text, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	forgetPages(f)
+	text, err := io.ReadAll(io.LimitReader(f, maxWitness))
 	if err != nil {
 		return nil, err
 	}
