@@ -79,6 +79,9 @@ func (c Code) Error() string {
 	return "unknown error"
 }
 
+// Known reports whether c is one of the codes: one that came from a later version may not be.
+func (c Code) Known() bool { return c < codes }
+
 // Error carries the operation, the code and the object of a failure. It is logged once, where it stops travelling.
 type Error struct {
 	Op     string // the operation, in the room's words: "create", "open"

@@ -104,3 +104,9 @@ type NoWaitReader interface {
 type Puncher interface {
 	Punch(ctx context.Context, s causeway.Span) error
 }
+
+// Forgetter is an optional power of a Store that remembers what it read: Forget makes it read anew what is known of an object,
+// or with a zero id of all. Whatever was read before, and is not yet remembered, is not remembered later.
+type Forgetter interface {
+	Forget(id causeway.ObjectID)
+}

@@ -36,8 +36,8 @@ func (c *Cluster) leave() {
 	if c.cfg.Leave == nil || lease == 0 {
 		return
 	}
-	r := Remains{Node: c.cfg.Node, Lease: lease, Endpoints: slices.Sorted(slices.Values(c.client.Endpoints()))}
-	if c.identity != nil {
+	r := Remains{Node: c.cfg.Node, Lease: lease, Endpoints: slices.Clone(c.voters())}
+	if c.identity != nil && len(c.cfg.External) == 0 {
 		r.Certificate, r.Key, r.Authority = c.identity.PairFile(), c.identity.PairFile(), c.identity.AuthorityFile()
 	}
 	c.cfg.Leave(r)

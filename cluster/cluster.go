@@ -35,9 +35,11 @@ type Cluster struct {
 	member   membership                          //
 	located  time.Duration                       // followServers' alone: when it last asked for the servers
 	rounds   int                                 // grow's alone
+	noting   sync.Mutex                          // held while clusterFile is written
 	trusted  atomic.Int64                        // revision of the authorities' record that the identity follows
 	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
+	known    atomic.Pointer[[]string]            // where the database's voting servers are
 	remains  atomic.Int64                        // the latest lease
 	paused   map[causeway.VolumeID]time.Duration // since when
 	events   chan ownership.Event
@@ -143,6 +145,11 @@ func (c *Cluster) Transact(ctx context.Context, txn record.Txn) (bool, error) {
 // Stop gives up all volumes, so that others take them at once, leaves the cluster, and closes.
 func (c *Cluster) Stop(ctx context.Context) error {
 	var err error
+	if s := c.server.Load(); s != nil {
+		if err := s.StepDown(); err != nil {
+			c.log.Debug("the database's leader stops without a successor", "err", err)
+		}
+	}
 	c.send(ctx, ownership.Stop{})
 	select {
 	case <-c.released:

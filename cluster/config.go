@@ -79,8 +79,8 @@ type Config struct {
 	Now     func() time.Time                                // wall clock, for certificates and tokens; default time.Now
 	Notify  func(revision int64, changes []record.Change)   // optional; ordered; after Table shows them; must not block
 	Observe func(Observation)                               // optional; must not block
-	Shown   func(ctx context.Context, revision int64) error // optional; returns when clients see what the records say at a revision
 	Leave   func(Remains)                                   // optional: what the process would leave if it died now; must not block
+	Shown   func(ctx context.Context, revision int64) error // optional; returns when clients see what the records say at a revision
 
 	Versions record.Versions // of the protocol; default OldestProtocol to Protocol
 

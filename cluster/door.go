@@ -155,7 +155,7 @@ func (c *Cluster) judge(ctx context.Context, a application) (*admission, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &admission{certificate, trusted, c.client.Endpoints()}, nil
+	return &admission{certificate, trusted, c.voters()}, nil
 }
 
 // knock asks a gateway of the cluster for a certificate, and returns where the database is.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"causeway/cluster/ownership"
+	"causeway/cluster/record"
 )
 
 const (
@@ -107,6 +108,11 @@ func (c *Cluster) transact(ctx context.Context, e ownership.Transact) {
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return
+	}
+	for _, op := range e.Txn.Then { // they are this transaction's own
+		if o, ok := op.Value.(*record.Owner); ok {
+			o.Since = c.cfg.Now().UTC().Truncate(time.Millisecond)
+		}
 	}
 	call, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()

@@ -123,8 +123,10 @@ func (c *Cluster) recall() (whereabouts, error) {
 	return where, err
 }
 
-// note changes what is remembered of the database. Start and grow call it, one after the other.
+// note changes what is remembered of the database.
 func (c *Cluster) note(edit func(*whereabouts)) error {
+	c.noting.Lock()
+	defer c.noting.Unlock()
 	where, err := c.recall()
 	if err != nil {
 		return err

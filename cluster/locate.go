@@ -41,7 +41,7 @@ func (c *Cluster) locate(ctx context.Context) error {
 		return c.useServers(s.Voters())
 	}
 	every := 5 * time.Second
-	if len(c.client.Endpoints()) < servers(c.Table().Len(record.KindMember)) {
+	if len(c.voters()) < servers(c.Table().Len(record.KindMember)) {
 		every = 0 // soon there are more
 	}
 	if c.located != 0 && c.cfg.Clock()-c.located < every {
@@ -63,15 +63,34 @@ func (c *Cluster) locate(ctx context.Context) error {
 	return c.useServers(now)
 }
 
-// useServers makes these the servers that are asked.
+// useServers makes these the servers that are asked: this gateway's own one alone where there is one, since a connection to a
+// machine that is lost says nothing for seconds, and a gateway whose own server has no leader is cut off itself.
 func (c *Cluster) useServers(now []string) error {
-	before := slices.Sorted(slices.Values(c.client.Endpoints()))
 	slices.Sort(now)
-	if len(now) == 0 || slices.Equal(before, now) {
+	if len(now) == 0 {
 		return nil
 	}
-	c.client.SetEndpoints(now...)
+	ask := now
+	if s := c.server.Load(); s != nil && slices.Contains(now, s.Endpoint()) {
+		ask = []string{s.Endpoint()}
+	}
+	if !slices.Equal(c.client.Endpoints(), ask) {
+		c.client.SetEndpoints(ask...)
+		c.copy.Anew()
+	}
+	if slices.Equal(c.voters(), now) {
+		return nil
+	}
+	c.known.Store(&now)
 	c.log.Info("the configuration database's servers changed", "servers", strings.Join(now, " "))
 	c.leave()
 	return c.note(func(w *whereabouts) { w.Endpoints = now })
+}
+
+// voters returns where the database's servers are, as far as this gateway knows.
+func (c *Cluster) voters() []string {
+	if known := c.known.Load(); known != nil {
+		return *known
+	}
+	return c.client.Endpoints()
 }

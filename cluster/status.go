@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"causeway"
+	"causeway/cluster/engine"
 	"causeway/cluster/record"
 )
 
@@ -59,6 +62,7 @@ type VolumeStatus struct {
 	ID       causeway.VolumeID `json:"id"`
 	Owner    string            `json:"owner,omitempty"`
 	Serving  bool              `json:"serving"`
+	Since    time.Time         `json:"since,omitzero"` // that it is so
 	Epoch    causeway.Epoch    `json:"epoch"`
 	Assigned string            `json:"assigned,omitempty"`
 	Moving   bool              `json:"moving"`
@@ -101,7 +105,7 @@ func volumeStatus(t *record.Table) []VolumeStatus {
 		v := item.Value.(*record.Volume)
 		one := VolumeStatus{Name: v.Name, ID: v.ID, Epoch: t.Epoch(v.ID), Assigned: t.Assigned(v.ID)}
 		if o, _ := t.Owner(v.ID); o != nil {
-			one.Owner, one.Serving = o.Node, o.Serving
+			one.Owner, one.Serving, one.Since = o.Node, o.Serving, o.Since
 		}
 		at[v.ID] = len(list)
 		list = append(list, one)
@@ -140,7 +144,7 @@ func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 		if len(m.ClientURLs) > 0 {
 			one.Client = m.ClientURLs[0]
 			short, cancel := context.WithTimeout(ctx, time.Second)
-			if r, err := c.client.Status(short, one.Client); err == nil {
+			if r, err := c.askServer(short, one.Client); err == nil {
 				one.Answers, one.Leader, one.Version, one.Size = true, r.Leader == m.ID, r.Version, r.DbSize
 			}
 			cancel()
@@ -149,6 +153,21 @@ func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 	}
 	d.Advice = advice(d.Servers, c.Table().Len(record.KindMember))
 	return d
+}
+
+// askServer asks one server of the database, over a connection of its own: the client that all others share does not allow it while
+// its servers are being replaced.
+func (c *Cluster) askServer(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error) {
+	tls := c.cfg.ExternalTLS
+	if len(c.cfg.External) == 0 {
+		tls = c.identity.Client()
+	}
+	client, err := engine.Dial([]string{endpoint}, tls, c.log)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.Status(ctx, endpoint)
 }
 
 // advice says how many servers may be lost from now on, and what an operator could do about it.

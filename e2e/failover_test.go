@@ -24,7 +24,7 @@ import (
 type crew struct {
 	t       *testing.T
 	network *harness.Network
-	nodes   []*harness.Node
+	nodes   []*harness.Member
 	dir     string // of the volume
 	guest   *harness.Guest
 	mount   string
@@ -38,8 +38,9 @@ func newCrew(t *testing.T) *crew {
 	t.Helper()
 	t.Parallel()
 	c := &crew{t: t, network: harness.NewNetwork(t), dir: t.TempDir()}
-	c.nodes = harness.StartCluster(t, c.network, 3)
-	c.nodes[0].Causeway("volume", "create", volume, "--backend", "posix:"+c.dir, "--allow", c.network.Subnet()+"=rw,no_root_squash,insecure")
+	cluster := harness.NewCluster(t, c.network, 3, harness.ClusterConfig{})
+	c.nodes = cluster.Members
+	cluster.CreateVolume(volume, c.dir)
 	c.guest = c.network.Boot(harness.GuestConfig{Name: "alpha", Locking: true})
 	c.mount = "/mnt/" + volume
 	// As users do it: everything else is found at port 111.
@@ -49,7 +50,7 @@ func newCrew(t *testing.T) *crew {
 }
 
 // home is the gateway whose address the guest has mounted.
-func (c *crew) home() *harness.Node { return c.nodes[0] }
+func (c *crew) home() *harness.Member { return c.nodes[0] }
 
 // pulse starts the program in the guest.
 func (c *crew) pulse() {
@@ -111,7 +112,7 @@ func (c *crew) beatUntil(end func() bool) (longest time.Duration, all []time.Tim
 }
 
 // taken says when a gateway has taken the address of the guest's mount.
-func (c *crew) taken(n *harness.Node) []time.Time {
+func (c *crew) taken(n *harness.Member) []time.Time {
 	return n.Said(`"service address taken"`, "addr="+c.home().Service.String()+" ")
 }
 
@@ -140,7 +141,7 @@ func (c *crew) opened(event time.Time) time.Time {
 // holders returns who has the address in its kernel.
 func (c *crew) holders() (names []string) {
 	for _, n := range c.nodes {
-		if n.Has(c.home().Service) {
+		if n.Host.Has(c.home().Service) {
 			names = append(names, n.Name)
 		}
 	}
@@ -165,9 +166,14 @@ type failure struct {
 }
 
 var failures = []failure{
-	{"power", func(c *crew) { c.home().Unplug(); c.home().Kill() }, func(c *crew) { c.home().Plug(); c.home().Start() }},
+	{"power", func(c *crew) { c.home().Host.Unplug(); c.home().KillAll() }, func(c *crew) { c.home().Host.Plug(); c.home().Start() }},
 	{"kill", func(c *crew) { c.home().Kill() }, func(c *crew) { c.home().Start() }},
-	{"pause", func(c *crew) { c.home().Signal(syscall.SIGSTOP) }, func(c *crew) { c.home().Signal(syscall.SIGCONT) }},
+	{"pause", func(c *crew) { c.home().Signal(syscall.SIGSTOP) }, func(c *crew) {
+		if harness.Long() {
+			time.Sleep(20 * time.Second) // beside what the loss took
+		}
+		c.home().Signal(syscall.SIGCONT)
+	}},
 	{"stop", func(c *crew) { c.home().Stop() }, func(c *crew) { c.home().Start() }},
 }
 

@@ -64,14 +64,17 @@ type Layouts interface {
 	// Grant returns the right to move bytes of the object and to rely on attributes and names. It checks no user's rights:
 	// those are a pure function of his credentials and the object's attributes. With a Mode ErrIsDir, ErrInval for what is not
 	// a regular file; with LeaseNames ErrNotDir. It ends what others hold and conflicts, which takes no longer than a lease.
-	// A grant replaces what the holder had of the object, with the sum of both.
+	// The mode may be more than was asked for. Bytes and leases are held apart: a grant of one replaces an earlier one of the
+	// same object and kind, with the sum of both. The right to write comes without LeaseAttr, and
+	// its holder no longer relies on what it was told of the attributes before. Seq 0: the owner keeps no record of it, there is nothing to renew or return.
 	Grant(ctx context.Context, s *GrantSpec) (GrantReply, error)
 	// Renew lengthens leases, counted from when it was sent. It returns those that were not: they have ended, or are being
 	// recalled, and must not be relied on any more. All are of one volume.
 	Renew(ctx context.Context, holder string, e causeway.Epoch, held []Held) (ended []Held, err error)
 	// Commit makes what was written under a grant part of the file (RFC 8881 §18.42). ErrStale if the grant is not held.
 	Commit(ctx context.Context, holder string, e causeway.Epoch, held Held, c *Commit) error
-	// Return gives a grant back, and says what must be committed. One that is not held any more is ignored.
+	// Return gives a grant back, and says what must be committed. One that is not held any more is ignored; earlier ones whose
+	// replies are still to come must not be used.
 	Return(ctx context.Context, holder string, e causeway.Epoch, held Held, c *Commit) error
 }
 

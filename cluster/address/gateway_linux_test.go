@@ -28,6 +28,7 @@ const port = 2049
 const (
 	gatewayEnv  = "CWADDR_GATEWAY"
 	lifetimeEnv = "CWADDR_LIFETIME"
+	guardEnv    = "CWADDR_UNGUARDED"
 )
 
 // TestMain is also the gateway process of the tests: a Manager with a server that answers every line with the gateway's name.
@@ -68,7 +69,16 @@ func gatewayMain(name string, in io.Reader, out io.Writer) error {
 		defer mu.Unlock()
 		_ = lines.Encode(r)
 	}
+	var guard *Guard
+	if os.Getenv(guardEnv) == "" {
+		made, err := NewGuard()
+		if err != nil {
+			return err
+		}
+		guard = made
+	}
 	w := &world{}
+	w.left.Store(int64(time.Hour))
 	lifetime, err := time.ParseDuration(os.Getenv(lifetimeEnv))
 	if err != nil {
 		return err
@@ -76,6 +86,8 @@ func gatewayMain(name string, in io.Reader, out io.Writer) error {
 	cfg := Config{
 		Lifetime: lifetime, Renew: lifetime * 4 / 10,
 		Clock:    w.now,
+		Guard:    guard,
+		Left:     func() time.Duration { return time.Duration(w.left.Load()) },
 		Entitled: func(netip.Addr) bool { return !w.denied.Load() },
 		Listener: &nameServer{name: name, listeners: map[netip.Addr]served{}},
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", name),
@@ -119,6 +131,10 @@ func obey(m *Manager, w *world, o order) (r report) {
 		w.denied.Store(true)
 	case "entitle":
 		w.denied.Store(false)
+	case "last call":
+		w.left.Store(1)
+	case "go on":
+		w.left.Store(int64(time.Hour))
 	case "held":
 		r.Held = m.Held()
 	}
@@ -131,6 +147,7 @@ func obey(m *Manager, w *world, o order) (r report) {
 // world is what a gateway process lives in.
 type world struct {
 	denied atomic.Bool
+	left   atomic.Int64
 
 	mu    sync.Mutex
 	ahead time.Duration
@@ -227,10 +244,10 @@ type gateway struct {
 // gateway starts a gateway process on h, whose addresses live for 2 s without it.
 func (h *host) gateway(name string) *gateway { return h.gatewayWith(name, 2*time.Second) }
 
-func (h *host) gatewayWith(name string, lifetime time.Duration) *gateway {
+func (h *host) gatewayWith(name string, lifetime time.Duration, env ...string) *gateway {
 	h.t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), gatewayEnv+"="+name, lifetimeEnv+"="+lifetime.String())
+	cmd.Env = append(append(os.Environ(), gatewayEnv+"="+name, lifetimeEnv+"="+lifetime.String()), env...)
 	cmd.Stderr = testLog{h.t, name}
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -27,6 +27,9 @@ type Guard struct {
 	page *guardPage
 }
 
+// maxGap is how many numbers without a file mean that there are no more: the kernel gives the lowest.
+const maxGap = 1 << 16
+
 // maxGuarded bounds the addresses of a Guard.
 const maxGuarded = 512
 
@@ -139,9 +142,14 @@ func guard(page *guardPage, routes, files uintptr) {
 			syscall.RawSyscall6(unix.SYS_SENDTO, routes, uintptr(unsafe.Pointer(&s.message)), uintptr(s.length), 0, 0, 0)
 		}
 	}
-	for fd := uintptr(0); any && fd < files; fd++ {
+	gap := 0
+	for fd := uintptr(0); any && fd < files && gap < maxGap; fd++ {
+		gap++
 		page.size = uint32(len(page.name))
 		_, _, errno := syscall.RawSyscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&page.name)), uintptr(unsafe.Pointer(&page.size)))
+		if errno != unix.EBADF {
+			gap = 0
+		}
 		if errno != 0 {
 			continue
 		}

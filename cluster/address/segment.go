@@ -18,8 +18,11 @@ const (
 // from a service address to a client. The client answers an unacceptable segment with an ACK of its own (RFC 9293 §3.10.7.4),
 // and to that the new holder of the address, which knows no such connection, answers with a reset that the client believes
 // (§3.10.7.1). A client that has reconnected meanwhile is not harmed: its ACK finds the new connection.
-func tickle(c Conn) []byte {
-	segment := make([]byte, tcpHeaderSize)
+//
+// Linux answers only one unacceptable segment in 500 ms, of whatever origin, unless it carries data. So the first tickle has a byte.
+// It must not reach a new connection, where it might, once in millions of times, be taken for the server's; later ones have none.
+func tickle(c Conn, data ...byte) []byte {
+	segment := append(make([]byte, tcpHeaderSize, tcpHeaderSize+len(data)), data...)
 	be := binary.BigEndian
 	be.PutUint16(segment[0:], c.Local.Port())
 	be.PutUint16(segment[2:], c.Client.Port())

@@ -60,7 +60,11 @@ func (t Tickler) Tickle(ctx context.Context, conns []Conn) (sent int, err error)
 	errs := []error{}
 	for round := range t.Rounds {
 		next := time.Now().Add(t.Pause)
-		n, err := t.round(ctx, s, conns)
+		data := []byte(nil)
+		if round == 0 {
+			data = []byte{0}
+		}
+		n, err := t.round(ctx, s, conns, data)
 		sent += n
 		if err != nil && len(errs) < t.Rounds {
 			errs = append(errs, err)
@@ -73,7 +77,7 @@ func (t Tickler) Tickle(ctx context.Context, conns []Conn) (sent int, err error)
 }
 
 // round sends one segment per connection in batches. Of errors it returns the first.
-func (t Tickler) round(ctx context.Context, s *rawSocket, conns []Conn) (sent int, err error) {
+func (t Tickler) round(ctx context.Context, s *rawSocket, conns []Conn, data []byte) (sent int, err error) {
 	size := max(1, int(int64(t.Rate)*int64(batchTime)/int64(time.Second)))
 	begun := time.Now()
 	done := 0
@@ -83,7 +87,7 @@ func (t Tickler) round(ctx context.Context, s *rawSocket, conns []Conn) (sent in
 			return sent, err
 		}
 		for _, c := range batch {
-			if sendErr := s.send(c.Client, tickle(c)); sendErr == nil {
+			if sendErr := s.send(c.Client, tickle(c, data...)); sendErr == nil {
 				sent++
 			} else if err == nil {
 				err = fmt.Errorf("tickle %v from %v: %w", c.Client, c.Local, sendErr)

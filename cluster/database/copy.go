@@ -19,6 +19,7 @@ type Copy struct {
 	db  *DB
 	log *slog.Logger
 	now atomic.Pointer[record.Table]
+	end atomic.Pointer[context.CancelFunc] // of the watch
 }
 
 // Notice tells of changes: all of a revision at once, in order, none left out. When the copy had to be read anew, one notice
@@ -119,10 +120,19 @@ func (c *Copy) reload(ctx context.Context, deliver func(Notice)) {
 	deliver(Notice{t.Revision(), changes})
 }
 
+// Anew makes Run watch over another connection: the client's endpoints have changed, and a watch stays where it was made, though
+// the server there may be lost without a word.
+func (c *Copy) Anew() {
+	if end := c.end.Load(); end != nil {
+		(*end)()
+	}
+}
+
 // follow watches from the revision after the copy's until the watch breaks. Only a server with a leader serves it.
 func (c *Copy) follow(ctx context.Context, deliver func(Notice)) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
+	c.end.Store(&cancel)
 	watch := c.db.client.Watch(ctx, record.Prefix, clientv3.WithPrefix(), clientv3.WithRev(c.Table().Revision()+1))
 	for r := range watch {
 		if err := r.Err(); err != nil {

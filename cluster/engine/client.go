@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,7 +27,7 @@ func Connect(ctx context.Context, endpoints []string, tls *tls.Config, log *slog
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVersions(ctx, c, endpoints); err != nil {
+	if err := checkVersions(ctx, c, endpoints, tls); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -36,7 +38,7 @@ func Connect(ctx context.Context, endpoints []string, tls *tls.Config, log *slog
 func Dial(endpoints []string, tls *tls.Config, log *slog.Logger) (*clientv3.Client, error) {
 	c, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, TLS: tls, Logger: zapTo(log, new(atomic.Bool)),
-		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 2 * time.Second,
+		DialTimeout: 2 * time.Second, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: time.Second, // also for what was sent and is not acknowledged
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configuration database: %w", err)
@@ -64,7 +66,7 @@ func CheckEndpoints(endpoints []string, tls bool) error {
 }
 
 // checkVersions fails if a server is too old, or if none answers.
-func checkVersions(ctx context.Context, c *clientv3.Client, endpoints []string) error {
+func checkVersions(ctx context.Context, c *clientv3.Client, endpoints []string, config *tls.Config) error {
 	var last error
 	answered := 0
 	for _, e := range endpoints {
@@ -81,9 +83,32 @@ func checkVersions(ctx context.Context, c *clientv3.Client, endpoints []string) 
 		answered++
 	}
 	if answered == 0 {
+		for _, e := range endpoints {
+			last = errors.Join(last, handshake(ctx, e, config))
+		}
 		return fmt.Errorf("configuration database: none of %s answers: %w", strings.Join(endpoints, ", "), last)
 	}
 	return nil
+}
+
+// handshake finds out why a server does not answer, as far as TLS knows: the client of etcd only says that it took too long.
+func handshake(ctx context.Context, endpoint string, config *tls.Config) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "https" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // a server refuses a certificate after the handshake
+	if _, err = conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // CheckVersion fails for a version of etcd that is too old or cannot be read.

@@ -168,6 +168,10 @@ func (s *Server) ID() uint64 { return uint64(s.etcd.Server.MemberID()) }
 // Leads reports whether this server is the leader.
 func (s *Server) Leads() bool { return s.etcd.Server.Leader() == s.etcd.Server.MemberID() }
 
+// StepDown has another server lead, if this one does and there is one: what others ask for at that moment would be lost with a
+// leader that stops.
+func (s *Server) StepDown() error { return s.etcd.Server.TryTransferLeadershipOnShutdown() }
+
 // Failed is sent to when the server ends by itself.
 func (s *Server) Failed() <-chan error { return s.etcd.Err() }
 

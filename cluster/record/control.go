@@ -40,6 +40,8 @@ type Owner struct {
 	Node        string `json:"node"`
 	Incarnation uint64 `json:"incarnation"` // of the node
 	Serving     bool   `json:"serving"`     // it has taken over what there was to take over
+
+	Since time.Time `json:"since,omitzero"` // when this was written, by the node's clock: for people
 }
 
 // Validate names the field that is wrong.

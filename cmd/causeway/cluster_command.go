@@ -29,7 +29,9 @@ func (o *clusterCommand) command(args cobra.PositionalArgs, do func(context.Cont
 			if err != nil {
 				return err
 			}
-			return do(cmd.Context(), newControl(dir), args, cmd.OutOrStdout())
+			c := newControl(dir)
+			c.progress = cmd.ErrOrStderr()
+			return do(cmd.Context(), c, args, cmd.OutOrStdout())
 		},
 	}
 	o.cmd.Flags().StringVar(&o.flags.dir, "state-dir", "", "state directory of a gateway of the cluster that runs here (default as for node)")

@@ -117,10 +117,14 @@ func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
 
 func writeVolumes(out io.Writer, st *member.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "VOLUME\tSTATE\tADMINISTERED BY\tEPOCH\tWEIGHT\tGROUP\tDOMAIN\tBACKEND")
+	fmt.Fprintln(w, "VOLUME\tSTATE\tADMINISTERED BY\tSINCE\tEPOCH\tWEIGHT\tGROUP\tDOMAIN\tBACKEND")
 	for i := range st.Volumes {
 		v := &st.Volumes[i]
-		fmt.Fprintf(w, "/%s\t%s\t%s\t%d.%d\t%d\t%s\t%s\t%s\n", v.Name, volumeState(v), orNobody(v.Owner), v.Epoch.Incarnation, v.Epoch.Revision,
+		since := "-"
+		if !v.Since.IsZero() {
+			since = v.Since.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%d.%d\t%d\t%s\t%s\t%s\n", v.Name, volumeState(v), orNobody(v.Owner), since, v.Epoch.Incarnation, v.Epoch.Revision,
 			v.Weight, orDash(v.Group), v.Domain, v.Backend)
 	}
 	for _, v := range st.Volumes {

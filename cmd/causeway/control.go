@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // controlName is the socket of the operator's commands in the state directory.
@@ -55,8 +56,29 @@ func listenControl(dir string) (net.Listener, error) {
 
 // control speaks to a running gateway.
 type control struct {
-	dir  string
-	http http.Client
+	dir      string
+	http     http.Client
+	progress io.Writer // where it is said that an answer takes long; nil: nowhere
+}
+
+// patient says, after a second and then every five, that the gateway has not answered yet, until the returned function is called.
+func (c *control) patient() (stop func()) {
+	if c.progress == nil {
+		return func() {}
+	}
+	begun, done, over := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for wait := time.Second; ; wait = 5 * time.Second {
+			select {
+			case <-done:
+				return
+			case <-time.After(wait):
+				fmt.Fprintf(c.progress, "the gateway works on it since %v\n", time.Since(begun).Round(time.Second))
+			}
+		}
+	}()
+	return func() { close(done); <-over }
 }
 
 func newControl(dir string) *control {
@@ -98,6 +120,7 @@ func (c *control) send(ctx context.Context, method, path string, body io.Reader)
 	if err != nil {
 		return nil, err
 	}
+	defer c.patient()()
 	a, err := c.http.Do(r)
 	if err != nil {
 		return nil, c.explain(err)

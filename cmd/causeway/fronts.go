@@ -44,12 +44,29 @@ func (n *node) startLocks() (err error) {
 	return nil
 }
 
+// callsEndWithin bounds how long a gateway that has left its cluster waits for calls. Those that are left wait for volumes that are
+// elsewhere by now, where their clients are too.
+const callsEndWithin = 300 * time.Millisecond
+
+// stopRPC lets calls finish, and their replies be sent, if there is somebody to take them.
+func (n *node) stopRPC(ctx context.Context) error {
+	if n.member == nil {
+		return n.rpc.Shutdown(ctx)
+	}
+	short, cancel := context.WithTimeout(ctx, callsEndWithin)
+	defer cancel()
+	if err := n.rpc.Shutdown(short); ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
 // startFronts makes the RPC server and its programs.
 func (n *node) startFronts(context.Context) (err error) {
 	if n.rpc, err = rpc.NewServer(rpc.Config{Logger: n.log, Observer: observer{n.metrics}, MaxConns: connections()}); err != nil {
 		return err
 	}
-	n.teardown.add("rpc", n.rpc.Shutdown)
+	n.teardown.add("rpc", n.stopRPC)
 	if n.replies, err = drc.New(drc.Config{Secret: n.secret()}); err != nil {
 		return err
 	}

@@ -20,13 +20,13 @@ import (
 	"causeway/cmd/causeway/member"
 )
 
-// freePorts finds a port with three free ones behind it.
-func freePorts(t *testing.T, addr string) uint16 {
+// freePorts finds a port that is free on all of the addresses, with five free ones behind it.
+func freePorts(t *testing.T, addrs ...string) uint16 {
 	t.Helper()
 	for range 100 {
-		port, free := sharedPort(t, addr), true
-		for i := range uint16(4) {
-			l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addr, port+i))
+		port, free := sharedPort(t, addrs...), true
+		for i := range uint16(6 * len(addrs)) {
+			l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addrs[int(i)%len(addrs)], port+i/uint16(len(addrs))))
 			if err != nil {
 				free = false
 				break
@@ -37,7 +37,7 @@ func freePorts(t *testing.T, addr string) uint16 {
 			return port
 		}
 	}
-	t.Fatal("no four ports are free")
+	t.Fatal("no six ports are free")
 	return 0
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -30,8 +31,17 @@ func TestMain(m *testing.M) {
 		if few, err := strconv.ParseUint(os.Getenv(fewDescriptors), 10, 64); err == nil {
 			syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: few, Max: few})
 		}
+		if v := os.Getenv(testVersions); v != "" {
+			if _, err := fmt.Sscanf(v, "%d-%d", &protocolVersions.Min, &protocolVersions.Max); err != nil {
+				panic(err)
+			}
+		}
 		main()
 		os.Exit(0)
+	}
+	if text := os.Getenv(asEtcd); text != "" {
+		runEtcd(text)
+		return
 	}
 	os.Exit(m.Run())
 }

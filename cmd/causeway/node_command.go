@@ -230,6 +230,7 @@ func newNodeDrain() *cobra.Command {
 				}
 			}
 			if len(owns) == 0 {
+				o.needed(st, args[0])
 				return o.print(w, nil, map[string]string{"drained": args[0]}, func() error { _, err := fmt.Fprintf(w, "node %s owns no volumes any more\n", args[0]); return err })
 			}
 			if time.Since(said) > time.Second {

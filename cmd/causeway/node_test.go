@@ -28,6 +28,7 @@ import (
 type nodes struct {
 	t    *testing.T
 	port uint16
+	peer uint16 // of --peer; 0: any, another at each start
 	at   map[string]*running
 	addr map[string]netip.Addr
 }
@@ -67,7 +68,7 @@ func (c *nodes) start(name string, words ...string) *running {
 	} else {
 		r.state = filepath.Join(c.t.TempDir(), name)
 	}
-	r.process = command(c.t, append([]string{"node", "--name", name, "--service-address", c.addr[name].String(), "--peer", c.addr[name].String() + ":0",
+	r.process = command(c.t, append([]string{"node", "--name", name, "--service-address", c.addr[name].String(), "--peer", fmt.Sprintf("%v:%d", c.addr[name], c.peer),
 		"--port", fmt.Sprint(c.port), "--state-dir", r.state}, words...)...)
 	r.process.Stderr = r
 	out, err := r.process.StdoutPipe()
@@ -103,6 +104,14 @@ func (c *nodes) start(name string, words ...string) *running {
 // startCluster runs three gateways.
 func startCluster(t *testing.T) *nodes {
 	t.Helper()
+	c := prepareCluster(t)
+	c.startAll()
+	return c
+}
+
+// prepareCluster chooses addresses for three gateways.
+func prepareCluster(t *testing.T) *nodes {
+	t.Helper()
 	c := &nodes{t: t, at: map[string]*running{}, addr: map[string]netip.Addr{}}
 	for i := range 3 {
 		c.addr[fmt.Sprint("g", i+1)] = netip.AddrFrom4([4]byte{127, 0, 0, byte(i + 1)})
@@ -113,13 +122,17 @@ func startCluster(t *testing.T) *nodes {
 		l.Close()
 	}
 	c.port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+	return c
+}
+
+func (c *nodes) startAll() {
+	c.t.Helper()
 	c.start("g1", "--bootstrap")
 	token := member.Token{}
 	c.ask("g1", &token, "token")
 	for _, name := range []string{"g2", "g3"} {
 		c.start(name, "--join", token.Peer, "--token", token.Token)
 	}
-	return c
 }
 
 // ask runs a command at a gateway and reads its JSON.

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/backend/posix"
+	"causeway/cluster/address"
 	"causeway/cmd/causeway/config"
 )
 
@@ -96,7 +97,12 @@ func serve(ctx context.Context, s *settings, c *config.Config, stdout, stderr io
 func launch(ctx context.Context, s *settings, c *config.Config, f *founding, g *grower) (*node, *reloader, error) {
 	r := &reloader{settings: s, log: g.log}
 	if f != nil {
-		n, err := startMember(ctx, c, f.membership(), g.log)
+		mc := f.membership()
+		var err error
+		if mc.survivor, err = address.NewGuard(); err != nil {
+			g.log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
+		}
+		n, err := startMember(ctx, c, mc, g.log)
 		if err == nil || !g.asked() {
 			return n, r, err
 		}

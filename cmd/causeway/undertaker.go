@@ -50,6 +50,9 @@ func (j *joining) startUndertaker(context.Context) error {
 
 // leaves hears what this process would leave if it died now.
 func (j *joining) leaves(r cluster.Remains) {
+	if len(j.etcd.endpoints) > 0 {
+		r.Certificate, r.Key, r.Authority = j.etcd.cert, j.etcd.key, j.etcd.cacert
+	}
 	if j.undertaker != nil {
 		j.undertaker.Tell(func(w *undertaker.Will) { w.Remains = r })
 	}

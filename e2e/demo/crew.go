@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/willscott/go-nfs-client/nfs"
@@ -170,9 +171,19 @@ func (w *worker) put(path string, data []byte) (err error) {
 	return f.Close()
 }
 
+// connect dials. The client library chooses its own port, at random, which may be in use.
+func connect(at string) (connection *rpc.Client, err error) {
+	for range 100 {
+		if connection, err = rpc.DialTCP("tcp", at, false); !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return connection, err
+}
+
 // dial mounts a volume as the user who runs this, or somebody: root is squashed.
 func dial(at netip.AddrPort, volume string) (*rpc.Client, *nfs.Target, error) {
-	connection, err := rpc.DialTCP("tcp", at.String(), false)
+	connection, err := connect(at.String())
 	if err != nil {
 		return nil, nil, err
 	}

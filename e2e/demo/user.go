@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/willscott/go-nfs-client/nfs"
@@ -57,10 +56,7 @@ type client struct {
 
 func mount(g *gateway) (*client, error) {
 	say("A client mounts it")
-	connection, err := rpc.DialTCP("tcp", g.address, false)
-	for i := 0; errors.Is(err, syscall.EADDRINUSE) && i < 100; i++ { // it chooses its own port, at random
-		connection, err = rpc.DialTCP("tcp", g.address, false)
-	}
+	connection, err := connect(g.address)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,9 +22,13 @@ import (
 
 // ClusterConfig says how gateways of a cluster are started.
 type ClusterConfig struct {
-	Flags []string           // further flags of `causeway node`, for all
-	State func(i int) string // the state directory of a gateway; default one of its own
+	Flags []string                         // further flags of `causeway node`, for all
+	Host  func(i int, host *Host) []string // optional: prepares a gateway's host, and returns further flags for it
+	State func(i int) string               // the state directory of a gateway; default one of its own
 }
+
+// peerPort is that of --peer.
+const peerPort = 9441
 
 // Cluster is gateways on hosts of their own with one shared directory. A gateway is a process whose children outlive it, as on a
 // real machine.
@@ -50,10 +55,9 @@ func NewCluster(t testing.TB, network *Network, gateways int, config ClusterConf
 	t.Helper()
 	c := &Cluster{t: t, network: network, config: config}
 	c.Add("--bootstrap")
-	var token struct{ Token, Peer string }
-	c.must(c.Members[0].Order("/cluster/token", map[string]any{"life": time.Hour}, &token))
 	for range gateways - 1 {
-		c.Add("--join", token.Peer, "--token", token.Token)
+		token, peer := c.Token()
+		c.Add("--join", peer, "--token", token)
 	}
 	c.Await("the database's servers vote", func() bool { return c.Voters() >= min(gateways, 3) || gateways < 3 })
 	return c
@@ -74,6 +78,24 @@ func (c *Cluster) Add(words ...string) *Member {
 	return m
 }
 
+// AddElsewhere is Add for a machine on which another directory lies over dir.
+func (c *Cluster) AddElsewhere(other, dir string, words ...string) *Member {
+	c.t.Helper()
+	m := c.Prepare(words...)
+	wrap := []string{"unshare", "-m", "/bin/sh", "-euc", `mount --bind "$0" "$1"; shift; exec "$@"`, other, dir}
+	m.argv, m.base = append(append([]string(nil), wrap...), m.argv...), append(append([]string(nil), wrap...), m.base...)
+	m.Start()
+	return m
+}
+
+// Token returns a join token and where to join.
+func (c *Cluster) Token() (token, peer string) {
+	c.t.Helper()
+	var out struct{ Token, Peer string }
+	c.must(c.Members[0].Order("/cluster/token", map[string]any{"life": time.Hour}, &out))
+	return out.Token, out.Peer
+}
+
 // Prepare is Add that does not start it.
 func (c *Cluster) Prepare(words ...string) *Member {
 	c.t.Helper()
@@ -89,6 +111,9 @@ func (c *Cluster) Prepare(words ...string) *Member {
 	}
 	m.base = append([]string{Build(c.t, "cmd/causeway"), "node", "--name", m.Name, "--service-address", m.Service.String(), "--state-dir", m.State,
 		"--peer", netip.AddrPortFrom(m.Host.Address, peerPort).String(), "--port", fmt.Sprint(nfsPort)}, c.config.Flags...)
+	if c.config.Host != nil {
+		m.base = append(m.base, c.config.Host(i, m.Host)...)
+	}
 	m.daemon = newDaemon(c.t, m.Host, m.Name, append(append([]string(nil), m.base...), words...)...)
 	m.ordinary = true
 	c.t.Cleanup(func() { m.KillAll() })
@@ -127,8 +152,8 @@ func (m *Member) Running() bool {
 // Ended is closed when the process has ended.
 func (m *Member) Ended() <-chan struct{} { return m.ended }
 
-// Undertakers returns the pids of the children of the gateway's process.
-func (m *Member) Undertakers() (pids []int) {
+// children returns the pids of the children of the gateway's process.
+func (m *Member) children() (pids []int) {
 	if m.process == nil {
 		return nil
 	}
@@ -145,9 +170,17 @@ func (m *Member) Undertakers() (pids []int) {
 	return pids
 }
 
+// Undertakers returns the pids of the processes that end the gateway's membership when it has died.
+func (m *Member) Undertakers() []int {
+	return slices.DeleteFunc(m.children(), func(pid int) bool {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return strings.TrimSpace(string(name)) != "undertaker"
+	})
+}
+
 // KillAll ends the gateway with all that belongs to it, as if the machine lost its power: nobody is left to tell others.
 func (m *Member) KillAll() {
-	for _, pid := range m.Undertakers() {
+	for _, pid := range m.children() {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	m.Kill()
@@ -205,6 +238,7 @@ type ClusterStatus struct {
 	Volumes []struct {
 		Name, Owner, Assigned string
 		Serving, Moving       bool
+		Refused               map[string]string
 		Epoch                 json.RawMessage
 	}
 	Addresses []struct{ Address, Home, At string }

@@ -16,7 +16,8 @@ type Host struct {
 	t       testing.TB
 	ns      *namespace
 	Address netip.Addr
-	port    string // of the network, where it is plugged in
+	center  *namespace // of the network
+	port    string     // there, where the host is plugged in
 }
 
 // Result is what a command left behind.

@@ -55,7 +55,7 @@ func (n *Network) Host() *Host {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(ns.close)
-	host := &Host{t: n.t, ns: ns, Address: hostAddress(10 + n.hosts), port: fmt.Sprint("host", n.hosts)}
+	host := &Host{t: n.t, ns: ns, Address: hostAddress(10 + n.hosts), center: n.center, port: fmt.Sprint("host", n.hosts)}
 	err = n.center.ip(
 		fmt.Sprintf("link add host%d type veth peer name eth0 netns %d", n.hosts, ns.tid),
 		fmt.Sprintf("link set host%d master br0 up", n.hosts))

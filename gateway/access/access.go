@@ -8,10 +8,12 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/internal/boottime"
 	"causeway/internal/overlap"
 	"causeway/lockmgr"
 	"causeway/lockmgr/notify"
@@ -21,20 +23,37 @@ import (
 type Config struct {
 	// Locks holds the byte-range locks. nil: a manager of its own, without clients from before.
 	Locks *lockmgr.Manager
-	// Holder is told when a grant has to end. It may be nil.
+	// Holder is told when a grant of this gateway has to end. It may be nil.
 	Holder gateway.Holder
+
+	// Node is this gateway's name. What it asks for is Local, whether under its name or under none.
+	Node string
+	// Holders reaches the other gateways' holders. nil: there are no others, and no record of grants is kept.
+	Holders gateway.Holders
+	// Lease is how long grants of other gateways last; default 3 s.
+	Lease time.Duration
+	// MaxGrants is how many of them there are per volume, beyond which those unused for longest are recalled; default 1 << 18.
+	MaxGrants int
+	// Quiet is for how long nothing of an object is leased after it changed, so that what many change is not recalled for each
+	// change; default 100 ms.
+	Quiet time.Duration
+	// Now is a time that goes on while the process is stopped; default boottime.Now.
+	Now func() time.Duration
+	// Break is called before a grant of bytes is given, to break leases of clients that conflict with it; ErrWouldBlock if it
+	// had to wait and must not. nil: there are none.
+	Break func(ctx context.Context, h causeway.Handle, mode causeway.IOMode, noWait bool) error
 }
 
 // Engine implements gateway.Access for the volumes attached to it.
 type Engine struct {
 	*locker
-	holder  gateway.Holder
+	cfg     Config
 	changes overlap.Table
 	opening openings
 	notices *notify.Table
 	watches watches
 	sticky  stickies
-	seq     atomic.Uint64 // of grants
+	running sync.WaitGroup // recalls
 
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
@@ -43,7 +62,10 @@ type Engine struct {
 // volume is an attached volume: the storage and the settings that matter here. It is immutable.
 type volume struct {
 	*causeway.Volume
-	store backend.Store
+	store     backend.Store
+	epoch     causeway.Epoch
+	grants    *holdings // nil: there are no other gateways
+	remembers bool      // the store can be told to forget what it remembers, and knows all once it reads anew
 }
 
 var (
@@ -53,7 +75,10 @@ var (
 
 // New returns an Engine without volumes.
 func New(cfg Config) *Engine {
-	e := &Engine{holder: cfg.Holder}
+	if cfg.Now == nil {
+		cfg.Now = boottime.Now
+	}
+	e := &Engine{cfg: cfg}
 	e.locker = newLocker(cfg.Locks, func(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
 		_, attr, err := e.statFor(ctx, c, h)
 		return attr, err
@@ -65,12 +90,43 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Attach makes the Engine administer a volume, or gives it new settings.
-func (e *Engine) Attach(v *causeway.Volume, s backend.Store) {
+// Wait waits for recalls that are under way, for as long as a lease at most.
+func (e *Engine) Wait() { e.running.Wait() }
+
+// Attach makes the Engine administer a volume, or gives it new settings, in the only ownership that there is.
+func (e *Engine) Attach(v *causeway.Volume, s backend.Store) { e.AttachAt(v, s, causeway.Epoch{}) }
+
+// AttachAt makes the Engine administer a volume at an epoch, or gives it new settings. With another epoch or storage nothing
+// is held of it any more; with other settings what is held is recalled, and nothing is given of the new ones before that is
+// done: the call takes as long as a lease then.
+func (e *Engine) AttachAt(v *causeway.Volume, s backend.Store, epoch causeway.Epoch) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	last := (*e.volumes.Load())[v.ID]
+	_, remembers := s.(backend.Forgetter)
+	next := &volume{Volume: v, store: s, epoch: epoch, remembers: remembers}
+	switch {
+	case e.cfg.Holders == nil:
+	case last != nil && last.epoch == epoch && last.store == s && last.Exclusive == v.Exclusive:
+		next.grants = last.grants
+		e.publish(v.ID, next)
+		next.grants.endAll()
+		return
+	default:
+		if last != nil && last.epoch == epoch {
+			last.grants.endAll()
+		}
+		next.grants = e.newHoldings(v, s, epoch)
+		forget(s, causeway.Handle{}) // others may have owned it meanwhile
+	}
+	e.publish(v.ID, next)
+}
+
+func (e *Engine) publish(id causeway.VolumeID, v *volume) {
 	next := maps.Clone(*e.volumes.Load())
-	next[v.ID] = &volume{v, s}
+	if next[id] = v; v == nil {
+		delete(next, id)
+	}
 	e.volumes.Store(&next)
 }
 
@@ -78,9 +134,7 @@ func (e *Engine) Attach(v *causeway.Volume, s backend.Store) {
 func (e *Engine) Detach(id causeway.VolumeID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next := maps.Clone(*e.volumes.Load())
-	delete(next, id)
-	e.volumes.Store(&next)
+	e.publish(id, nil)
 }
 
 func (e *Engine) volume(id causeway.VolumeID) (*volume, error) {
@@ -97,7 +151,21 @@ func (e *Engine) stat(ctx context.Context, h causeway.Handle) (*volume, causeway
 		return nil, causeway.Attr{}, err
 	}
 	attr, err := v.store.Stat(ctx, h.Object)
+	if err == nil && v.shared() {
+		err = e.fresh(ctx, v, h, &attr)
+	}
+	if err == nil {
+		err = named(&attr)
+	}
 	return v, attr, err
+}
+
+// named returns ErrStale for a file whose last name is gone, though somebody has it open still.
+func named(a *causeway.Attr) error {
+	if a.Nlink == 0 && a.Type == causeway.TypeRegular {
+		return causeway.ErrStale
+	}
+	return nil
 }
 
 // statFor is stat with all that the caller's rights depend on.

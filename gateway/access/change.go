@@ -6,7 +6,6 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
-	"causeway/internal/overlap"
 	"causeway/lockmgr"
 )
 
@@ -15,7 +14,7 @@ type change struct {
 	v      *volume
 	id     causeway.ObjectID
 	before causeway.Attr
-	mark   overlap.Change
+	touched
 	stripe int // in stickies
 	locks  *lockmgr.Manager
 	by     lockmgr.By
@@ -23,16 +22,27 @@ type change struct {
 
 // begin starts a change of h. The attributes that rights are decided from are those that are reported as "before".
 func (e *Engine) begin(ctx context.Context, c *gateway.Caller, v *volume, h causeway.Handle) (change, error) {
-	mark := e.changes.Begin(h.Hash())
+	return e.beginKeeping(ctx, c, v, h, causeway.IOReadWrite)
+}
+
+// beginKeeping is begin of a change during which no more than keep is granted of the bytes.
+func (e *Engine) beginKeeping(ctx context.Context, c *gateway.Caller, v *volume, h causeway.Handle, keep causeway.IOMode) (change, error) {
+	x, err := e.touch(ctx, c, v, h, keep)
+	if err != nil {
+		return change{}, err
+	}
 	before, err := v.store.Stat(ctx, h.Object)
 	if err == nil {
 		err = backend.LoadACL(ctx, v.store, h.Object, &c.Cred, &before)
 	}
+	if err == nil {
+		err = named(&before)
+	}
 	if err != nil {
-		mark.End()
+		x.end()
 		return change{}, err
 	}
-	return change{v, h.Object, before, mark, e.sticky.stripe(h), e.locks, byOf(c)}, nil
+	return change{v, h.Object, before, x, e.sticky.stripe(h), e.locks, byOf(c)}, nil
 }
 
 // end reads the attributes after the change, and drops those before it if another change came between.
@@ -41,7 +51,7 @@ func (c *change) end(ctx context.Context) causeway.Change {
 	if err != nil {
 		after = causeway.Attr{}
 	}
-	if !c.mark.End() {
+	if !c.touched.end() {
 		return causeway.Change{After: after}
 	}
 	return causeway.Change{Before: c.before, After: after}

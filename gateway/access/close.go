@@ -114,7 +114,7 @@ func (e *Engine) removeDoomed(h causeway.Held) bool {
 	if err != nil {
 		return false
 	}
-	e.released(ctx, v.ID, gone)
+	e.released(ctx, v, gone)
 	if !v.Async {
 		_ = v.store.Persist(ctx, h.Dir.Object)
 	}
@@ -132,7 +132,14 @@ func (e *Engine) removeNow(ctx context.Context, v *volume, h *causeway.Held) (vi
 	} else if id != h.Handle.Object {
 		return victim{}, causeway.ErrStale
 	}
-	defer e.changes.Begin(h.Dir.Hash()).End()
+	c := &gateway.Caller{Owner: h.Owner}
+	for _, object := range []causeway.Handle{h.Dir, h.Handle} {
+		x, err := e.touch(ctx, c, v, object, causeway.IOReadWrite)
+		if err != nil {
+			return victim{}, err
+		}
+		defer x.end()
+	}
 	return victim{id, attr}, v.store.Remove(ctx, h.Dir.Object, h.Name, attr.Type == causeway.TypeDirectory)
 }
 

@@ -26,7 +26,7 @@ func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway
 	}
 	entry, err := func() (gateway.Entry, error) {
 		defer e.sticky.hold(&ch)()
-		return create(ctx, c, &ch, name, spec)
+		return e.create(ctx, c, &ch, name, spec)
 	}()
 	result := ch.end(ctx)
 	if err != nil {
@@ -36,7 +36,7 @@ func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway
 	return entry, result, v.persist(ctx, c, dir.Object, entry.Handle.Object)
 }
 
-func create(ctx context.Context, c *gateway.Caller, ch *change, name string, spec *gateway.CreateSpec) (gateway.Entry, error) {
+func (e *Engine) create(ctx context.Context, c *gateway.Caller, ch *change, name string, spec *gateway.CreateSpec) (gateway.Entry, error) {
 	if err := requireDir(c, &ch.before, causeway.MayExec); err != nil {
 		return gateway.Entry{}, err
 	}
@@ -45,7 +45,7 @@ func create(ctx context.Context, c *gateway.Caller, ch *change, name string, spe
 	}
 	// Twice, because between "no such entry" and "exists" another one may have made it.
 	for range 2 {
-		entry, err := takeExisting(ctx, c, ch, name, spec)
+		entry, err := e.takeExisting(ctx, c, ch, name, spec)
 		if err == nil || !errors.Is(err, causeway.ErrNoEnt) {
 			return entry, err
 		}
@@ -57,10 +57,15 @@ func create(ctx context.Context, c *gateway.Caller, ch *change, name string, spe
 }
 
 // takeExisting answers for a name that exists; ErrNoEnt if it does not.
-func takeExisting(ctx context.Context, c *gateway.Caller, ch *change, name string, spec *gateway.CreateSpec) (gateway.Entry, error) {
+func (e *Engine) takeExisting(ctx context.Context, c *gateway.Caller, ch *change, name string, spec *gateway.CreateSpec) (gateway.Entry, error) {
 	id, attr, err := ch.v.store.Lookup(ctx, ch.id, name)
 	if err != nil {
 		return gateway.Entry{}, err
+	}
+	if ch.v.shared() {
+		if err := e.fresh(ctx, ch.v, causeway.Handle{Volume: ch.v.ID, Object: id}, &attr); err != nil {
+			return gateway.Entry{}, err
+		}
 	}
 	entry := gateway.Entry{Handle: causeway.Handle{Object: id}, Attr: attr}
 	if spec.Type != causeway.TypeRegular || spec.How == gateway.Guarded || attr.Type != causeway.TypeRegular {
@@ -87,6 +92,11 @@ func takeExisting(ctx context.Context, c *gateway.Caller, ch *change, name strin
 	if err := ch.yield(ctx, id, lockmgr.OpWrite); err != nil {
 		return entry, err
 	}
+	x, err := e.touch(ctx, c, ch.v, causeway.Handle{Volume: ch.v.ID, Object: id}, causeway.IORead)
+	if err != nil {
+		return entry, err
+	}
+	defer x.end()
 	if err := ch.v.store.SetStat(ctx, id, &causeway.SetAttr{Mask: causeway.SetSize, Size: spec.Set.Size}); err != nil {
 		return entry, err
 	}

@@ -40,7 +40,5 @@ func (e *Engine) Observe(o gateway.Observer) {
 // recallForGuard makes holders of an object's grants ask again, and learn that I/O on it is guarded now. One that does not
 // answer is fenced by its lease.
 func (e *Engine) recallForGuard(h causeway.Handle) {
-	if e.holder != nil {
-		_, _ = e.holder.Recall(context.Background(), &gateway.Recall{Handle: h, Seq: e.seq.Load(), Leases: causeway.LeaseAttr})
-	}
+	_ = e.Denied(context.Background(), h)
 }

@@ -27,7 +27,7 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 	}
 	err = func() error {
 		defer e.sticky.hold(&ch)()
-		return link(ctx, c, &ch, h.Object, &attr, name)
+		return e.link(ctx, c, &ch, h.Object, &attr, name)
 	}()
 	result := ch.end(ctx)
 	if now, statErr := v.store.Stat(ctx, h.Object); statErr == nil {
@@ -39,7 +39,7 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 	return attr, result, v.persist(ctx, c, dir.Object, h.Object)
 }
 
-func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {
+func (e *Engine) link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.ObjectID, attr *causeway.Attr, name string) error {
 	if err := requireDir(c, &ch.before, causeway.MayExec); err != nil {
 		return err
 	}
@@ -61,5 +61,10 @@ func link(ctx context.Context, c *gateway.Caller, ch *change, id causeway.Object
 	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
 		return err
 	}
+	x, err := e.touchEntry(ctx, c, ch.v, id)
+	if err != nil {
+		return err
+	}
+	defer x.end()
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

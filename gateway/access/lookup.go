@@ -37,7 +37,11 @@ func (e *Engine) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err != nil {
 		return gateway.Entry{}, attr, err
 	}
-	return gateway.Entry{Handle: causeway.Handle{Volume: dir.Volume, Object: id}, Attr: found}, attr, nil
+	entry := gateway.Entry{Handle: causeway.Handle{Volume: dir.Volume, Object: id}, Attr: found}
+	if v.shared() {
+		err = e.fresh(ctx, v, entry.Handle, &entry.Attr)
+	}
+	return entry, attr, err
 }
 
 // GetAttr implements gateway.Namespace. Attributes are not secret to who holds a handle (RFC 1813 §3.3.1).
@@ -81,8 +85,25 @@ func (e *Engine) ReadDir(ctx context.Context, c *gateway.Caller, dir causeway.Ha
 		return attr, false, err
 	}
 	attrs := want == gateway.WantAttr && causeway.Permit(&c.Cred, &attr, causeway.MayExec) != 0
+	if attrs && v.shared() && v.grants.writers.Load() != 0 {
+		emit = e.freshly(ctx, v, emit)
+	}
 	eof, err := v.store.List(ctx, dir.Object, cookie, attrs, emit)
 	return attr, eof, err
+}
+
+// freshly is emit with attributes that other gateways may be changing.
+func (e *Engine) freshly(ctx context.Context, v *volume, emit func(*causeway.DirEntry) bool) func(*causeway.DirEntry) bool {
+	return func(x *causeway.DirEntry) bool {
+		if x.Object.IsZero() || !x.Attr.Valid() {
+			return emit(x)
+		}
+		y := *x
+		if err := e.fresh(ctx, v, causeway.Handle{Volume: v.ID, Object: x.Object}, &y.Attr); err != nil {
+			y.Attr = causeway.Attr{}
+		}
+		return emit(&y)
+	}
 }
 
 // StatFS implements gateway.Namespace.

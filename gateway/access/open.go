@@ -274,6 +274,11 @@ func (o *opening) held() causeway.Held {
 }
 
 func (o *opening) empty(ctx context.Context) error {
+	x, err := o.e.touch(ctx, o.c, o.v, o.entry.Handle, causeway.IORead)
+	if err != nil {
+		return err
+	}
+	defer x.end()
 	if err := o.v.store.SetStat(ctx, o.entry.Handle.Object, &causeway.SetAttr{Mask: causeway.SetSize}); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ func openRights(cred *causeway.Cred, a, dir *causeway.Attr) causeway.AccessMask 
 	got := causeway.Permit(cred, a, causeway.MayRead|causeway.MayWrite|causeway.MayExec)
 	if got&causeway.MayRead != 0 {
 		may |= readRights
+		if a.Type != causeway.TypeDirectory {
+			may |= causeway.FileExecute // he could copy it and run that
+		}
 	}
 	if got&causeway.MayWrite != 0 {
 		may |= writeRights
@@ -32,6 +35,9 @@ func openRights(cred *causeway.Cred, a, dir *causeway.Attr) causeway.AccessMask 
 	owner := cred.UID == 0 || cred.UID == a.UID
 	if owner {
 		may |= ownerRights
+		if a.Type != causeway.TypeDirectory {
+			may |= causeway.FileDeleteChild // means nothing, but programs ask for all rights
+		}
 	}
 	if dir == nil && owner || dir != nil && unnames(cred, dir, a) {
 		may |= causeway.Delete

@@ -3,9 +3,11 @@ package access
 import (
 	"context"
 	"math"
+	"time"
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/gateway/access/grants"
 	"causeway/lockmgr"
 )
 
@@ -24,13 +26,13 @@ func (e *Engine) removeOnce(ctx context.Context, c *gateway.Caller, dir causeway
 	}
 	gone, err := func() (victim, error) {
 		defer e.sticky.hold(&ch)()
-		return remove(ctx, c, &ch, name, kind)
+		return e.remove(ctx, c, &ch, name, kind)
 	}()
 	result := ch.end(ctx)
 	if err != nil {
 		return result, err
 	}
-	e.released(ctx, dir.Volume, gone)
+	e.released(ctx, v, gone)
 	return result, v.persist(ctx, c, dir.Object)
 }
 
@@ -40,7 +42,7 @@ type victim struct {
 	attr causeway.Attr
 }
 
-func remove(ctx context.Context, c *gateway.Caller, ch *change, name string, kind gateway.RemoveKind) (victim, error) {
+func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name string, kind gateway.RemoveKind) (victim, error) {
 	if err := requireDir(c, &ch.before, causeway.MayExec); err != nil {
 		return victim{}, err
 	}
@@ -64,6 +66,11 @@ func remove(ctx context.Context, c *gateway.Caller, ch *change, name string, kin
 	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
 		return victim{}, err
 	}
+	x, err := e.touchEntry(ctx, c, ch.v, id)
+	if err != nil {
+		return victim{}, err
+	}
+	defer x.end()
 	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
 }
 
@@ -80,11 +87,17 @@ func mayUnname(c *gateway.Caller, dir, entry *causeway.Attr) error {
 	return nil
 }
 
-// released ends the grants of an object that lost its last name: an open descriptor would keep its space.
-func (e *Engine) released(ctx context.Context, vol causeway.VolumeID, gone victim) {
-	if e.holder == nil || gone.attr.Type != causeway.TypeRegular || gone.attr.Nlink > 1 {
+// released ends the grants of an object that lost its last name: an open descriptor would keep its space. Nobody waits for
+// other gateways, since the removal itself has been done.
+func (e *Engine) released(ctx context.Context, v *volume, gone victim) {
+	if gone.attr.Type != causeway.TypeRegular || gone.attr.Nlink > 1 {
 		return
 	}
-	// A holder that does not answer is fenced by its lease; the removal itself has been done.
-	_, _ = e.holder.Recall(ctx, &gateway.Recall{Handle: causeway.Handle{Volume: vol, Object: gone.id}, Seq: math.MaxUint64, Gone: true})
+	h := causeway.Handle{Volume: v.ID, Object: gone.id}
+	if v.grants != nil && v.grants.foreign.Load() != 0 {
+		v.grants.step(func(now time.Duration, table *grants.Table) { table.RecallObject(now, h) })
+	}
+	if e.cfg.Holder != nil {
+		_, _ = e.cfg.Holder.Recall(ctx, &gateway.Recall{Handle: h, Epoch: v.epoch, Seq: math.MaxUint64, Gone: true})
+	}
 }

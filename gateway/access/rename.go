@@ -34,7 +34,7 @@ func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causewa
 	}
 	gone, err := func() (victim, error) {
 		defer e.sticky.hold(&src, &dst)()
-		return rename(ctx, c, &src, name, &dst, newName)
+		return e.rename(ctx, c, &src, name, &dst, newName)
 	}()
 	srcChange := src.end(ctx)
 	dstChange := srcChange
@@ -44,14 +44,14 @@ func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causewa
 	if err != nil {
 		return srcChange, dstChange, err
 	}
-	e.released(ctx, to.Volume, gone)
+	e.released(ctx, v, gone)
 	if to == from {
 		return srcChange, dstChange, v.persist(ctx, c, from.Object)
 	}
 	return srcChange, dstChange, v.persist(ctx, c, to.Object, from.Object)
 }
 
-func rename(ctx context.Context, c *gateway.Caller, src *change, name string, dst *change, newName string) (victim, error) {
+func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, name string, dst *change, newName string) (victim, error) {
 	for _, dir := range []*causeway.Attr{&src.before, &dst.before} {
 		if err := requireDir(c, dir, causeway.MayExec); err != nil {
 			return victim{}, err
@@ -89,6 +89,18 @@ func rename(ctx context.Context, c *gateway.Caller, src *change, name string, ds
 	}
 	if err := src.yieldReplaced(ctx, gone.id); err != nil {
 		return victim{}, err
+	}
+	x, err := e.touchEntry(ctx, c, src.v, id)
+	if err != nil {
+		return victim{}, err
+	}
+	defer x.end()
+	if !gone.id.IsZero() {
+		y, err := e.touchEntry(ctx, c, src.v, gone.id)
+		if err != nil {
+			return victim{}, err
+		}
+		defer y.end()
 	}
 	if err := src.v.store.Rename(ctx, src.id, name, dst.id, newName); err != nil {
 		return gone, err

@@ -17,7 +17,11 @@ func (e *Engine) setAttrOnce(ctx context.Context, c *gateway.Caller, h causeway.
 	if err := v.mayChange(c); err != nil {
 		return causeway.Change{}, err
 	}
-	ch, err := e.begin(ctx, c, v, h)
+	keep := causeway.IOReadWrite
+	if set.Has(causeway.SetSize) {
+		keep = causeway.IORead // a write that is under way elsewhere ends before the file is cut, or fails
+	}
+	ch, err := e.beginKeeping(ctx, c, v, h, keep)
 	if err != nil {
 		return causeway.Change{}, err
 	}

@@ -17,7 +17,7 @@ func (s *stickies) stripe(dir causeway.Handle) int { return int(dir.Hash() % uin
 func (s *stickies) hold(dirs ...*change) (release func()) {
 	var held []int
 	for _, d := range dirs {
-		if d.before.Type == causeway.TypeDirectory && d.before.Mode&causeway.ModeSticky != 0 {
+		if d.before.Type == causeway.TypeDirectory && (d.before.Mode&causeway.ModeSticky != 0 || d.v.shared()) {
 			held = append(held, d.stripe)
 		}
 	}

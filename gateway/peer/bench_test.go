@@ -33,6 +33,17 @@ func BenchmarkGetAttr(b *testing.B) {
 	}
 }
 
+// TestNoHop: what is answered here costs no allocation.
+func TestNoHop(t *testing.T) {
+	s := newSite(t, options{near: true})
+	h, c := s.root(s.g[1]), gatewaytest.Root()
+	for _, g := range s.g {
+		if n := testing.AllocsPerRun(100, func() { g.router.GetAttr(t.Context(), c, h) }); n != 0 {
+			t.Errorf("%s: %v allocations", g.name, n)
+		}
+	}
+}
+
 // BenchmarkMany measures questions of many callers at once.
 func BenchmarkMany(b *testing.B) {
 	s := newSite(b, options{direct: true})

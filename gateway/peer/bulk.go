@@ -83,7 +83,9 @@ func (b bulk) admit(ctx context.Context, r *peerpb.Request) (context.Context, *g
 		return fail(err)
 	case r.Depth < 2 || r.Depth > depth.Max:
 		return fail(causeway.ErrServerFault)
-	case b.services.Transfer == nil || !b.cfg.Known(h.Volume):
+	case !b.cfg.Known(h.Volume):
+		return fail(causeway.ErrStale)
+	case b.services.Transfer == nil:
 		return fail(causeway.ErrNotSupp)
 	case wire.Epoch(r.Epoch).Before(b.cfg.Table.Now(h.Volume).Epoch):
 		b.counts.stale.Add(1)

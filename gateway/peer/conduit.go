@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -49,9 +50,8 @@ type conduit struct {
 	queue   []*peerpb.Frame
 	open    map[uint64]*question // of this side
 	last    uint64
-	settled uint64 // all calls of this side with lower numbers have ended
+	acks    []uint64 // calls of this side that have ended, which the other side does not know yet
 	tasks   map[uint64]*task
-	done    uint64 // all calls of the other side with lower numbers have ended there
 	ended   chan struct{}
 	over    bool
 }
@@ -62,6 +62,7 @@ type carrier struct {
 	wake   chan struct{} // holds one when there is something to send
 	gone   chan struct{}
 	finish sync.Once
+	begun  bool // something was taken to be sent
 }
 
 func (c *carrier) end() { c.finish.Do(func() { close(c.gone) }) }
@@ -77,13 +78,14 @@ type question struct {
 
 // task is a call of the other side: in execution until reply is set.
 type task struct {
-	cancel context.CancelFunc
-	reply  *peerpb.Reply
+	cancel   context.CancelFunc
+	reply    *peerpb.Reply
+	unwanted bool // the call has ended at the other side
 }
 
 func newConduit(calls int, log *slog.Logger, n *counts, execute func(context.Context, *peerpb.Request) *peerpb.Reply) *conduit {
 	c := &conduit{
-		execute: execute, window: make(chan struct{}, calls), most: calls, log: log, counts: n, born: time.Now(), settled: 1, done: 1,
+		execute: execute, window: make(chan struct{}, calls), most: calls, log: log, counts: n, born: time.Now(),
 		open: make(map[uint64]*question), tasks: make(map[uint64]*task), ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -149,8 +151,8 @@ func (c *conduit) giveUp(q *question) bool {
 
 func (c *conduit) closeLocked(q *question) {
 	delete(c.open, q.id)
-	for c.settled <= c.last && c.open[c.settled] == nil {
-		c.settled++
+	if q.sent && wire.Changes(q.frame.Request.Op) {
+		c.acks = append(c.acks, q.id)
 	}
 }
 
@@ -211,7 +213,7 @@ func (c *conduit) lose() {
 		c.closeLocked(q)
 		close(q.ready)
 	}
-	c.queue = nil
+	c.queue, c.acks = nil, nil
 }
 
 // end ends the session. What is executed for the other side is cancelled; wait waits for it.
@@ -256,43 +258,48 @@ func (c *conduit) write(k *carrier) error {
 			return errUnsent
 		}
 		for {
-			frames := c.take(k)
-			if frames == nil {
+			p := c.take(k)
+			if p == nil {
 				break
 			}
 			c.counts.packets.Add(1)
-			c.counts.frames.Add(uint64(len(frames)))
-			if err := k.Send(&peerpb.Packet{Frames: frames}); err != nil {
+			c.counts.frames.Add(uint64(len(p.Frames)))
+			if err := k.Send(p); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// take takes from the queue what goes into one packet.
-func (c *conduit) take(k *carrier) []*peerpb.Frame {
+// take takes from the queue what goes into one packet. Before a request can be sent, the other side is told of all calls that have
+// ended: so it never remembers more than the window holds.
+func (c *conduit) take(k *carrier) *peerpb.Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.carrier != k || len(c.queue) == 0 {
 		return nil
 	}
-	n, size := 0, 0
+	p, n, size := &peerpb.Packet{Ended: c.acks}, 0, 0
 	for n < len(c.queue) && size < maxPacket {
 		f := c.queue[n]
-		size += weight(f)
-		if f.Request != nil {
-			f.Settled = c.settled
-			if q := c.open[f.Id]; q != nil {
-				q.sent = true
-			}
-		}
 		n++
+		if f.Request != nil {
+			q := c.open[f.Id]
+			if q == nil {
+				continue // answered before it was sent again: the other side has forgotten it, and would begin anew
+			}
+			q.sent = true
+		}
+		size += weight(f)
+		p.Frames = append(p.Frames, f)
 	}
-	frames := c.queue[:n:n]
-	if c.queue = c.queue[n:]; len(c.queue) == 0 {
+	if !k.begun {
+		k.begun, p.First, p.Open = true, true, slices.Collect(maps.Keys(c.open))
+	}
+	if c.queue, c.acks = c.queue[n:], nil; len(c.queue) == 0 {
 		c.queue = nil
 	}
-	return frames
+	return p
 }
 
 // weight is about how many bytes a frame has.
@@ -318,8 +325,9 @@ func (c *conduit) read(k *carrier) error {
 			return err
 		}
 		c.heard.Store(int64(time.Since(c.born)))
+		c.forget(k, p)
 		for _, f := range p.Frames {
-			if err := c.receive(f); err != nil {
+			if err := c.receive(k, f); err != nil {
 				return err
 			}
 		}
@@ -331,14 +339,14 @@ func (c *conduit) read(k *carrier) error {
 	}
 }
 
-func (c *conduit) receive(f *peerpb.Frame) error {
+func (c *conduit) receive(k *carrier, f *peerpb.Frame) error {
 	switch {
 	case f == nil:
 		return errFrame
 	case f.Reply != nil:
 		c.answered(f)
 	case f.Request != nil:
-		return c.begin(f)
+		return c.begin(k, f)
 	case f.Cancel:
 		c.mu.Lock()
 		if t := c.tasks[f.Id]; t != nil {
@@ -367,19 +375,13 @@ func (c *conduit) answered(f *peerpb.Frame) {
 	}
 }
 
-// begin starts a call of the other side in a goroutine of its own, unless it was started before.
-func (c *conduit) begin(f *peerpb.Frame) error {
+// begin starts a call of the other side in a goroutine of its own, unless it was started before. What a stream brings that has been
+// replaced is too late: it came again on the other one, and may have ended.
+func (c *conduit) begin(k *carrier, f *peerpb.Frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
+	if c.over || c.carrier != k {
 		return errUnsent
-	}
-	if f.Settled > f.Id || f.Id == 0 {
-		return errFrame
-	}
-	c.forgetLocked(f.Settled)
-	if f.Id < c.done {
-		return nil // it has ended there
 	}
 	if t := c.tasks[f.Id]; t != nil {
 		c.counts.duplicates.Add(1)
@@ -388,8 +390,9 @@ func (c *conduit) begin(f *peerpb.Frame) error {
 		}
 		return nil
 	}
-	if len(c.tasks) >= 4*c.most {
-		return errFrame
+	if len(c.tasks) >= 4*c.most { // all given up by the other side, and still in execution here
+		c.pushLocked(&peerpb.Frame{Id: f.Id, Reply: wire.Failed(causeway.ErrDelay)})
+		return nil
 	}
 	t, ctx := &task{}, c.ctx
 	if ms := f.Request.TimeoutMs; ms > 0 && !wire.Changes(f.Request.Op) {
@@ -402,25 +405,40 @@ func (c *conduit) begin(f *peerpb.Frame) error {
 	return nil
 }
 
-// forgetLocked drops what was remembered of calls that have ended at the other side.
-func (c *conduit) forgetLocked(settled uint64) {
-	if settled <= c.done {
+// forget drops the replies of calls that have ended at the other side. What it said on a stream that broke may not have come, so it
+// says on the next one what is open.
+func (c *conduit) forget(k *carrier, p *peerpb.Packet) {
+	if !p.First && len(p.Ended) == 0 {
 		return
 	}
-	if settled-c.done > uint64(len(c.tasks))*2+64 {
-		for id, t := range c.tasks {
-			if id < settled && t.reply != nil {
-				delete(c.tasks, id)
-			}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.carrier != k {
+		return
+	}
+	if p.First {
+		open := make(map[uint64]bool, min(len(p.Open), c.most))
+		for _, id := range p.Open {
+			open[id] = true
 		}
-	} else {
-		for id := c.done; id < settled; id++ {
-			if t := c.tasks[id]; t != nil && t.reply != nil {
-				delete(c.tasks, id)
+		for id, t := range c.tasks {
+			if !open[id] {
+				c.endedLocked(id, t)
 			}
 		}
 	}
-	c.done = settled
+	for _, id := range p.Ended {
+		if t := c.tasks[id]; t != nil {
+			c.endedLocked(id, t)
+		}
+	}
+}
+
+func (c *conduit) endedLocked(id uint64, t *task) {
+	t.unwanted = true
+	if t.reply != nil {
+		delete(c.tasks, id)
+	}
 }
 
 // run executes a call of the other side and answers it. The reply of what is no change is not kept: it is executed again.
@@ -429,7 +447,7 @@ func (c *conduit) run(ctx context.Context, f *peerpb.Frame, t *task) {
 	t.cancel()
 	c.mu.Lock()
 	t.reply = reply
-	if !wire.Changes(f.Request.Op) || f.Id < c.done {
+	if !wire.Changes(f.Request.Op) || t.unwanted {
 		delete(c.tasks, f.Id)
 	}
 	c.pushLocked(&peerpb.Frame{Id: f.Id, Reply: reply})

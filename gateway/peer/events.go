@@ -55,7 +55,10 @@ func (e *events) deliver(ctx context.Context, event gateway.Event) error {
 
 // ownerOf is whose event it is.
 func ownerOf(e *gateway.Event) causeway.Owner {
-	if e.Kind == gateway.Noticed {
+	switch e.Kind {
+	case gateway.LeaseBroken, gateway.OpenLost:
+		return e.Break.Owner
+	case gateway.Noticed:
 		return e.Watch.Owner
 	}
 	return e.Lock.Owner
@@ -102,7 +105,9 @@ func (p *Peers) send(node string, box *mailbox) {
 		p.events.mu.Unlock()
 		e.Gateway = ""
 		r := wire.Event(&e)
-		wire.SetEpoch(r, p.cfg.Table.Now(causeway.VolumeID(r.Volume)).Epoch)
+		if v := causeway.VolumeID(r.Volume); v != 0 { // what a watch tells names no volume
+			wire.SetEpoch(r, p.cfg.Table.Now(v).Epoch)
+		}
 		ctx, cancel := context.WithTimeout(p.ctx, eventWithin)
 		reply, err := p.tell(ctx, node, r)
 		cancel()
@@ -110,7 +115,7 @@ func (p *Peers) send(node string, box *mailbox) {
 			err = wire.Error(reply)
 		}
 		if err != nil {
-			p.cfg.Log.Warn("an event did not reach its gateway", "node", node, "volume", e.Lock.Handle.Volume, "err", err)
+			p.cfg.Log.Warn("an event did not reach its gateway", "node", node, "volume", causeway.VolumeID(r.Volume), "err", err)
 		}
 	}
 }

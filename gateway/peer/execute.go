@@ -26,13 +26,16 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	defer slots.Release()
 	p.counts.served.Add(1)
 	ctx = depth.With(ctx, int(r.Depth))
+	if wire.Changes(r.Op) && r.Op != peerpb.Op_OPEN { // from here on, giving up would leave it half done; an open may wait for long
+		ctx = context.WithoutCancel(ctx)
+	}
 	switch r.Op {
 	case peerpb.Op_KEEP:
 		return p.keep(r.Batch)
 	case peerpb.Op_RECALL, peerpb.Op_REASSERT, peerpb.Op_EVENT:
 		return p.hold(ctx, r)
 	case peerpb.Op_RELEASE_CLIENT, peerpb.Op_LOCKS:
-		return wire.Serve(ctx, p.services.Access, from, r)
+		return wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	}
 	return p.administer(ctx, from, r)
 }
@@ -49,7 +52,7 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}
-	reply := wire.Serve(ctx, p.services.Access, from, r)
+	reply := wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	switch {
 	case p.cfg.Table.Valid():
 		return reply
@@ -62,7 +65,7 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 // hold executes what an administrative gateway asks of those that hold or wait for something.
 func (p *Peers) hold(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
 	v, e := causeway.VolumeID(r.Volume), wire.Epoch(r.Epoch)
-	if !p.cfg.Known(v) || e.Before(p.cfg.Table.Now(v).Epoch) {
+	if any := v == 0 && r.Op == peerpb.Op_EVENT; !any && (!p.cfg.Known(v) || e.Before(p.cfg.Table.Now(v).Epoch)) {
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}

@@ -109,6 +109,8 @@ type Services struct {
 	Access gateway.Access // the access part of the volumes that this gateway administers
 	Holder gateway.Holder // what ends grants that are held here; nil: none are
 
+	// Stateful is for protocols that open; nil: none are served.
+	Stateful gateway.Stateful
 	// Transfer moves bytes for gateways without reach of the storage; nil: not from here.
 	Transfer gateway.Transfer
 	// Copies keeps second copies of what other gateways own; nil: none.

@@ -55,6 +55,17 @@ func TestCutConnections(t *testing.T) {
 	if st.Repeated == 0 || st.Lost != 0 || a.broken.Load() == 0 {
 		t.Errorf("nothing was provoked: %+v, %d broken", st, a.broken.Load())
 	}
+	if _, err := a.create("last"); err != nil { // tells what has ended
+		t.Error(err)
+	}
+	b.peers.mu.Lock()
+	session := b.peers.sessions[a.name]
+	b.peers.mu.Unlock()
+	session.mu.Lock()
+	if n := len(session.tasks); n > 1 {
+		t.Errorf("%d calls are remembered", n)
+	}
+	session.mu.Unlock()
 	t.Logf("%d calls, %d sent again, %d duplicates", made.Load(), st.Repeated, b.peers.Stats().Duplicates)
 }
 
@@ -77,9 +88,46 @@ func TestReplyIsLost(t *testing.T) {
 	if n := executed.Load(); n != 1 {
 		t.Errorf("executed %d times", n)
 	}
-	if st := b.peers.Stats(); st.Duplicates != 1 {
-		t.Errorf("%d duplicates were seen", st.Duplicates)
+	if st := a.peers.Stats(); st.Repeated != 1 {
+		t.Errorf("sent again %d times", st.Repeated)
 	}
+}
+
+// TestOneCallIsStuck: a call that does not end keeps nothing of those that end meanwhile in memory.
+func TestOneCallIsStuck(t *testing.T) {
+	s := newSite(t, options{tune: func(c *Config) { c.MaxCalls = 4 }})
+	a, b := s.g[1], s.g[0]
+	s.root(a)
+	inside, leave := make(chan struct{}), make(chan struct{})
+	var calls atomic.Int32
+	stay := func(context.Context) {
+		if calls.Add(1) == 1 {
+			close(inside)
+			<-leave
+		}
+	}
+	b.hook.create.Store(&stay)
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.create("stuck")
+		done <- err
+	}()
+	<-inside
+	for i := range 100 {
+		if _, err := a.create(fmt.Sprint(i)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	b.peers.mu.Lock()
+	session := b.peers.sessions[a.name]
+	b.peers.mu.Unlock()
+	session.mu.Lock()
+	if n := len(session.tasks); n > 4 {
+		t.Errorf("%d calls are remembered", n)
+	}
+	session.mu.Unlock()
+	close(leave)
+	must(t, <-done)
 }
 
 // TestOwnerRestarts: a gateway that forgot the session cannot say what became of a change. A name makes it worth another try.

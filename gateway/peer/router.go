@@ -39,6 +39,7 @@ type Router struct {
 	peers *Peers
 	local gateway.Access
 	table Table
+	born  time.Time
 
 	watcher watcher
 }
@@ -53,7 +54,7 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 	if cfg.Peers.services.Access == nil {
 		return nil, errors.New("peer: Peers offer no Access")
 	}
-	return &Router{cfg: cfg, peers: cfg.Peers, local: cfg.Peers.services.Access, table: cfg.Peers.cfg.Table}, nil
+	return &Router{cfg: cfg, peers: cfg.Peers, local: cfg.Peers.services.Access, table: cfg.Peers.cfg.Table, born: time.Now()}, nil
 }
 
 // verdict is what became of an attempt to answer a call.
@@ -76,15 +77,15 @@ type asked struct {
 	remote func() *peerpb.Request
 	accept func(*peerpb.Reply) error
 
-	patience time.Time // set by the first who asks for it
+	begun time.Duration // of the router's time, when it was first not answered at once; a time.Time would move all of this to the heap
 }
 
-// until is when the call's patience ends, counted from the first time that it is not answered at once.
-func (a *asked) until(patience time.Duration) time.Time {
-	if a.patience.IsZero() {
-		a.patience = time.Now().Add(patience)
+// until is when a call's patience ends, counted from the first time that it is not answered at once.
+func (r *Router) until(a *asked) time.Time {
+	if a.begun == 0 {
+		a.begun = time.Since(r.born)
 	}
-	return a.patience
+	return r.born.Add(a.begun + r.cfg.Patience)
 }
 
 // route answers a call wherever its volume is now.
@@ -102,7 +103,7 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 		if a.noWait {
 			return causeway.ErrWouldBlock
 		}
-		patience := a.until(r.cfg.Patience)
+		patience := r.until(a)
 		if time.Now().After(patience) || ctx.Err() != nil {
 			return causeway.ErrDelay
 		}
@@ -174,7 +175,7 @@ func (r *Router) here(a *asked) (verdict, error) {
 func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdict, error) {
 	m := a.remote()
 	wire.SetEpoch(m, s.Epoch)
-	ctx, cancel := context.WithDeadline(ctx, a.until(r.cfg.Patience))
+	ctx, cancel := context.WithDeadline(ctx, r.until(a))
 	defer cancel()
 	end := r.watch(a.volume, s, cancel)
 	reply, err := r.peers.ask(ctx, s.Node, m)

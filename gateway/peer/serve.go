@@ -29,7 +29,7 @@ type server struct {
 
 func (p *Peers) serveGRPC() {
 	p.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(p.cfg.Server)), grpc.ConnectionTimeout(5*time.Second),
-		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(2*streamWindow), grpc.MaxConcurrentStreams(64),
+		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(2*streamWindow), grpc.MaxConcurrentStreams(256), grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
 	peerpb.RegisterPeerServer(p.grpc, server{Peers: p})
 	peerpb.RegisterBulkServer(p.grpc, bulk{Peers: p})

@@ -41,6 +41,8 @@ type member struct {
 	identity *pki.Identity
 	table    *route.Table
 	valid    atomic.Bool
+	store    backend.Store
+	volume   *causeway.Volume
 	engine   *access.Engine
 	data     *transfer.Engine
 	hook     *hook
@@ -144,12 +146,14 @@ func (s *site) newGate(name string, o options) *member {
 	g.peers, err = New(cfg)
 	must(s, err)
 	h, store := &holder{}, o.store()
+	g.store = store
 	locks, err := lockmgr.New(lockmgr.Config{})
 	must(s, err)
-	g.engine = access.New(access.Config{Locks: locks, Holder: h})
-	g.engine.Attach(&causeway.Volume{ID: vol, Name: "v", Async: o.async}, store)
+	g.engine = access.New(access.Config{Locks: locks, Holder: h, Node: name, Holders: g.peers})
+	g.store, g.volume = store, &causeway.Volume{ID: vol, Name: "v", Async: o.async}
+	g.engine.Attach(g.volume, store)
 	g.hook = &hook{inner: g.engine}
-	g.peers.Offer(Services{Access: g.hook, Holder: h})
+	g.peers.Offer(Services{Access: g.hook, Stateful: g.engine, Holder: h})
 	rc := RouterConfig{Peers: g.peers}
 	if o.near {
 		rc.Near = func(causeway.VolumeID) bool { return true }
@@ -159,7 +163,7 @@ func (s *site) newGate(name string, o options) *member {
 	}
 	g.router, err = NewRouter(rc)
 	must(s, err)
-	g.data = transfer.New(transfer.Config{Grants: g.router})
+	g.data = transfer.New(transfer.Config{Grants: g.router, Node: name})
 	g.data.Attach(vol, store)
 	h.Holder = g.data
 	served := make(chan error, 1)
@@ -180,6 +184,17 @@ func (s *site) newGate(name string, o options) *member {
 func (s *site) open(owner int) {
 	s.owner = owner
 	s.epoch.Revision++
+	to := s.g[owner]
+	to.engine.AttachAt(to.volume, to.store, s.epoch)
+	for _, g := range s.g {
+		held, err := g.data.Reassert(s.Context(), vol, s.epoch)
+		must(s, err)
+		refused, err := to.engine.AssertGrants(g.name, s.epoch, held)
+		must(s, err)
+		if len(refused) > 0 {
+			s.Error("cannot go on to hold", refused)
+		}
+	}
 	for i, g := range s.g {
 		g.table.Open(vol, i == owner, s.g[owner].name, s.epoch)
 	}

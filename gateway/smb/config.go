@@ -9,8 +9,15 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/auth"
+	"causeway/gateway/smb/dfs"
 	"causeway/gateway/smb/names"
 )
+
+// Access is what the front needs of the access part.
+type Access interface {
+	gateway.Access
+	gateway.Stateful
+}
 
 // Share says how a user may use a volume.
 type Share struct {
@@ -18,34 +25,20 @@ type Share struct {
 	Encrypt  bool // requests that are not encrypted are refused
 }
 
-// Pipe is one open named pipe of IPC$, as the server drives it. It is used by one goroutine at a time.
-type Pipe interface {
-	// Write takes bytes of the client.
-	Write(p []byte) error
-	// Read takes at most max bytes of the answer; more tells whether the message has further ones. No answer: ErrNoEnt.
-	Read(max int) (b []byte, more bool, err error)
-	Close()
-}
-
-// Pipes opens named pipes: srvsvc, wkssvc. An unknown name is ErrNoEnt.
-type Pipes interface {
-	OpenPipe(name string, user *auth.User, client netip.Addr) (Pipe, error)
-}
-
 // Referrals answers FSCTL_DFS_GET_REFERRALS with the structure of [MS-DFSC] 2.2.4. ErrNoEnt: no such path.
 type Referrals interface {
-	Referral(path string, maxLevel uint16, client netip.Addr) ([]byte, error)
+	Referral(r dfs.Request, client netip.Addr) ([]byte, error)
 }
 
 // Config says how a server runs. The zero value of a field means its default; Access, Transfer, Catalog and Auth.Users are needed.
 type Config struct {
-	Access   gateway.Access
+	Access   Access
 	Transfer gateway.Transfer
 	Catalog  *gateway.Catalog
 	Auth     auth.Config
 	// Share decides whether a user may use a volume from a client, and how. nil: every user may use every volume.
 	Share     func(v *causeway.Volume, u *auth.User, client netip.Addr) (Share, bool)
-	Pipes     Pipes     // nil: there is no IPC$
+	Comment   string    // of the server, in lists of shares
 	Referrals Referrals // nil: no DFS
 	Logger    *slog.Logger
 	Now       func() time.Time // default time.Now

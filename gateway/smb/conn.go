@@ -34,6 +34,7 @@ type conn struct {
 	slots         chan struct{} // requests in goroutines
 	running       sync.WaitGroup
 	stopping      atomic.Bool
+	loggedOn      atomic.Bool
 
 	mu       sync.Mutex
 	sessions map[uint64]*channel
@@ -145,20 +146,25 @@ func (c *conn) read() error {
 	}
 }
 
-// deadline bounds what is read next. A connection that nobody has logged on to keeps the deadline of its start.
+// deadline bounds what is read next; 0: there is no bound. A connection that nobody has logged on to keeps the deadline of its start.
 func (c *conn) deadline(d time.Duration) {
-	c.mu.Lock()
-	fresh := len(c.sessions) == 0
-	c.mu.Unlock()
-	switch {
-	case c.stopping.Load() || fresh:
-	case d == 0:
-		c.nc.SetReadDeadline(time.Time{})
-	default:
-		c.nc.SetReadDeadline(time.Now().Add(d))
+	if !c.loggedOn.Load() {
+		return
 	}
-	if c.stopping.Load() {
+	at := time.Time{}
+	if d > 0 {
+		at = time.Now().Add(d)
+	}
+	c.nc.SetReadDeadline(at)
+	if c.stopping.Load() { // drain may have come in between
 		c.nc.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// welcome takes the deadline off that logging on had.
+func (c *conn) welcome() {
+	if !c.loggedOn.Swap(true) {
+		c.deadline(0)
 	}
 }
 

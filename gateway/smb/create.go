@@ -41,28 +41,26 @@ func (m *message) create() error {
 	if err := refuseContexts(list); err != nil {
 		return err
 	}
-	var o *open
-	var action uint32
-	var attr causeway.Attr
+	if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 && r.Options&wire.OptDeleteOnClose != 0 && r.Options&wire.OptDirectory == 0 {
+		return ntstatus.CannotDelete
+	}
 	for attempt := 0; ; attempt++ {
 		p, err := m.walk(parts)
 		if err != nil {
 			return err
 		}
-		if p.exists {
-			o, action, attr, err = m.openExisting(&r, &p)
-		} else {
-			o, action, attr, err = m.createNew(&r, &p, list)
-		}
-		if code := causeway.CodeOf(err); attempt < 3 && (code == causeway.ErrExist && r.Disposition != wire.CreateOnly || code == causeway.ErrNoEnt && p.exists) {
+		o, opened, err := m.openAt(&r, &p, list)
+		if code := causeway.CodeOf(err); err != nil && attempt < 3 && (code == causeway.ErrNoEnt && p.exists) {
 			continue // somebody was faster
 		}
 		if err != nil {
 			return err
 		}
-		break
+		if err := m.mostAccess(list, o, &p, opened.Action); err != nil {
+			return err
+		}
+		return m.appendCreate(list, o, &opened)
 	}
-	return m.appendCreate(list, o, action, &attr)
 }
 
 // splitPath returns the stored names of a path.
@@ -79,7 +77,6 @@ func (m *message) splitPath(name []byte) ([]string, error) {
 
 // checkCreate refuses what contradicts itself, before anything is looked up ([MS-FSA] 2.1.5.1).
 func checkCreate(r *wire.CreateRequest) error {
-	const bothSync = wire.OptSyncAlert | wire.OptSyncNonAlert
 	switch {
 	case r.Impersonation > 3:
 		return badImpersonation
@@ -87,9 +84,7 @@ func checkCreate(r *wire.CreateRequest) error {
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
 		r.Options&^optionsKnown != 0,
-		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0,
-		r.Options&bothSync == bothSync,
-		r.Options&bothSync != 0 && specific(r.Access)&(wire.AccessSynchronize|wire.AccessMaximum) == 0:
+		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0:
 		return ntstatus.InvalidParameter
 	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter) != 0:
 		return ntstatus.NotSupported
@@ -108,122 +103,102 @@ const (
 	optionsKnown     uint32          = 0x00ffffff
 )
 
-// openExisting opens what the path leads to, and cuts it where the disposition says so.
-func (m *message) openExisting(r *wire.CreateRequest, p *place) (*open, uint32, causeway.Attr, error) {
-	attr := p.entry.Attr
-	fail := func(err error) (*open, uint32, causeway.Attr, error) { return nil, 0, attr, err }
-	dir := attr.Type == causeway.TypeDirectory
-	if attr.Type == causeway.TypeSymlink && r.Options&wire.OptReparsePoint == 0 {
-		return fail(m.stopped(p.entry.Handle, nil))
-	}
+// openAt opens what is at a place, or makes it: one decision of the engines, which know all other opens.
+func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Context) (*open, gateway.Opened, error) {
+	var none gateway.Opened
 	cuts := r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf
-	switch {
-	case r.Disposition == wire.CreateOnly:
-		if m.conn.srv.files.deletePending(p.entry.Handle) {
-			return fail(ntstatus.DeletePending)
-		}
-		return fail(ntstatus.ObjectNameCollision)
-	case dir && r.Options&wire.OptNonDirectory != 0:
-		return fail(ntstatus.FileIsADirectory)
-	case !dir && r.Options&wire.OptDirectory != 0:
-		return fail(ntstatus.NotADirectory)
-	case dir && cuts:
-		return fail(ntstatus.ObjectNameCollision)
+	var err error
+	if p.exists {
+		err = m.refuseExisting(r, p, cuts)
+	} else if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
+		err = ntstatus.ObjectNameNotFound
 	}
-	asked := specific(r.Access)
+	if err == nil && (cuts || !p.exists) {
+		err = m.mayWait()
+	}
+	if err != nil {
+		return nil, none, err
+	}
+	spec := m.openSpec(r, p)
+	at := p.parent
+	if p.root {
+		at = p.entry.Handle
+	}
+	opened, err := m.conn.srv.cfg.Access.Open(m.conn.ctx, &m.caller, at, &spec)
+	if err != nil {
+		return nil, opened, err
+	}
+	o := &open{
+		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
+		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
+		parent: p.parent, path: p.path, access: uint32(opened.Access), share: r.Share, options: r.Options, mode: r.Options & fscc.ModeMask,
+	}
+	if err := m.register(o); err != nil {
+		return nil, opened, err
+	}
+	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
+		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
+	}
+	return o, opened, err
+}
+
+// refuseExisting refuses what an existing object does not allow.
+func (m *message) refuseExisting(r *wire.CreateRequest, p *place, cuts bool) error {
+	attr := &p.entry.Attr
+	dir := attr.Type == causeway.TypeDirectory
+	switch {
+	case attr.Type == causeway.TypeSymlink && r.Options&wire.OptReparsePoint == 0:
+		return m.stopped(p.entry.Handle, nil)
+	case r.Disposition == wire.CreateOnly && p.root:
+		return ntstatus.ObjectNameCollision
+	case dir && cuts && r.Options&wire.OptNonDirectory == 0:
+		return ntstatus.ObjectNameCollision
+	case r.Options&wire.OptDeleteOnClose != 0 && r.Disposition != wire.CreateOnly && (p.root || attr.Mode&writeBits == 0 && !dir):
+		return m.cannotDelete(r, p, cuts)
+	}
+	return nil
+}
+
+// cannotDelete: what is read-only is not removed, but who may not open it does not learn that.
+func (m *message) cannotDelete(r *wire.CreateRequest, p *place, cuts bool) error {
+	asked := security.Mask(r.Access)
 	if cuts {
-		asked |= wire.AccessWriteData // for the check only
+		asked |= security.WriteData
 	}
 	have, err := m.rightsOn(p)
-	if err != nil {
-		return fail(err)
+	if err == nil {
+		_, err = security.Check(asked, security.Mask(have))
 	}
-	granted, err := settle(asked, have)
-	if err != nil {
-		return fail(err)
+	if err == nil {
+		err = ntstatus.CannotDelete
 	}
-	if r.Options&wire.OptDeleteOnClose != 0 && attr.Mode&writeBits == 0 && !dir {
-		return fail(ntstatus.CannotDelete)
-	}
-	if cuts {
-		if err := m.mayWait(); err != nil {
-			return fail(err)
-		}
-		if specific(r.Access)&(wire.AccessWriteData|wire.AccessMaximum) == 0 {
-			granted &^= wire.AccessWriteData
-		}
-	}
-	o := m.newOpen(r, p, granted)
-	o.maximal = have
-	if err := m.register(o); err != nil {
-		return fail(err)
-	}
-	if !cuts {
-		return o, wire.ActionOpened, attr, nil
-	}
-	change, err := m.conn.srv.cfg.Access.SetAttr(m.conn.ctx, &m.caller, o.handle, &causeway.SetAttr{Mask: causeway.SetSize}, nil)
-	if err != nil {
-		o.deleteOnClose = false
-		o.end(m.conn.ctx)
-		m.open = nil
-		return fail(err)
-	}
-	if change.After.Valid() {
-		attr = change.After
-	}
-	if r.Disposition == wire.Supersede {
-		return o, wire.ActionSuperseded, attr, nil
-	}
-	return o, wire.ActionOverwritten, attr, nil
+	return err
 }
 
-// createNew makes what the path names.
-func (m *message) createNew(r *wire.CreateRequest, p *place, list []contexts.Context) (*open, uint32, causeway.Attr, error) {
-	fail := func(err error) (*open, uint32, causeway.Attr, error) { return nil, 0, causeway.Attr{}, err }
-	if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
-		return fail(ntstatus.ObjectNameNotFound)
+// openSpec is the request in the engines' words.
+func (m *message) openSpec(r *wire.CreateRequest, p *place) gateway.OpenSpec {
+	spec := gateway.OpenSpec{
+		Disposition: gateway.Disposition(r.Disposition),
+		OnlyDir:     r.Options&wire.OptDirectory != 0, NoDir: r.Options&wire.OptNonDirectory != 0,
+		Access: causeway.AccessMask(specific(r.Access)), Share: causeway.Sharing(r.Share),
+		DeleteOnClose: r.Options&wire.OptDeleteOnClose != 0,
+		Lease:         gateway.LeaseSpec{ID: causeway.LeaseID{Kind: causeway.Oplock, Client: m.caller.Owner.Client}, Caching: cachingOf(r.Oplock)},
+		Create:        gateway.CreateSpec{Type: causeway.TypeRegular, Set: causeway.SetAttr{Mask: causeway.SetMode, Mode: newFileMode}},
 	}
-	if err := m.mayWait(); err != nil {
-		return fail(err)
+	if spec.Lease.Caching == causeway.CacheNone {
+		spec.Lease = gateway.LeaseSpec{}
 	}
-	granted, err := settle(specific(r.Access), wire.AccessAll)
-	if err != nil {
-		return fail(err)
+	if p.root {
+		spec.Disposition = gateway.OpenExisting
+	} else {
+		spec.Name = p.name()
 	}
-	if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 && r.Options&wire.OptDeleteOnClose != 0 && r.Options&wire.OptDirectory == 0 {
-		return fail(ntstatus.CannotDelete)
-	}
-	spec := gateway.CreateSpec{Type: causeway.TypeRegular, How: gateway.Guarded, Set: causeway.SetAttr{Mask: causeway.SetMode, Mode: newFileMode}}
-	if r.Options&wire.OptDirectory != 0 {
-		spec.Type, spec.Set.Mode = causeway.TypeDirectory, newDirectoryMode
+	if spec.OnlyDir {
+		spec.Create.Type, spec.Create.Set.Mode = causeway.TypeDirectory, newDirectoryMode
 	} else if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 {
-		spec.Set.Mode &^= writeBits
+		spec.Create.Set.Mode &^= writeBits
 	}
-	e, _, err := m.conn.srv.cfg.Access.Create(m.conn.ctx, &m.caller, p.parent, p.name(), &spec)
-	if err != nil {
-		return fail(err)
-	}
-	p.entry = e
-	o := m.newOpen(r, p, granted)
-	o.maximal = wire.AccessAll
-	if err := m.register(o); err != nil {
-		return fail(err)
-	}
-	attr := e.Attr
-	if c := contexts.Find(list, contexts.SecurityDescr); c != nil {
-		if attr, err = m.secureNew(o, c.Data, &attr); err != nil {
-			return fail(err)
-		}
-	}
-	return o, wire.ActionCreated, attr, nil
-}
-
-func (m *message) newOpen(r *wire.CreateRequest, p *place, granted uint32) *open {
-	return &open{
-		handle: p.entry.Handle, dir: p.entry.Attr.Type == causeway.TypeDirectory, symlink: p.entry.Attr.Type == causeway.TypeSymlink,
-		parent: p.parent, path: p.path, access: granted, share: r.Share, options: r.Options,
-		deleteOnClose: r.Options&wire.OptDeleteOnClose != 0 && !p.root, mode: r.Options & fscc.ModeMask,
-	}
+	return spec
 }
 
 // infoOf is what CREATE and CLOSE tell of an object.
@@ -244,10 +219,8 @@ func (m *message) close() error {
 	if err := m.find(r.File); err != nil {
 		return err
 	}
-	if m.open.deleteOnClose || m.conn.srv.files.deletePending(m.open.handle) {
-		if err := m.mayWait(); err != nil {
-			return err
-		}
+	if err := m.mayWait(); m.open.pipe == nil && (m.open.deleting.Load() || m.open.options&wire.OptDeleteOnClose != 0) && err != nil {
+		return err
 	}
 	var info *wire.FileInfo
 	if r.Flags&wire.CloseAttributes != 0 && m.open.pipe == nil {

@@ -2,6 +2,7 @@ package smb
 
 import (
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
@@ -41,7 +42,8 @@ func refuseContexts(list []contexts.Context) error {
 }
 
 // appendCreate appends the reply's body with the answers to the contexts.
-func (m *message) appendCreate(list []contexts.Context, o *open, action uint32, attr *causeway.Attr) error {
+func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened) error {
+	attr := &opened.Attr
 	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
 	var answers []contexts.Context
 	for _, c := range list {
@@ -52,7 +54,7 @@ func (m *message) appendCreate(list []contexts.Context, o *open, action uint32, 
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
 	}
-	reply := wire.CreateReply{Action: action, Info: infoOf(&object), File: o.id}
+	reply := wire.CreateReply{Oplock: levelOf(opened.Lease.Caching), Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
 	if len(answers) > 0 {
 		reply.Contexts = contexts.Append(nil, answers)
 	}
@@ -60,11 +62,26 @@ func (m *message) appendCreate(list []contexts.Context, o *open, action uint32, 
 	return nil
 }
 
+// mostAccess finds out what the caller may have on the object, if he asks.
+func (m *message) mostAccess(list []contexts.Context, o *open, p *place, did gateway.OpenAction) (err error) {
+	if contexts.Find(list, contexts.MaximalAccess) == nil {
+		return nil
+	}
+	if o.maximal = wire.AccessAll; did != gateway.DidCreate && p.exists {
+		o.maximal, err = m.rightsOn(p)
+	}
+	if err != nil {
+		o.end(m.conn.ctx)
+		m.open = nil
+	}
+	return err
+}
+
 // secureNew gives a new file the descriptor that its creator asked for. If it cannot have it, it goes again.
 func (m *message) secureNew(o *open, data []byte, attr *causeway.Attr) (causeway.Attr, error) {
 	now, err := m.applyDescriptor(o, data, security.PartOwner|security.PartGroup|security.PartDACL, attr)
 	if err != nil {
-		m.conn.srv.files.setDelete(o, true)
+		m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), true)
 		o.end(m.conn.ctx)
 		m.open = nil
 	}

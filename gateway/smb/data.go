@@ -49,6 +49,7 @@ func (m *message) read() error {
 	if res.N == 0 && n > 0 || uint32(res.N) < r.Minimum {
 		return ntstatus.EndOfFile
 	}
+	m.open.position.Store(r.Offset + uint64(res.N))
 	m.b = m.b[:at+wire.ReadReplySize+res.N]
 	wire.PutRead(m.b[at:], uint32(res.N))
 	return nil
@@ -96,6 +97,7 @@ func (m *message) write() error {
 			m.open.wrote(res.Verifier)
 		}
 	}
+	m.open.position.Store(r.Offset + uint64(n))
 	m.b = wire.AppendWrite(m.b, uint32(n))
 	return nil
 }

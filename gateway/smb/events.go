@@ -20,8 +20,12 @@ func (e events) Deliver(_ context.Context, ev gateway.Event) error {
 			o.granted(ev.Lock)
 		}
 	case gateway.Noticed:
-		if o := e.srv.openOf(ev.Watch.Owner); o != nil {
+		if o := e.srv.files.find(ev.Watch.Open); o != nil {
 			o.noticed(ev.Notices, ev.Missed)
+		}
+	case gateway.LeaseBroken:
+		if o := e.srv.files.find(ev.Break.Open); o != nil {
+			o.broken(&ev.Break)
 		}
 	}
 	return nil
@@ -29,16 +33,8 @@ func (e events) Deliver(_ context.Context, ev gateway.Event) error {
 
 // openOf finds the open that is a lock owner.
 func (s *Server) openOf(owner causeway.Owner) *open {
-	if owner.Kind != causeway.OwnerSMB || len(owner.Client) != 8 || len(owner.Opaque) != 16 {
+	if owner.Kind != causeway.OwnerSMB || len(owner.Opaque) != len(causeway.OpenID{}) {
 		return nil
 	}
-	s.mu.Lock()
-	ses := s.sessions[le.Uint64([]byte(owner.Client))]
-	s.mu.Unlock()
-	if ses == nil {
-		return nil
-	}
-	ses.mu.Lock()
-	defer ses.mu.Unlock()
-	return ses.opens[le.Uint64([]byte(owner.Opaque[8:]))]
+	return s.files.find(causeway.OpenID([]byte(owner.Opaque)))
 }

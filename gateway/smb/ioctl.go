@@ -2,6 +2,8 @@ package smb
 
 import (
 	"causeway"
+	"causeway/gateway/smb/dfs"
+	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
@@ -23,7 +25,7 @@ func (m *message) ioctl() error {
 	switch r.Control {
 	case wire.CtlValidateNegotiate:
 		out, err = m.validateNegotiate(&r)
-	case wire.CtlDFSReferrals:
+	case wire.CtlDFSReferrals, wire.CtlDFSReferralsEx:
 		out, err = m.referrals(&r)
 	case wire.CtlPipeTransceive:
 		out, err = m.transceive(&r)
@@ -32,19 +34,67 @@ func (m *message) ioctl() error {
 			out, err = m.control(&r)
 		}
 	}
-	if err != nil && !carriesReply(statusOf(err)) {
+	if err != nil && !carriesReply(statusOf(err)) && out == nil {
 		return err
 	}
 	m.b = wire.AppendIOCtl(m.b, r.Control, r.File, out)
+	m.ownBody = out != nil
 	return err
 }
 
-// control answers the controls of an open file.
+// control answers the controls of an open file ([MS-FSA] 2.1.5.10).
 func (m *message) control(r *wire.IOCtlRequest) ([]byte, error) {
-	if m.open.pipe != nil {
+	o := m.open
+	if o.pipe != nil {
 		return nil, ntstatus.NotSupported
 	}
+	switch fscc.FSCTL(r.Control) {
+	case fscc.FSCTLRequestResumeKey:
+		if r.Room < fscc.ResumeKeySize+8 {
+			return nil, ntstatus.InvalidParameter
+		}
+		return fscc.AppendResumeKey(nil, o.resumeKey()), nil
+	case fscc.FSCTLCopyChunk, fscc.FSCTLCopyChunkWrite:
+		return m.copyChunks(r)
+	case fscc.FSCTLSetSparse:
+		return nil, o.needs(wire.AccessWriteData | wire.AccessWriteAttributes | wire.AccessWriteEA) // every file may have holes
+	case fscc.FSCTLGetReparsePoint:
+		return m.reparsePoint(r)
+	case fscc.FSCTLCreateOrGetObjectID:
+		return m.objectID(r)
+	case fscc.FSCTLGetCompression:
+		return []byte{0, 0}, nil
+	case fscc.FSCTLIsPathnameValid:
+		return nil, nil
+	}
 	return nil, ntstatus.InvalidDeviceRequest
+}
+
+// reparsePoint tells where a symbolic link leads.
+func (m *message) reparsePoint(r *wire.IOCtlRequest) ([]byte, error) {
+	if !m.open.symlink {
+		return nil, ntstatus.NotAReparsePoint
+	}
+	target, _, err := m.conn.srv.cfg.Access.ReadLink(m.conn.ctx, &m.caller, m.open.handle)
+	if err != nil {
+		return nil, err
+	}
+	return fscc.AppendSymlink(nil, target, int(r.Room))
+}
+
+// objectID tells an id of 16 bytes that the object keeps ([MS-FSCC] 2.4.28.1).
+func (m *message) objectID(r *wire.IOCtlRequest) ([]byte, error) {
+	const size = 64
+	if r.Room < size {
+		return nil, ntstatus.BufferTooSmall
+	}
+	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, m.open.handle)
+	if err != nil {
+		return nil, err
+	}
+	b := le.AppendUint64(nil, attr.FileID)
+	b = le.AppendUint64(b, uint64(m.open.handle.Volume))
+	return append(b, make([]byte, size-len(b))...), nil
 }
 
 // validateNegotiate proves to clients of 3.0 and 3.0.2 that nobody has changed the negotiation. Where it does not agree, the
@@ -78,35 +128,28 @@ func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
 	if d == nil {
 		return nil, fsDriverRequired
 	}
-	if r.File != wire.AnyFile || len(r.Input) < 4 {
+	if r.File != wire.AnyFile {
 		return nil, ntstatus.InvalidParameter
 	}
-	path, err := wire.UTF16(trimNUL(r.Input[2:]))
+	parse := dfs.Parse
+	if r.Control == wire.CtlDFSReferralsEx {
+		parse = dfs.ParseEx
+	}
+	request, err := parse(r.Input)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.mayWait(); err != nil {
 		return nil, err
 	}
-	out, err := d.Referral(path, le.Uint16(r.Input), m.conn.remote)
+	out, err := d.Referral(request, m.conn.remote)
 	if causeway.CodeOf(err) == causeway.ErrNoEnt {
 		err = ntstatus.NotFound
 	}
 	if err == nil && len(out) > int(r.Room) {
-		err = ntstatus.BufferOverflow
-		out = nil
+		return nil, ntstatus.BufferTooSmall
 	}
 	return out, err
-}
-
-// trimNUL takes a terminator off a UTF-16 string.
-func trimNUL(b []byte) []byte {
-	for i := 0; i+1 < len(b); i += 2 {
-		if b[i] == 0 && b[i+1] == 0 {
-			return b[:i]
-		}
-	}
-	return b
 }
 
 const fsDriverRequired ntstatus.Status = 0xc000019c

@@ -53,6 +53,9 @@ func (m *message) unlockAll(list []wire.LockElement) error {
 		if err == nil {
 			err = m.conn.srv.cfg.Access.Unlock(m.conn.ctx, &m.caller, m.open.handle, s)
 		}
+		if causeway.CodeOf(err) == causeway.ErrNoEnt {
+			return ntstatus.RangeNotLocked
+		}
 		if err != nil {
 			return err
 		}
@@ -65,7 +68,6 @@ func (m *message) lockAll(list []wire.LockElement) error {
 	for i := range list {
 		spec, err := lockSpec(&list[i], len(list))
 		if err == nil {
-			m.open.locked.Store(true)
 			_, err = m.conn.srv.cfg.Access.Lock(m.conn.ctx, &m.caller, m.open.handle, spec)
 		}
 		switch {

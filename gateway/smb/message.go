@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/secure"
@@ -39,17 +40,18 @@ type element struct {
 
 // request is the element at hand.
 type request struct {
-	h      wire.Header
-	m      []byte // from its header to its end
-	begun  bool   // its ids were taken
-	ch     *channel
-	tree   *tree
-	open   *open // the one that its FileId names, once found
-	signer *secure.Signer
-	hash   *secure.Preauth
-	wait   *pending // the reply at hand says that another one follows, or is that one
-	final  bool     // it is that one
-	caller gateway.Caller
+	h       wire.Header
+	m       []byte // from its header to its end
+	begun   bool   // its ids were taken
+	ch      *channel
+	tree    *tree
+	open    *open // the one that its FileId names, once found
+	signer  *secure.Signer
+	hash    *secure.Preauth
+	wait    *pending // the reply at hand says that another one follows, or is that one
+	final   bool     // it is that one
+	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)
+	caller  gateway.Caller
 }
 
 // related is what an element of a compound takes over from the one before ([MS-SMB2] 3.3.5.2.7.2).
@@ -141,7 +143,7 @@ func (m *message) run() (parked bool, err error) {
 			}
 		}
 		switch err := m.handle(); {
-		case err == errPark && m.reader:
+		case m.reader && (err == errPark || causeway.CodeOf(err) == causeway.ErrWouldBlock):
 			m.b = m.b[:m.elements[len(m.elements)-1].at]
 			m.elements = m.elements[:len(m.elements)-1]
 			return true, nil
@@ -225,7 +227,7 @@ func (m *message) body() int { return m.at() + wire.HeaderSize }
 // finishElement completes the reply of the element at hand: with an error body, if it failed, and with its header.
 func (m *message) finishElement(err error) {
 	status := statusOf(err)
-	if !carriesReply(status) || len(m.b) == m.body() {
+	if !carriesReply(status) && !m.ownBody || len(m.b) == m.body() {
 		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
 	}
 	m.remember(status)

@@ -71,7 +71,7 @@ func (m *message) changeNotify() error {
 	return ntstatus.Pending
 }
 
-// watch makes the engines collect changes from the first request on. Where they cannot, nothing is ever heard of.
+// watch makes the engines collect changes from the first request on.
 func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 	o.mu.Lock()
 	first := !o.watch.on
@@ -79,11 +79,10 @@ func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 		o.watch = watch{on: true, deep: r.Flags&wire.WatchTree != 0, filter: r.Filter, room: int(r.Room)}
 	}
 	o.mu.Unlock()
-	w, ok := m.conn.srv.cfg.Access.(gateway.Watcher)
-	if !first || !ok {
+	if !first {
 		return nil
 	}
-	return w.Watch(m.conn.ctx, &m.caller, o.handle, gateway.WatchID{Owner: o.owner(), Open: o.openID()}, gateway.NoticeFilter(r.Filter), r.Flags&wire.WatchTree != 0)
+	return m.conn.srv.cfg.Access.Watch(m.conn.ctx, &m.caller, o.handle, gateway.WatchID{Owner: o.owner, Open: o.openID()}, gateway.NoticeFilter(r.Filter), r.Flags&wire.WatchTree != 0)
 }
 
 // unwatch ends the collecting.
@@ -91,8 +90,8 @@ func (o *open) unwatch(cfg *Config) {
 	o.mu.Lock()
 	on := o.watch.on
 	o.mu.Unlock()
-	if w, ok := cfg.Access.(gateway.Watcher); ok && on {
-		w.Unwatch(o.session.srv.ctx, o.handle, gateway.WatchID{Owner: o.owner(), Open: o.openID()})
+	if on {
+		cfg.Access.Unwatch(o.session.srv.ctx, o.handle, gateway.WatchID{Owner: o.owner, Open: o.openID()})
 	}
 }
 

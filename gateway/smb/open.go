@@ -10,6 +10,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/rpcpipe"
 	"causeway/gateway/smb/wire"
 )
 
@@ -21,11 +22,12 @@ type open struct {
 	handle  causeway.Handle
 	dir     bool
 	symlink bool
-	pipe    Pipe // not nil: neither handle nor names
+	pipe    *rpcpipe.Pipe // not nil: neither handle nor names
 
 	access, share, options uint32
-	maximal                uint32 // what the user may have on it
-	deleteOnClose          bool   // guarded by files.mu once the open is known
+	maximal                uint32         // what the user may have on it
+	owner                  causeway.Owner // of its byte-range locks
+	lease                  causeway.LeaseID
 
 	mu        sync.Mutex
 	parent    causeway.Handle // zero at the root of the share
@@ -37,33 +39,28 @@ type open struct {
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
 	lost      bool // a later one had another verifier
-	position  uint64
 	mode      uint32
 
-	closed atomic.Bool
-	locked atomic.Bool // there were byte-range locks
+	deleting atomic.Bool // its last close removes the name, as far as this server knows
+	position atomic.Uint64
+	closed   atomic.Bool
 }
 
-// register gives the open an id and makes session and server know it.
+// register makes session and server know an open. If they cannot, it is closed again.
 func (m *message) register(o *open) error {
 	s := m.ch.session
 	o.session, o.tree = s, m.tree
-	o.id = wire.FileID{Persistent: randomID(), Volatile: randomID()}
-	if o.pipe == nil {
-		if err := s.srv.files.add(o); err != nil {
-			return err
-		}
-	}
 	s.mu.Lock()
 	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens
 	if !full {
-		s.opens[o.id.Volatile] = o
+		s.opens[o.id] = o
 	}
 	s.mu.Unlock()
+	if o.pipe == nil {
+		s.srv.files.add(o)
+	}
 	if full {
-		if o.pipe == nil {
-			s.srv.files.drop(o)
-		}
+		o.end(m.conn.ctx)
 		return ntstatus.InsufficientResources
 	}
 	m.open = o
@@ -83,29 +80,26 @@ func (m *message) find(id wire.FileID) error {
 	}
 	s := m.ch.session
 	s.mu.Lock()
-	o := s.opens[id.Volatile]
+	o := s.opens[id]
 	s.mu.Unlock()
-	if o == nil || o.id != id || o.tree != m.tree {
+	if o == nil || o.tree != m.tree {
 		return ntstatus.FileClosed
 	}
 	m.open = o
 	m.caller.Open = o.openID()
-	m.caller.Owner = o.owner()
+	m.caller.Owner = o.owner
 	return nil
+}
+
+// fileID is an open's id as clients see it.
+func fileID(id causeway.OpenID) wire.FileID {
+	return wire.FileID{Persistent: le.Uint64(id[:]), Volatile: le.Uint64(id[8:])}
 }
 
 func (o *open) openID() (id causeway.OpenID) {
 	le.PutUint64(id[:], o.id.Persistent)
 	le.PutUint64(id[8:], o.id.Volatile)
 	return id
-}
-
-// owner is the open as a lock owner.
-func (o *open) owner() causeway.Owner {
-	id := o.openID()
-	var ses [8]byte
-	le.PutUint64(ses[:], o.session.id)
-	return causeway.Owner{Kind: causeway.OwnerSMB, Client: string(ses[:]), Opaque: string(id[:])}
 }
 
 // end closes the open, once: locks go, and the name too if it was to be removed.
@@ -115,37 +109,18 @@ func (o *open) end(ctx context.Context) error {
 	}
 	s := o.session
 	s.mu.Lock()
-	delete(s.opens, o.id.Volatile)
+	delete(s.opens, o.id)
 	s.mu.Unlock()
 	if o.pipe != nil {
-		o.pipe.Close()
 		return nil
 	}
 	cfg := &s.srv.cfg
-	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner(), ReadOnly: o.tree.share.ReadOnly}
-	if o.locked.Load() {
-		cfg.Access.Unlock(ctx, &caller, o.handle, causeway.Span{Length: causeway.ToEOF})
-	}
 	o.unwatch(cfg)
 	o.cancelWaits()
-	if !s.srv.files.drop(o) {
-		return nil
-	}
-	parent, name := o.place()
-	if name == "" {
-		return nil
-	}
-	kind := gateway.RemoveFile
-	if o.dir {
-		kind = gateway.RemoveDir
-	}
-	// Who replaced the name meanwhile keeps his file: it is another object.
-	found, _, err := cfg.Access.Lookup(ctx, &caller, parent, name)
-	if err == nil && found.Handle == o.handle {
-		_, err = cfg.Access.Remove(ctx, &caller, parent, name, kind)
-	}
-	if err != nil {
-		cfg.Logger.Debug("delete on close failed", "op", "close", "volume", o.tree.name, "err", err)
+	s.srv.files.drop(o)
+	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner, ReadOnly: o.tree.share.ReadOnly}
+	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {
+		cfg.Logger.Debug("open ended badly", "op", "close", "volume", o.tree.name, "err", err)
 	}
 	return nil
 }

@@ -1,34 +1,25 @@
 package smb
 
 import (
-	"strings"
-
-	"causeway"
 	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/rpcpipe"
 	"causeway/gateway/smb/wire"
 )
 
 // createPipe opens a named pipe of IPC$.
 func (m *message) createPipe(r *wire.CreateRequest) error {
-	if err := m.mayWait(); err != nil {
-		return err
-	}
-	name, err := wire.UTF16(r.Name)
+	units, err := names.Parse(r.Name, names.MaxPathBytes)
 	if err != nil {
 		return err
 	}
-	pipes := m.conn.srv.cfg.Pipes
-	if pipes == nil {
-		return ntstatus.ObjectNameNotFound
-	}
-	p, err := pipes.OpenPipe(strings.TrimPrefix(strings.ToLower(name), `\`), m.ch.session.user.Load(), m.conn.remote)
+	p, err := rpcpipe.Open(names.String(units), m.pipeServer())
 	if err != nil {
 		return err
 	}
-	o := &open{pipe: p, access: specific(r.Access), share: r.Share}
+	o := &open{id: wire.FileID{Persistent: randomID(), Volatile: randomID()}, pipe: p, access: specific(r.Access), share: r.Share}
 	if err := m.register(o); err != nil {
-		p.Close()
 		return err
 	}
 	reply := wire.CreateReply{Action: wire.ActionOpened, File: o.id, Info: wire.FileInfo{Attributes: uint32(fscc.AttrNormal)}}
@@ -36,10 +27,23 @@ func (m *message) createPipe(r *wire.CreateRequest) error {
 	return nil
 }
 
-func (m *message) writePipe(data []byte) error {
-	if err := m.mayWait(); err != nil {
-		return err
+// pipeServer is what calls on pipes are told: to each user the shares that he may use.
+func (m *message) pipeServer() *rpcpipe.Server {
+	cfg, user, client := &m.conn.srv.cfg, m.ch.session.user.Load(), m.conn.remote
+	return &rpcpipe.Server{
+		Name: m.conn.srv.logon.Computer(), Domain: m.conn.srv.logon.Domain(), Comment: cfg.Comment, Now: cfg.Now,
+		Shares: func() (list []rpcpipe.Share) {
+			for _, v := range cfg.Catalog.Volumes() {
+				if _, ok := cfg.Share(v, user, client); ok {
+					list = append(list, rpcpipe.Share{Name: v.Name, Type: rpcpipe.Disk})
+				}
+			}
+			return append(list, rpcpipe.Share{Name: "IPC$", Type: rpcpipe.IPC | rpcpipe.Special})
+		},
 	}
+}
+
+func (m *message) writePipe(data []byte) error {
 	m.open.mu.Lock()
 	defer m.open.mu.Unlock()
 	if err := m.open.pipe.Write(data); err != nil {
@@ -51,9 +55,11 @@ func (m *message) writePipe(data []byte) error {
 
 // readPipe takes what has been answered. Of a message that is longer, the rest follows.
 func (m *message) readPipe(n uint32) error {
-	out, status, err := m.takePipe(n)
-	if err != nil {
-		return err
+	m.open.mu.Lock()
+	defer m.open.mu.Unlock()
+	out, status := m.open.pipe.Read(int(n))
+	if status != nil && status != ntstatus.BufferOverflow {
+		return status
 	}
 	at := len(m.b)
 	m.reserve(wire.ReadReplySize + len(out))
@@ -62,27 +68,8 @@ func (m *message) readPipe(n uint32) error {
 	return status
 }
 
-func (m *message) takePipe(n uint32) ([]byte, error, error) {
-	m.open.mu.Lock()
-	defer m.open.mu.Unlock()
-	out, more, err := m.open.pipe.Read(int(n))
-	if causeway.CodeOf(err) == causeway.ErrNoEnt {
-		return nil, nil, ntstatus.PipeEmpty
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if more {
-		return out, ntstatus.BufferOverflow, nil
-	}
-	return out, nil, nil
-}
-
 // transceive writes and reads in one step.
 func (m *message) transceive(r *wire.IOCtlRequest) ([]byte, error) {
-	if err := m.mayWait(); err != nil {
-		return nil, err
-	}
 	if err := m.find(r.File); err != nil {
 		return nil, err
 	}
@@ -90,14 +77,6 @@ func (m *message) transceive(r *wire.IOCtlRequest) ([]byte, error) {
 		return nil, ntstatus.InvalidDeviceRequest
 	}
 	m.open.mu.Lock()
-	err := m.open.pipe.Write(r.Input)
-	m.open.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	out, status, err := m.takePipe(r.Room)
-	if err == nil {
-		err = status
-	}
-	return out, err
+	defer m.open.mu.Unlock()
+	return m.open.pipe.Transact(r.Input, int(r.Room))
 }

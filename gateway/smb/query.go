@@ -67,12 +67,12 @@ func (m *message) queryFile(r *wire.QueryInfoRequest) error {
 		return err
 	}
 	f := fscc.File{
-		Object: fscc.ObjectOf(&attr, &fscc.DOS{}, o.name()), DeletePending: m.conn.srv.files.deletePending(o.handle),
+		Object: fscc.ObjectOf(&attr, &fscc.DOS{}, o.name()), DeletePending: o.deleting.Load(),
 		Granted: o.access, Volume: uint64(o.handle.Volume), Path: o.wirePath(),
 	}
 	copy(f.ID128[:], le.AppendUint64(nil, attr.FileID))
 	o.mu.Lock()
-	f.Position, f.Mode = o.position, o.mode
+	f.Position, f.Mode = o.position.Load(), o.mode
 	o.mu.Unlock()
 	m.b, err = fscc.AppendFile(m.b, class, &f, int(r.Room))
 	return err

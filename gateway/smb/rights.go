@@ -16,12 +16,6 @@ const (
 // specific replaces generic rights by those that they stand for.
 func specific(access uint32) uint32 { return uint32(security.Mask(access).Specific()) }
 
-// settle decides what an open gets of what it asks for: all, or an error.
-func settle(asked, have uint32) (uint32, error) {
-	got, err := security.Check(security.Mask(asked), security.Mask(have))
-	return uint32(got), err
-}
-
 // rightsOn are the rights of the caller on what is at a place.
 func (m *message) rightsOn(p *place) (uint32, error) {
 	attr := p.entry.Attr

@@ -32,7 +32,7 @@ type session struct {
 	gone     bool
 	channels []*channel
 	trees    map[uint32]*tree
-	opens    map[uint64]*open
+	opens    map[wire.FileID]*open
 	lastTree uint32
 }
 
@@ -112,7 +112,10 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 		return c.newSession()
 	}
 	ch := c.channel(m.h.SessionID)
-	if r.Flags&wire.SetupBinding != 0 && c.negotiated.dialect >= wire.Dialect300 {
+	if r.Flags&wire.SetupBinding != 0 {
+		if c.negotiated.dialect < wire.Dialect300 {
+			return nil, ntstatus.RequestNotAccepted
+		}
 		return m.bind(ch)
 	}
 	if ch == nil {
@@ -134,7 +137,7 @@ func (c *conn) newSession() (*channel, error) {
 	s := c.srv
 	ses := &session{
 		srv: s, id: randomID(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher,
-		trees: map[uint32]*tree{}, opens: map[uint64]*open{},
+		trees: map[uint32]*tree{}, opens: map[wire.FileID]*open{},
 	}
 	ch := &channel{conn: c, session: ses}
 	ses.channels = []*channel{ch}
@@ -174,14 +177,15 @@ func (m *message) bind(ch *channel) (*channel, error) {
 	switch {
 	case ses == nil || ses.user.Load() == nil:
 		return nil, ntstatus.UserSessionDeleted
-	case ses.dialect != c.negotiated.dialect, ses.guid != c.negotiated.clientGUID, ses.cipher != c.negotiated.cipher:
-		return nil, ntstatus.InvalidParameter
 	case m.h.Flags&wire.FlagSigned == 0:
 		return nil, ntstatus.InvalidParameter
 	case !ses.signer.Verify(m.m):
 		return nil, ntstatus.AccessDenied
 	}
 	m.signer = ses.signer
+	if ses.dialect != c.negotiated.dialect || ses.guid != c.negotiated.clientGUID || ses.cipher != c.negotiated.cipher {
+		return nil, ntstatus.InvalidParameter
+	}
 	if ses.expired.Load() {
 		return nil, ntstatus.NetworkSessionExpired
 	}
@@ -252,6 +256,7 @@ func (s *session) establish(c *conn, ch *channel, res *auth.Result) (err error) 
 	s.mu.Unlock()
 	ch.signer = s.signer
 	ch.usable.Store(true)
+	c.welcome()
 	c.srv.mu.Lock()
 	c.srv.logons--
 	c.srv.mu.Unlock()
@@ -272,6 +277,7 @@ func (m *message) bound(ch *channel, res *auth.Result) (err error) {
 	}
 	ses.channels = append(ses.channels, ch)
 	ch.usable.Store(true)
+	m.conn.welcome()
 	return nil
 }
 
@@ -368,4 +374,13 @@ func (s *session) end() {
 func (s *session) cred() causeway.Cred {
 	u := s.user.Load()
 	return causeway.Cred{UID: u.UID, GID: u.GID, Groups: u.Groups}
+}
+
+// owner is the session's client as an owner of opens and locks: its GUID, or where it has none the session itself.
+func (s *session) owner() causeway.Owner {
+	id := s.guid
+	if id == [16]byte{} {
+		le.PutUint64(id[8:], s.id)
+	}
+	return causeway.Owner{Kind: causeway.OwnerSMB, Client: string(id[:])}
 }

@@ -147,9 +147,7 @@ func (m *message) setPosition(data []byte) error {
 	if err != nil {
 		return err
 	}
-	m.open.mu.Lock()
-	m.open.position = p
-	m.open.mu.Unlock()
+	m.open.position.Store(p)
 	return nil
 }
 
@@ -175,8 +173,7 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 		return err
 	}
 	if !d.Delete {
-		m.conn.srv.files.setDelete(o, false)
-		return nil
+		return m.deleteLater(o, false)
 	}
 	if _, name := o.place(); name == "" {
 		return ntstatus.CannotDelete
@@ -196,8 +193,15 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 			return err
 		}
 	}
-	m.conn.srv.files.setDelete(o, true)
-	return nil
+	return m.deleteLater(o, true)
+}
+
+func (m *message) deleteLater(o *open, on bool) error {
+	err := m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), on)
+	if err == nil {
+		m.conn.srv.files.setDelete(o, on)
+	}
+	return err
 }
 
 // empty reports whether a directory has no names.
@@ -256,6 +260,14 @@ func (m *message) rename(data []byte, ex bool) error {
 	if err != nil {
 		return err
 	}
+	files := &m.conn.srv.files
+	if o.dir && files.below(o) {
+		return ntstatus.AccessDenied
+	}
+	// The directories change as if they were opened for it.
+	if err := files.check(p.parent, wire.AccessWriteData|wire.AccessDelete, wire.ShareRead|wire.ShareWrite); err != nil {
+		return err
+	}
 	last, err := names.Split(lastOf(r.Path))
 	if err != nil || len(last) != 1 {
 		return ntstatus.ObjectNameInvalid
@@ -265,7 +277,7 @@ func (m *message) rename(data []byte, ex bool) error {
 		return err
 	}
 	p.path[len(p.path)-1] = last[0]
-	m.conn.srv.files.moved(o.handle, from, name, p.parent, p.path)
+	files.moved(o.handle, from, name, p.parent, p.path)
 	return nil
 }
 

@@ -52,7 +52,7 @@ func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Confi
 	a := access.New(access.Config{Holder: h})
 	tr := transfer.New(transfer.Config{Grants: a})
 	h.Holder = tr
-	v := &causeway.Volume{ID: 7, Name: "vol"}
+	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}
 	a.Attach(v, s)
 	tr.Attach(v.ID, s)
 	var catalog gateway.Catalog
@@ -61,7 +61,7 @@ func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Confi
 	}
 	cfg := smb.Config{
 		Access: a, Transfer: tr, Catalog: &catalog, Folding: names.Insensitive,
-		Auth:   auth.Config{Users: users{"u": account("u", "p", 1000), "root": account("root", "r", 0)}},
+		Auth:   auth.Config{Users: users{"u": account("u", "p", 1000), "other": account("other", "o", 1001)}},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if change != nil {

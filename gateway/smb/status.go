@@ -70,7 +70,11 @@ func statusOfCode(c causeway.Code) ntstatus.Status {
 		return ntstatus.NotSupported
 	case causeway.ErrTooSmall:
 		return ntstatus.BufferTooSmall
-	case causeway.ErrBusy:
+	case causeway.ErrDeletePending:
+		return ntstatus.DeletePending
+	case causeway.ErrBadOpen:
+		return ntstatus.FileClosed
+	case causeway.ErrBusy, causeway.ErrSharing:
 		return ntstatus.SharingViolation
 	case causeway.ErrLocked:
 		return ntstatus.FileLockConflict

@@ -68,9 +68,6 @@ func (m *message) newTree(path string) (*tree, error) {
 	}
 	cfg := &m.conn.srv.cfg
 	if strings.EqualFold(name, "IPC$") {
-		if cfg.Pipes == nil && cfg.Referrals == nil {
-			return nil, ntstatus.BadNetworkName
-		}
 		return &tree{name: "IPC$"}, nil
 	}
 	v := cfg.volume(name)
@@ -134,7 +131,7 @@ func (m *message) treeDisconnect() error {
 func (m *message) newCaller() gateway.Caller {
 	c := gateway.Caller{Client: m.conn.remote, NoWait: m.reader}
 	if m.ch != nil {
-		c.Cred = m.ch.session.cred()
+		c.Cred, c.Owner = m.ch.session.cred(), m.ch.session.owner()
 	}
 	if m.tree != nil {
 		c.ReadOnly = m.tree.share.ReadOnly

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,8 @@ type cache struct {
 type shard struct {
 	mu      sync.RWMutex
 	objects map[causeway.Handle]*object
-	_       [24]byte // a shard's lock word shares no cache line with its neighbour's
+	asking  map[causeway.Handle]*asking
+	_       [16]byte // a shard's lock word shares no cache line with its neighbour's
 }
 
 // object is an open object under a grant. refs counts the cache and every user; who drops it to zero closes.
@@ -39,14 +41,24 @@ type object struct {
 	noWait backend.NoWaitReader // nil if the object has not that power
 	fd     backend.Descriptor   // likewise
 
-	refs atomic.Int32
-	used atomic.Bool
+	engine *Engine
+	leased bool         // the grant ends by itself
+	until  atomic.Int64 // when, by the engine's clock; a grant without a lease has none
+	active atomic.Bool  // was used since it was renewed
+	tenure atomic.Uint64
+
+	refs    atomic.Int32
+	lent    atomic.Int32 // of these, ranges that were lent to be sent: nobody waits for them
+	used    atomic.Bool
+	revoked atomic.Bool   // out of the cache, and not to be given back
+	left    chan struct{} // told when somebody leaves a revoked object
 }
 
 func (c *cache) init(limit int) {
 	c.limit, c.stop = max(1, limit/shards), make(chan struct{})
 	for i := range c.shards {
 		c.shards[i].objects = make(map[causeway.Handle]*object)
+		c.shards[i].asking = make(map[causeway.Handle]*asking)
 	}
 }
 
@@ -68,27 +80,32 @@ func (c *cache) get(h causeway.Handle) *object {
 	if !o.used.Load() {
 		o.used.Store(true)
 	}
+	if o.leased && !o.active.Load() {
+		o.active.Store(true)
+	}
 	return o
 }
 
-// put adds an object that the caller opened and returns it with a reference for him; if another one was quicker, that one,
-// and the caller's is closed.
-func (c *cache) put(o *object) *object {
+// put adds an object that the caller opened, in place of what was there under an earlier grant, and returns it with a reference
+// for him; nil, with the object closed, if the grant was recalled before.
+func (c *cache) put(o *object, a *asking) *object {
 	o.refs.Store(2)
 	o.used.Store(true)
+	o.active.Store(true)
+	var out []*object
 	s := c.shard(o.handle)
 	s.mu.Lock()
-	if first := s.objects[o.handle]; first != nil && first.grant.Mode >= o.grant.Mode {
-		first.refs.Add(1)
+	if a.voids(o.grant.Seq) {
 		s.mu.Unlock()
 		o.refs.Store(1)
+		o.revoked.Store(true)
 		o.Release()
-		return first
-	} else if first != nil {
-		defer first.Release()
+		return nil
 	}
-	var out []*object
-	if len(s.objects) >= c.limit {
+	if first := s.objects[o.handle]; first != nil {
+		first.revoked.Store(true) // its grant goes on in the new one
+		out = append(out, first)
+	} else if len(s.objects) >= c.limit {
 		out = s.evictLocked()
 	}
 	s.objects[o.handle] = o
@@ -107,7 +124,7 @@ func (s *shard) evictLocked() (out []*object) {
 			if len(out) >= want {
 				return out
 			}
-			if pass == 0 && o.used.Swap(false) {
+			if pass == 0 && o.used.Swap(false) || o.busy() {
 				continue
 			}
 			delete(s.objects, h)
@@ -117,12 +134,20 @@ func (s *shard) evictLocked() (out []*object) {
 	return out
 }
 
-// drop takes an object out of the cache and returns it with the cache's reference, or nil.
-func (c *cache) drop(h causeway.Handle) *object {
+// revoke takes an object out of the cache if its grant has a number up to seq and allows more than keep, and returns it with
+// the cache's reference, or nil. A grant that is being asked for, and numbered so, will not be used.
+func (c *cache) revoke(h causeway.Handle, seq uint64, keep causeway.IOMode) *object {
 	s := c.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a := s.asking[h]; a != nil {
+		a.void, a.voided = max(a.void, seq), true
+	}
 	o := s.objects[h]
+	if o == nil || o.grant.Seq > seq || o.grant.Mode <= keep {
+		return nil
+	}
+	o.revoked.Store(true)
 	delete(s.objects, h)
 	return o
 }
@@ -138,6 +163,32 @@ func (c *cache) dropIf(o *object) {
 	s.mu.Unlock()
 	if mine {
 		o.Release()
+	}
+}
+
+// peek is get that does not count as a use.
+func (c *cache) peek(h causeway.Handle) *object {
+	s := c.shard(h)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o := s.objects[h]
+	if o != nil {
+		o.refs.Add(1)
+	}
+	return o
+}
+
+// each calls f for all objects of a volume.
+func (c *cache) each(id causeway.VolumeID, f func(*object)) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		for h, o := range s.objects {
+			if h.Volume == id {
+				f(o)
+			}
+		}
+		s.mu.RUnlock()
 	}
 }
 
@@ -165,10 +216,45 @@ func (c *cache) dropWhere(match func(*object) bool) {
 
 // Release gives a reference back.
 func (o *object) Release() {
-	if o.refs.Add(-1) != 0 {
+	left := o.refs.Add(-1)
+	if o.revoked.Load() {
+		select {
+		case o.left <- struct{}{}:
+		default: // it is being told already
+		}
+	}
+	if left != 0 {
 		return
 	}
 	_ = o.store.Close() // there is nobody to tell
+	if !o.revoked.Load() && o.grant.Seq != 0 {
+		o.engine.giveBack(o)
+	}
+}
+
+// idle waits until nobody uses an object that was revoked, but those who send what they have read; the caller has a reference.
+func (o *object) idle(ctx context.Context) error {
+	for o.refs.Load()-o.lent.Load() > 1 {
+		select {
+		case <-o.left:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// busy reports whether I/O runs that a recall would wait for: then the object must be found by it. The shard is locked.
+func (o *object) busy() bool { return o.grant.Seq != 0 && o.refs.Load()-o.lent.Load() > 1 }
+
+// lentObject is an object whose descriptor somebody sends from.
+type lentObject object
+
+// Release implements gateway.Releaser.
+func (l *lentObject) Release() {
+	o := (*object)(l)
+	o.lent.Add(-1)
+	o.Release()
 }
 
 // sweep closes objects that were not used for between one and two periods: a descriptor keeps the space of a file that was
@@ -182,7 +268,7 @@ func (c *cache) sweep(period time.Duration) {
 			case <-c.stop:
 				return
 			case <-tick.C:
-				c.dropWhere(func(o *object) bool { return !o.used.Swap(false) })
+				c.dropWhere(func(o *object) bool { return !o.used.Swap(false) && !o.busy() })
 			}
 		}
 	})

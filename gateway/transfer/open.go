@@ -9,11 +9,14 @@ import (
 	"causeway/gateway"
 )
 
-// open returns the object of h with a reference for the caller and its attributes of now. On a miss it asks for a grant, for
-// reading and writing if the storage lets it, so that a later write needs no second question.
+// attempts is how often a call asks for a grant before it gives up.
+const attempts = 16
+
+// open returns the object of h under a grant that is valid now, with a reference for the caller, and its attributes of now. On
+// a miss it asks for a grant; whoever can gives one for reading and writing, so that a later write needs no second question.
 func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode) (*object, causeway.Attr, error) {
 	o := e.cache.get(h)
-	if o != nil && o.grant.Mode < mode {
+	if o != nil && (o.grant.Mode < mode || !o.valid()) {
 		o.Release()
 		o = nil
 	}
@@ -40,16 +43,75 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 	return o, attr, nil
 }
 
+// asking is a question for a grant, of which there is one at a time for an object: so no older reply comes after a newer one.
+type asking struct {
+	done chan struct{}
+
+	// guarded by the shard
+	void   uint64 // grants up to this number were recalled meanwhile
+	voided bool
+}
+
+func (a *asking) voids(seq uint64) bool { return a.voided && seq <= a.void }
+
+// acquire gets a grant, or the object that somebody else got one for meanwhile.
 func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode) (*object, error) {
+	s := e.cache.shard(h)
+	for range attempts {
+		s.mu.Lock()
+		if other := s.asking[h]; other != nil {
+			s.mu.Unlock()
+			if noWait {
+				return nil, causeway.ErrWouldBlock
+			}
+			select {
+			case <-other.done:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			if o := e.cache.get(h); o != nil && o.grant.Mode >= mode && o.valid() {
+				return o, nil
+			} else if o != nil {
+				o.Release()
+			}
+			continue
+		}
+		a := &asking{done: make(chan struct{})}
+		s.asking[h] = a
+		s.mu.Unlock()
+		o, err := e.ask(ctx, noWait, h, mode, a)
+		s.mu.Lock()
+		delete(s.asking, h)
+		s.mu.Unlock()
+		close(a.done)
+		if err != nil || o != nil {
+			return o, err
+		}
+	}
+	return nil, causeway.ErrDelay
+}
+
+// ask asks for a grant and opens the object under it. nil without an error: the grant has ended already.
+func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode, a *asking) (*object, error) {
 	v := (*e.volumes.Load())[h.Volume]
 	if v == nil {
 		return nil, causeway.ErrStale
 	}
+	sent, tenure := e.cfg.Now(), v.tenure.Load()
 	g, err := e.cfg.Grants.Grant(ctx, &gateway.GrantSpec{
-		Handle: h, Mode: causeway.IOReadWrite, Span: causeway.Span{Length: causeway.ToEOF}, NoWait: noWait,
+		Holder: e.cfg.Node, Handle: h, Mode: mode, Span: causeway.Span{Length: causeway.ToEOF}, NoWait: noWait,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if !e.follow(v, g.Epoch, &tenure) {
+		return nil, nil
+	}
+	if g.Lease != 0 {
+		forget(v.store, h) // what was read before is of others' time
+	}
+	if e.cfg.Granted != nil {
+		e.cfg.Granted(h, g.Seq)
 	}
 	bytes, err := v.store.Open(ctx, h.Object, g.Mode, g.Locator)
 	if mode == causeway.IORead && unwritable(causeway.CodeOf(err)) {
@@ -57,31 +119,29 @@ func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mo
 		bytes, err = v.store.Open(ctx, h.Object, g.Mode, g.Locator)
 	}
 	if err != nil {
+		if g.Seq != 0 {
+			e.returns.add(heldOf(&g.Grant), g.Epoch)
+		}
 		return nil, err
 	}
-	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes}
+	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes, engine: e, leased: g.Lease != 0, left: make(chan struct{}, 1)}
+	o.until.Store(int64(sent + g.Lease - margin(g.Lease)))
+	o.tenure.Store(tenure)
 	o.noWait, _ = bytes.(backend.NoWaitReader)
 	o.fd, _ = bytes.(backend.Descriptor)
-	return e.cache.put(o), nil
+	return e.cache.put(o, a), nil
+}
+
+func forget(s backend.Store, h causeway.Handle) {
+	if f, ok := s.(backend.Forgetter); ok {
+		f.Forget(h.Object)
+	}
 }
 
 // unwritable reports that the storage lets nobody write a file which it may let read: it is immutable, a program that runs, or
 // read-only for a server without privileges.
 func unwritable(c causeway.Code) bool {
 	return c == causeway.ErrPerm || c == causeway.ErrAccess || c == causeway.ErrBusy || c == causeway.ErrROFS
-}
-
-// Recall implements gateway.Holder. I/O that runs keeps its reference; what comes later needs a new grant.
-func (e *Engine) Recall(_ context.Context, r *gateway.Recall) (gateway.Commit, error) {
-	if o := e.cache.drop(r.Handle); o != nil {
-		o.Release()
-	}
-	return gateway.Commit{}, nil
-}
-
-// Reassert implements gateway.Holder.
-func (e *Engine) Reassert(context.Context, causeway.VolumeID, causeway.Epoch) ([]gateway.Held, error) {
-	return nil, nil
 }
 
 // Stats are counters since the start, and what is open now.

@@ -9,23 +9,40 @@ import (
 
 // Read implements gateway.Transfer.
 func (e *Engine) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (gateway.ReadResult, error) {
-	o, attr, err := e.open(ctx, c, h, causeway.IORead)
-	if err != nil {
-		return gateway.ReadResult{Attr: attr}, err
+	for range attempts {
+		o, attr, err := e.open(ctx, c, h, causeway.IORead)
+		if err != nil {
+			return gateway.ReadResult{Attr: attr}, err
+		}
+		r, err := o.read(ctx, c, &attr, off, dst)
+		valid := o.valid()
+		o.Release()
+		if valid {
+			return r, err
+		}
 	}
-	defer o.Release()
-	if causeway.PermitOwner(&c.Cred, &attr, causeway.MayRead) == 0 {
-		return gateway.ReadResult{Attr: attr}, causeway.ErrAccess
+	return gateway.ReadResult{}, causeway.ErrDelay
+}
+
+func (o *object) read(ctx context.Context, c *gateway.Caller, attr *causeway.Attr, off uint64, dst []byte) (gateway.ReadResult, error) {
+	r := gateway.ReadResult{Attr: *attr}
+	if causeway.PermitOwner(&c.Cred, attr, causeway.MayRead) == 0 {
+		return r, causeway.ErrAccess
 	}
 	want, eof := within(off, len(dst), attr.Size)
 	if want == 0 {
-		return gateway.ReadResult{EOF: eof, Attr: attr}, nil
+		r.EOF = eof
+		return r, nil
+	}
+	if err := o.denied(ctx, c, off, want, false); err != nil {
+		return r, err
 	}
 	n, err := o.readAt(ctx, c, dst[:want], off)
 	if err != nil {
-		return gateway.ReadResult{Attr: attr}, err
+		return r, err
 	}
-	return gateway.ReadResult{N: n, EOF: eof || n < want, Attr: attr}, nil
+	r.N, r.EOF = n, eof || n < want
+	return r, nil
 }
 
 func (o *object) readAt(ctx context.Context, c *gateway.Caller, dst []byte, off uint64) (int, error) {
@@ -50,13 +67,19 @@ func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Ha
 		err = causeway.ErrNotSupp
 	case causeway.PermitOwner(&c.Cred, &attr, causeway.MayRead) == 0:
 		err = causeway.ErrAccess
+	default:
+		err = o.denied(ctx, c, off, n, false)
+	}
+	if err == nil && !o.valid() {
+		err = causeway.ErrDelay
 	}
 	if err != nil {
 		o.Release()
 		return r, err
 	}
 	r.N, r.EOF = within(off, n, attr.Size)
-	r.FD, r.Offset, r.Hold = o.fd.FD(), int64(off), o
+	r.FD, r.Offset, r.Hold = o.fd.FD(), int64(off), (*lentObject)(o)
+	o.lent.Add(1)
 	if r.N == 0 {
 		r.Offset = 0
 	}

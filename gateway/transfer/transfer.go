@@ -5,6 +5,7 @@
 package transfer
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/internal/boottime"
 	"causeway/internal/overlap"
 )
 
@@ -24,13 +26,26 @@ type Config struct {
 	Grants  gateway.Layouts // where grants come from
 	MaxOpen int             // objects kept open at most, beyond those in use; default 8192
 	Idle    time.Duration   // an object unused for so long is closed; default 60 s
+
+	// Node is this gateway's name, under which it asks for grants; empty where there are no others.
+	Node string
+	// Now is a time that goes on while the process is stopped; default boottime.Now.
+	Now func() time.Duration
+	// Renew is how often leases of grants in use are renewed; default 1 s, which must be well below what leases last.
+	Renew time.Duration
+	// Granted is told of each grant before it is used, with its number. nil: nobody is.
+	Granted func(h causeway.Handle, seq uint64)
+	// Guard is asked before each I/O on objects whose grants say so. nil: what is denied is ErrLocked for everybody.
+	Guard gateway.Guard
 }
 
 // Engine implements gateway.Transfer and gateway.Holder.
 type Engine struct {
 	cfg     Config
+	recent  func() time.Duration // Now, nearly, for reads
 	cache   cache
 	changes overlap.Table
+	returns returns
 
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
@@ -41,6 +56,10 @@ type volume struct {
 	id       causeway.VolumeID
 	store    backend.Store
 	verifier *verifier
+
+	mu     sync.Mutex
+	epoch  causeway.Epoch // the latest known
+	tenure atomic.Uint64  // counts epochs; objects of an earlier one are not used
 }
 
 var (
@@ -56,10 +75,19 @@ func New(cfg Config) *Engine {
 	if cfg.Idle <= 0 {
 		cfg.Idle = time.Minute
 	}
-	e := &Engine{cfg: cfg}
+	recent := cfg.Now
+	if cfg.Now == nil {
+		cfg.Now, recent = boottime.Now, boottime.Recent
+	}
+	if cfg.Renew <= 0 {
+		cfg.Renew = time.Second
+	}
+	e := &Engine{cfg: cfg, recent: recent}
+	e.returns.some = make(chan struct{}, 1)
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
 	e.cache.init(cfg.MaxOpen)
 	e.cache.sweep(cfg.Idle)
+	e.cache.running.Go(e.keep)
 	return e
 }
 
@@ -71,7 +99,7 @@ func (e *Engine) Attach(id causeway.VolumeID, s backend.Store) {
 	if next[id] != nil {
 		return
 	}
-	next[id] = &volume{id, s, newVerifier()}
+	next[id] = &volume{id: id, store: s, verifier: newVerifier()}
 	e.volumes.Store(&next)
 }
 
@@ -94,6 +122,9 @@ func (e *Engine) Close() error {
 	for id := range *e.volumes.Load() {
 		e.Detach(id)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	e.sendReturns(ctx) // what does not arrive ends by itself
 	e.cache.close()
 	return nil
 }

@@ -26,10 +26,23 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 	r := gateway.WriteResult{Verifier: o.vol.verifier.get(), Stable: how}
 	if err = o.mayWrite(c, &before); err == nil {
 		if err = checkSpan(off, len(data)); err == nil {
+			err = o.denied(ctx, c, off, len(data), true)
+		}
+		if err == nil {
 			r.N, err = o.write(ctx, data, off, how)
 		}
 	}
 	r.Change = o.end(ctx, mark.End, before)
+	return o.vouch(r, err)
+}
+
+// vouch turns the success of a write whose grant ended by itself into ErrDelay: it may have come too late, and whether it still
+// shall be done is for its sender to say, who may have had it done elsewhere meanwhile. A grant that is recalled ends after
+// the write.
+func (o *object) vouch(r gateway.WriteResult, err error) (gateway.WriteResult, error) {
+	if err == nil && !o.validExactly() {
+		return gateway.WriteResult{}, causeway.ErrDelay
+	}
 	return r, err
 }
 
@@ -46,6 +59,9 @@ func (o *object) mayWrite(c *gateway.Caller, a *causeway.Attr) error {
 func (o *object) write(ctx context.Context, data []byte, off uint64, how causeway.Stability) (int, error) {
 	if len(data) == 0 {
 		return 0, nil
+	}
+	if !o.validExactly() {
+		return 0, causeway.ErrDelay // the call was held up; see vouch
 	}
 	n, err := o.store.WriteAt(ctx, data, off)
 	if err != nil || how == causeway.Unstable {

@@ -34,3 +34,6 @@ func (c Change) End() (alone bool) {
 	now := c.cell.Add(^uint64(0))
 	return c.alone && uint32(now>>32) == c.started
 }
+
+// Running reports whether a change of the thing with this hash, or of one that looks like it, has begun and not ended.
+func (t *Table) Running(hash uint64) bool { return uint32(t.cells[hash%stripes].Load()) != 0 }

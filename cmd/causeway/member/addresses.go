@@ -2,7 +2,6 @@ package member
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -92,10 +91,16 @@ func (k *keeper) begin() {
 	})
 }
 
-func (k *keeper) close(ctx context.Context) error {
+// leave gives all addresses up, and has that told. Who takes them hears of their connections still.
+func (k *keeper) leave(ctx context.Context) error {
 	k.tasks.Wait()
 	k.mirror.Look()
-	err := errors.Join(k.manager.Close(ctx), k.mirror.Close())
+	return k.manager.Close(ctx)
+}
+
+// close is for after leave.
+func (k *keeper) close() error {
+	err := k.mirror.Close()
 	k.serving.Wait()
 	return err
 }

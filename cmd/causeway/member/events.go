@@ -112,6 +112,11 @@ func (e *events) see(changes []record.Change) {
 	for _, c := range changes {
 		e.one(c, gone)
 	}
+	for _, c := range changes { // after the owners, whose end the end of a plan explains
+		if c.Key.Kind == record.KindPlan {
+			e.plan(c.Item)
+		}
+	}
 }
 
 func (e *events) one(c record.Change, gone map[string]string) {
@@ -139,8 +144,6 @@ func (e *events) one(c record.Change, gone map[string]string) {
 		if c.Item != nil {
 			e.names[id] = c.Item.Value.(*record.Volume).Name
 		}
-	case record.KindPlan:
-		e.plan(c.Item)
 	case record.KindOwner:
 		e.owner(c.Item, id, gone)
 	}

@@ -34,13 +34,26 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	return nil
 }
 
-// Acquire opens the volume.
+// Acquire opens the volume, if it is what the other gateways have under that name.
 func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, _ causeway.Epoch) error {
+	dir, err := Place(v.Backend)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-h.m.joined:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := h.m.witnessed(ctx, v.ID, dir); err != nil {
+		return err
+	}
 	return h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend)
 }
 
-// Release closes it.
+// Release closes it. Whoever opens it next finds there that this gateway knew of it.
 func (h hooks) Release(ctx context.Context, v causeway.VolumeID, _ causeway.Epoch) error {
+	h.m.vouchFor(v)
 	return h.m.cfg.Volumes.Release(ctx, v)
 }
 

@@ -71,11 +71,14 @@ type Member struct {
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
+
+	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
+	attesting chan struct{} // members or owners may have changed
 }
 
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
-	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), attesting: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
 	m.routes, err = route.New(route.Config{Valid: m.Valid})
@@ -166,6 +169,7 @@ func (m *Member) Serve() error {
 	m.stop = cancel
 	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
+	m.tasks.Go(func() { m.attest(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
 	}
@@ -197,6 +201,7 @@ func (m *Member) follow(ctx context.Context) {
 			if err := m.publish(t); err != nil {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
+			m.watchOwners(t)
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}
@@ -225,11 +230,14 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 	m.left.Do(func() {
 		m.stop()
 		m.tasks.Wait()
+		if m.keeper != nil { // first, so that no address is ever at two gateways
+			err = m.keeper.leave(ctx)
+		}
 		if c := m.Cluster(); c != nil {
 			m.say(ctx, c)
 		}
 		if m.keeper != nil {
-			err = errors.Join(err, m.keeper.close(ctx))
+			err = errors.Join(err, m.keeper.close())
 		}
 	})
 	return err

@@ -59,8 +59,14 @@ func (r *Relay) owner(id causeway.VolumeID) (peer string, epoch causeway.Epoch, 
 	return s.Node, s.Epoch, s.Here, s.Open
 }
 
-// member reports whether a node was not removed.
-func (r *Relay) member(node string) bool { return r.m.Cluster().Table().Node(node) != nil }
+// member reports whether a node is a member, and its incarnation.
+func (r *Relay) member(node string) (uint64, bool) {
+	m, _ := r.m.Cluster().Table().Member(node)
+	if m == nil {
+		return 0, false
+	}
+	return m.Incarnation, true
+}
 
 // owns says in which epoch this gateway administers a volume.
 func (r *Relay) owns(id causeway.VolumeID) (causeway.Epoch, bool) {

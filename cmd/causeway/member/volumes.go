@@ -74,6 +74,11 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	if other := t.Volume(v.ID); other != nil {
 		return nil, fmt.Errorf("%s is the volume %s already, by another name: %s", o.Backend, other.Name, other.Backend)
 	}
+	if dir, err := Place(o.Backend); err == nil {
+		if err := vouch(dir, t); err != nil {
+			m.log.Warn("other gateways cannot be shown that they have the same file system", "volume", o.Name, "err", err)
+		}
+	}
 	done, err := m.transact(ctx, record.CreateVolume(v), record.Of(record.KindVolume, v.ID))
 	if err == nil && !done {
 		err = fmt.Errorf("somebody else made the volume %s, or one of %s, meanwhile", o.Name, o.Backend)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,7 +100,7 @@ func (d *Dir) hold() error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return fmt.Errorf("%w%s; stop it or choose another --state-dir", ErrInUse, holder(f))
@@ -112,6 +113,19 @@ func (d *Dir) hold() error {
 	}
 	_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
 	return err
+}
+
+// releaseWithin is how long what is left of a process that was killed may take to let go of its files.
+const releaseWithin = time.Second
+
+// flock locks a file, which somebody who is about to end may still have.
+func flock(f *os.File) error {
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Since(begun) > releaseWithin {
+			return err
+		}
+	}
 }
 
 // holder says who wrote the lock file, for the message.

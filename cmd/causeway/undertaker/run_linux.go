@@ -18,8 +18,8 @@ import (
 
 // Times of what is done after the end.
 const (
-	lastLetter = 100 * time.Millisecond // for what the dead process had written
-	buryWithin = 5 * time.Second        // longer than a lease lasts
+	lastLetter = 20 * time.Millisecond // to read what the dead process had written, if another one keeps the pipe open
+	buryWithin = 5 * time.Second       // longer than a lease lasts
 )
 
 // Run is the second process. It returns when the first one has said farewell, or has died and what it left is done.
@@ -70,7 +70,7 @@ func latest(letters <-chan letter, last letter) letter {
 				return last
 			}
 			last = l
-		case <-bound: // somebody else holds the pipe
+		case <-bound:
 			return last
 		}
 	}

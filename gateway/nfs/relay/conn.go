@@ -19,6 +19,7 @@ type conn struct {
 	srv    *Server
 	stream *stream
 	name   string
+	since  uint64 // the joining of the peer for which the connection is good
 	jobs   sync.WaitGroup
 	writer sync.Mutex
 
@@ -39,6 +40,11 @@ func (c *conn) serve() {
 	}
 	if c.name = c.stream.peerName(); c.name == "" {
 		s.cfg.Log.Warn("a peer without a certificate was refused", "client", c.stream.RemoteAddr().String())
+		return
+	}
+	var member bool
+	if c.since, member = s.cfg.Member(c.name); !member {
+		s.cfg.Log.Debug("a gateway that is no member was refused", "node", c.name)
 		return
 	}
 	ctx, cancel = context.WithCancel(s.ctx)
@@ -188,7 +194,8 @@ func (j *job) answer(ctx context.Context) (a answer) {
 			c.File.Hold.Release()
 		}
 	}()
-	if !s.cfg.Member(j.conn.name) {
+	if since, member := s.cfg.Member(j.conn.name); !member || since != j.conn.since {
+		j.conn.stream.Close() // the peer makes another one, if it may
 		return busy
 	}
 	if j.request.kind == kindCallback {

@@ -32,6 +32,9 @@ func (h *Handler) forward(ctx context.Context, c *rpc.Call, v causeway.VolumeID)
 	stats := &h.cfg.Peers.counts
 	args, uncertain := c.Args, false
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+		if pause > firstLook && c.Abandoned() {
+			return rpc.Drop
+		}
 		changed := h.cfg.Changed()
 		peer, epoch, local, ok := h.cfg.Owner(v)
 		if ok {

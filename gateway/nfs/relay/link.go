@@ -57,7 +57,7 @@ func (l *link) fail() {
 	}
 	l.dead = true
 	close(l.ended)
-	l.conn.Close()
+	l.conn.abandon()
 	for id, q := range l.open {
 		delete(l.open, id)
 		<-l.slots

@@ -34,8 +34,10 @@ type ServerConfig struct {
 	// CallClient makes calls to clients from an address that this gateway has; nil: none.
 	CallClient func(context.Context, lockd.Callback) ([]byte, error)
 
-	// Member tells whether a node is of the cluster still: certificates outlive that. Nil: all that have one are.
-	Member func(node string) bool
+	// Member tells whether a node is of the cluster now, and since which joining of it: certificates outlive both. A call that was
+	// sent before the node was fenced may arrive after its client had another gateway do the same, and more, so calls count only
+	// while the joining lasts that there was when their connection was made. Nil: all that have a certificate are members for ever.
+	Member func(node string) (joining uint64, ok bool)
 
 	MaxConns     int           // default 1,024
 	MaxCalls     int           // in execution, of all peers; default 1,024. Each may hold MaxFrame bytes twice
@@ -58,7 +60,7 @@ func (c *ServerConfig) Validate() error {
 		return errors.New("relay: Owns is needed")
 	}
 	if c.Member == nil {
-		c.Member = func(string) bool { return true }
+		c.Member = func(string) (uint64, bool) { return 0, true }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

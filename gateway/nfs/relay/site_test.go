@@ -285,7 +285,7 @@ func (g *gate) listen(at string) {
 	if at == "" {
 		at = g.host + ":0"
 	}
-	server, err := NewServer(ServerConfig{TLS: g.identity.Server(), Handlers: g.local, Catalog: g.catalog, Owns: g.owns, Member: g.site.isMember, CallClient: g.callClient})
+	server, err := NewServer(ServerConfig{TLS: g.identity.Server(), Handlers: g.local, Catalog: g.catalog, Owns: g.owns, Member: func(node string) (uint64, bool) { return 1, g.site.isMember(node) }, CallClient: g.callClient})
 	g.site.must(err)
 	l, err := net.Listen("tcp", at)
 	g.site.must(err)

@@ -86,3 +86,12 @@ func (s *stream) write(frame []byte, within time.Duration) error {
 
 // Close ends the connection at once: TLS's own good-bye could wait for a writer.
 func (s *stream) Close() error { return s.under.Conn.Close() }
+
+// abandon closes the connection and has the kernel forget what has not arrived: it would be sent again and again for minutes, and be
+// executed after what was sent later over another connection.
+func (s *stream) abandon() {
+	if tcp, ok := s.under.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	s.under.Conn.Close()
+}

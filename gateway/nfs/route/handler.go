@@ -39,7 +39,7 @@ func (h Handler) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 		if patience.IsZero() {
 			patience = time.Now().Add(h.Table.cfg.Patience)
 		}
-		if await(ctx, wait); ctx.Err() != nil || time.Now().After(patience) {
+		if await(ctx, wait); ctx.Err() != nil || time.Now().After(patience) || c.Abandoned() {
 			return rpc.Drop
 		}
 	}

@@ -68,6 +68,7 @@ type Call struct {
 	Op causeway.OpID // set by a program: the name of a change whose repetition is told by it
 
 	worker *worker // who runs the call inline, else nil
+	conn   *conn   // of a call that may wait, else nil
 
 	// File, if File.Hold is not nil after Done, is sent behind Reply and padded to 4 bytes. Length fields in front of it are
 	// the program's. The server releases it.
@@ -87,3 +88,14 @@ type HandlerFunc func(ctx context.Context, c *Call) Verdict
 
 // Handle calls f.
 func (f HandlerFunc) Handle(ctx context.Context, c *Call) Verdict { return f(ctx, c) }
+
+// Abandoned reports whether the connection that a waiting call came by has ended. Then its client has sent it again elsewhere, and what
+// was done after that must not be undone: a call that has not begun must not begin any more.
+func (c *Call) Abandoned() bool {
+	if c.conn == nil {
+		return false
+	}
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	return c.conn.readerDone || c.conn.broken
+}

@@ -41,8 +41,6 @@ func (c *Config) Validate() error {
 		return errors.New("depth: Unreserved is less than -1")
 	case c.Unreserved == 0:
 		c.Unreserved = 256
-	case c.Unreserved == -1:
-		c.Unreserved = 0
 	}
 	return nil
 }
@@ -59,7 +57,6 @@ type Pools struct {
 	mu     sync.Mutex
 	levels [Max]level
 	spare  int // unreserved slots that are free
-	total  int // unreserved
 	shared bool
 }
 
@@ -92,7 +89,7 @@ func New(cfg Config) (*Pools, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Pools{spare: cfg.Unreserved, total: cfg.Unreserved, shared: cfg.Together}
+	p := &Pools{spare: max(0, cfg.Unreserved), shared: cfg.Together}
 	for i, n := range cfg.Reserved {
 		l := &p.levels[i]
 		if p.shared {

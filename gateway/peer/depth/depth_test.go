@@ -135,6 +135,17 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestValidatedTwice: what was set stays so.
+func TestValidatedTwice(t *testing.T) {
+	cfg := Config{Unreserved: -1}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if p := pools(t, cfg); p.spare != 0 {
+		t.Errorf("%d unreserved slots", p.spare)
+	}
+}
+
 // TestCircle: two gateways whose requests recall from each other. With one pool, all of whose slots are taken by requests that
 // wait for recalls at the other, nothing moves; with slots by depth everything does.
 func TestCircle(t *testing.T) {

@@ -51,6 +51,17 @@ const (
 	Op_RETURN         Op = 21
 	Op_RENEW          Op = 22
 	Op_COMMIT         Op = 23
+	Op_OPEN           Op = 40
+	Op_RECONNECT      Op = 41
+	Op_DISCONNECT     Op = 42
+	Op_DOWNGRADE      Op = 43
+	Op_SET_DELETE     Op = 44
+	Op_CLOSE          Op = 45
+	Op_ACKNOWLEDGE    Op = 46
+	Op_OPENS          Op = 47
+	Op_ADMIT          Op = 48
+	Op_WATCH          Op = 49
+	Op_UNWATCH        Op = 50
 	Op_RECALL         Op = 32 // from the administrative gateway, as what follows
 	Op_EVENT          Op = 33
 	Op_REASSERT       Op = 34
@@ -84,6 +95,17 @@ var (
 		21: "RETURN",
 		22: "RENEW",
 		23: "COMMIT",
+		40: "OPEN",
+		41: "RECONNECT",
+		42: "DISCONNECT",
+		43: "DOWNGRADE",
+		44: "SET_DELETE",
+		45: "CLOSE",
+		46: "ACKNOWLEDGE",
+		47: "OPENS",
+		48: "ADMIT",
+		49: "WATCH",
+		50: "UNWATCH",
 		32: "RECALL",
 		33: "EVENT",
 		34: "REASSERT",
@@ -114,6 +136,17 @@ var (
 		"RETURN":         21,
 		"RENEW":          22,
 		"COMMIT":         23,
+		"OPEN":           40,
+		"RECONNECT":      41,
+		"DISCONNECT":     42,
+		"DOWNGRADE":      43,
+		"SET_DELETE":     44,
+		"CLOSE":          45,
+		"ACKNOWLEDGE":    46,
+		"OPENS":          47,
+		"ADMIT":          48,
+		"WATCH":          49,
+		"UNWATCH":        50,
 		"RECALL":         32,
 		"EVENT":          33,
 		"REASSERT":       34,
@@ -152,6 +185,9 @@ func (Op) EnumDescriptor() ([]byte, []int) {
 type Packet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Frames        []*Frame               `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
+	Ended         []uint64               `protobuf:"varint,2,rep,packed,name=ended,proto3" json:"ended,omitempty"` // calls of the sender whose replies it has, or needs no more; taken before the frames
+	First         bool                   `protobuf:"varint,3,opt,name=first,proto3" json:"first,omitempty"`        // on this stream: of all calls of the sender, those in open have not ended
+	Open          []uint64               `protobuf:"varint,4,rep,packed,name=open,proto3" json:"open,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,11 +229,31 @@ func (x *Packet) GetFrames() []*Frame {
 	return nil
 }
 
+func (x *Packet) GetEnded() []uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Packet) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
+}
+
+func (x *Packet) GetOpen() []uint64 {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
 // Frame is one message. Exactly one of hello, request, reply, cancel and beat is set.
 type Frame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`           // of the call: each side counts its own, from 1, for the life of a session
-	Settled       uint64                 `protobuf:"varint,2,opt,name=settled,proto3" json:"settled,omitempty"` // with requests: all calls of the sender with lower ids have ended
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of the call: each side counts its own, from 1, for the life of a session
 	Hello         *Hello                 `protobuf:"bytes,3,opt,name=hello,proto3" json:"hello,omitempty"`
 	Request       *Request               `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
 	Reply         *Reply                 `protobuf:"bytes,5,opt,name=reply,proto3" json:"reply,omitempty"`
@@ -241,13 +297,6 @@ func (*Frame) Descriptor() ([]byte, []int) {
 func (x *Frame) GetId() uint64 {
 	if x != nil {
 		return x.Id
-	}
-	return 0
-}
-
-func (x *Frame) GetSettled() uint64 {
-	if x != nil {
-		return x.Settled
 	}
 	return 0
 }
@@ -398,6 +447,13 @@ type Request struct {
 	Held          []*Held                `protobuf:"bytes,24,rep,name=held,proto3" json:"held,omitempty"`
 	Commit        *Commit                `protobuf:"bytes,25,opt,name=commit,proto3" json:"commit,omitempty"`
 	Batch         *Batch                 `protobuf:"bytes,26,opt,name=batch,proto3" json:"batch,omitempty"`
+	Open          *OpenSpec              `protobuf:"bytes,27,opt,name=open,proto3" json:"open,omitempty"`
+	Id            []byte                 `protobuf:"bytes,28,opt,name=id,proto3" json:"id,omitempty"` // of an open
+	Guid          []byte                 `protobuf:"bytes,29,opt,name=guid,proto3" json:"guid,omitempty"`
+	Lease         *LeaseID               `protobuf:"bytes,30,opt,name=lease,proto3" json:"lease,omitempty"`
+	Flag          bool                   `protobuf:"varint,31,opt,name=flag,proto3" json:"flag,omitempty"` // delete on close, watch what is below too, write
+	Watch         *WatchID               `protobuf:"bytes,32,opt,name=watch,proto3" json:"watch,omitempty"`
+	Share         uint32                 `protobuf:"varint,33,opt,name=share,proto3" json:"share,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -614,6 +670,55 @@ func (x *Request) GetBatch() *Batch {
 	return nil
 }
 
+func (x *Request) GetOpen() *OpenSpec {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *Request) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Request) GetGuid() []byte {
+	if x != nil {
+		return x.Guid
+	}
+	return nil
+}
+
+func (x *Request) GetLease() *LeaseID {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *Request) GetFlag() bool {
+	if x != nil {
+		return x.Flag
+	}
+	return false
+}
+
+func (x *Request) GetWatch() *WatchID {
+	if x != nil {
+		return x.Watch
+	}
+	return nil
+}
+
+func (x *Request) GetShare() uint32 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
 // Reply is what a call came to. What is known is set also when code is not 0.
 type Reply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -635,6 +740,10 @@ type Reply struct {
 	Grant         *Grant                 `protobuf:"bytes,16,opt,name=grant,proto3" json:"grant,omitempty"`
 	Commit        *Commit                `protobuf:"bytes,17,opt,name=commit,proto3" json:"commit,omitempty"`
 	Held          []*Held                `protobuf:"bytes,18,rep,name=held,proto3" json:"held,omitempty"`
+	Opened        *Opened                `protobuf:"bytes,19,opt,name=opened,proto3" json:"opened,omitempty"`
+	Lease         *LeaseState            `protobuf:"bytes,20,opt,name=lease,proto3" json:"lease,omitempty"`
+	Opens         []*Opened              `protobuf:"bytes,21,rep,name=opens,proto3" json:"opens,omitempty"`
+	Removed       bool                   `protobuf:"varint,22,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +902,34 @@ func (x *Reply) GetHeld() []*Held {
 		return x.Held
 	}
 	return nil
+}
+
+func (x *Reply) GetOpened() *Opened {
+	if x != nil {
+		return x.Opened
+	}
+	return nil
+}
+
+func (x *Reply) GetLease() *LeaseState {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *Reply) GetOpens() []*Opened {
+	if x != nil {
+		return x.Opens
+	}
+	return nil
+}
+
+func (x *Reply) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
 }
 
 type Epoch struct {
@@ -2011,6 +2148,10 @@ type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	Lock          *Lock                  `protobuf:"bytes,2,opt,name=lock,proto3" json:"lock,omitempty"`
+	Break         *Break                 `protobuf:"bytes,3,opt,name=break,proto3" json:"break,omitempty"`
+	Watch         *WatchID               `protobuf:"bytes,4,opt,name=watch,proto3" json:"watch,omitempty"`
+	Notices       []*Notice              `protobuf:"bytes,5,rep,name=notices,proto3" json:"notices,omitempty"`
+	Missed        bool                   `protobuf:"varint,6,opt,name=missed,proto3" json:"missed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2059,6 +2200,714 @@ func (x *Event) GetLock() *Lock {
 	return nil
 }
 
+func (x *Event) GetBreak() *Break {
+	if x != nil {
+		return x.Break
+	}
+	return nil
+}
+
+func (x *Event) GetWatch() *WatchID {
+	if x != nil {
+		return x.Watch
+	}
+	return nil
+}
+
+func (x *Event) GetNotices() []*Notice {
+	if x != nil {
+		return x.Notices
+	}
+	return nil
+}
+
+func (x *Event) GetMissed() bool {
+	if x != nil {
+		return x.Missed
+	}
+	return false
+}
+
+type OpenSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Disposition   uint32                 `protobuf:"varint,1,opt,name=disposition,proto3" json:"disposition,omitempty"`
+	Create        *CreateSpec            `protobuf:"bytes,2,opt,name=create,proto3" json:"create,omitempty"`
+	OnlyDir       bool                   `protobuf:"varint,3,opt,name=only_dir,json=onlyDir,proto3" json:"only_dir,omitempty"`
+	NoDir         bool                   `protobuf:"varint,4,opt,name=no_dir,json=noDir,proto3" json:"no_dir,omitempty"`
+	Access        uint32                 `protobuf:"varint,5,opt,name=access,proto3" json:"access,omitempty"`
+	Share         uint32                 `protobuf:"varint,6,opt,name=share,proto3" json:"share,omitempty"`
+	DeleteOnClose bool                   `protobuf:"varint,7,opt,name=delete_on_close,json=deleteOnClose,proto3" json:"delete_on_close,omitempty"`
+	Lease         *LeaseSpec             `protobuf:"bytes,8,opt,name=lease,proto3" json:"lease,omitempty"`
+	KeepNs        uint64                 `protobuf:"varint,9,opt,name=keep_ns,json=keepNs,proto3" json:"keep_ns,omitempty"`
+	Guid          []byte                 `protobuf:"bytes,10,opt,name=guid,proto3" json:"guid,omitempty"`
+	Upgrade       bool                   `protobuf:"varint,11,opt,name=upgrade,proto3" json:"upgrade,omitempty"`
+	Reclaim       bool                   `protobuf:"varint,12,opt,name=reclaim,proto3" json:"reclaim,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenSpec) Reset() {
+	*x = OpenSpec{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenSpec) ProtoMessage() {}
+
+func (x *OpenSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenSpec.ProtoReflect.Descriptor instead.
+func (*OpenSpec) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *OpenSpec) GetDisposition() uint32 {
+	if x != nil {
+		return x.Disposition
+	}
+	return 0
+}
+
+func (x *OpenSpec) GetCreate() *CreateSpec {
+	if x != nil {
+		return x.Create
+	}
+	return nil
+}
+
+func (x *OpenSpec) GetOnlyDir() bool {
+	if x != nil {
+		return x.OnlyDir
+	}
+	return false
+}
+
+func (x *OpenSpec) GetNoDir() bool {
+	if x != nil {
+		return x.NoDir
+	}
+	return false
+}
+
+func (x *OpenSpec) GetAccess() uint32 {
+	if x != nil {
+		return x.Access
+	}
+	return 0
+}
+
+func (x *OpenSpec) GetShare() uint32 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *OpenSpec) GetDeleteOnClose() bool {
+	if x != nil {
+		return x.DeleteOnClose
+	}
+	return false
+}
+
+func (x *OpenSpec) GetLease() *LeaseSpec {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *OpenSpec) GetKeepNs() uint64 {
+	if x != nil {
+		return x.KeepNs
+	}
+	return 0
+}
+
+func (x *OpenSpec) GetGuid() []byte {
+	if x != nil {
+		return x.Guid
+	}
+	return nil
+}
+
+func (x *OpenSpec) GetUpgrade() bool {
+	if x != nil {
+		return x.Upgrade
+	}
+	return false
+}
+
+func (x *OpenSpec) GetReclaim() bool {
+	if x != nil {
+		return x.Reclaim
+	}
+	return false
+}
+
+type LeaseID struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Client        []byte                 `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	Key           []byte                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseID) Reset() {
+	*x = LeaseID{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseID) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseID) ProtoMessage() {}
+
+func (x *LeaseID) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseID.ProtoReflect.Descriptor instead.
+func (*LeaseID) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *LeaseID) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *LeaseID) GetClient() []byte {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+func (x *LeaseID) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type LeaseSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            *LeaseID               `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Caching       uint32                 `protobuf:"varint,2,opt,name=caching,proto3" json:"caching,omitempty"`
+	Parent        []byte                 `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
+	V2            bool                   `protobuf:"varint,4,opt,name=v2,proto3" json:"v2,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseSpec) Reset() {
+	*x = LeaseSpec{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseSpec) ProtoMessage() {}
+
+func (x *LeaseSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseSpec.ProtoReflect.Descriptor instead.
+func (*LeaseSpec) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *LeaseSpec) GetId() *LeaseID {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *LeaseSpec) GetCaching() uint32 {
+	if x != nil {
+		return x.Caching
+	}
+	return 0
+}
+
+func (x *LeaseSpec) GetParent() []byte {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *LeaseSpec) GetV2() bool {
+	if x != nil {
+		return x.V2
+	}
+	return false
+}
+
+func (x *LeaseSpec) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+type LeaseState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            *LeaseID               `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Caching       uint32                 `protobuf:"varint,2,opt,name=caching,proto3" json:"caching,omitempty"`
+	Breaking      bool                   `protobuf:"varint,3,opt,name=breaking,proto3" json:"breaking,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Parent        []byte                 `protobuf:"bytes,5,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseState) Reset() {
+	*x = LeaseState{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseState) ProtoMessage() {}
+
+func (x *LeaseState) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseState.ProtoReflect.Descriptor instead.
+func (*LeaseState) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *LeaseState) GetId() *LeaseID {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *LeaseState) GetCaching() uint32 {
+	if x != nil {
+		return x.Caching
+	}
+	return 0
+}
+
+func (x *LeaseState) GetBreaking() bool {
+	if x != nil {
+		return x.Breaking
+	}
+	return false
+}
+
+func (x *LeaseState) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *LeaseState) GetParent() []byte {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+type Opened struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        []byte                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Attr          *Attr                  `protobuf:"bytes,2,opt,name=attr,proto3" json:"attr,omitempty"`
+	Id            []byte                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	Owner         *Owner                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	Action        uint32                 `protobuf:"varint,5,opt,name=action,proto3" json:"action,omitempty"`
+	Dir           *Change                `protobuf:"bytes,6,opt,name=dir,proto3" json:"dir,omitempty"`
+	Access        uint32                 `protobuf:"varint,7,opt,name=access,proto3" json:"access,omitempty"`
+	Share         uint32                 `protobuf:"varint,8,opt,name=share,proto3" json:"share,omitempty"`
+	Lease         *LeaseState            `protobuf:"bytes,9,opt,name=lease,proto3" json:"lease,omitempty"`
+	KeepNs        uint64                 `protobuf:"varint,10,opt,name=keep_ns,json=keepNs,proto3" json:"keep_ns,omitempty"`
+	Delete        bool                   `protobuf:"varint,11,opt,name=delete,proto3" json:"delete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Opened) Reset() {
+	*x = Opened{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Opened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Opened) ProtoMessage() {}
+
+func (x *Opened) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Opened.ProtoReflect.Descriptor instead.
+func (*Opened) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Opened) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Opened) GetAttr() *Attr {
+	if x != nil {
+		return x.Attr
+	}
+	return nil
+}
+
+func (x *Opened) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Opened) GetOwner() *Owner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *Opened) GetAction() uint32 {
+	if x != nil {
+		return x.Action
+	}
+	return 0
+}
+
+func (x *Opened) GetDir() *Change {
+	if x != nil {
+		return x.Dir
+	}
+	return nil
+}
+
+func (x *Opened) GetAccess() uint32 {
+	if x != nil {
+		return x.Access
+	}
+	return 0
+}
+
+func (x *Opened) GetShare() uint32 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *Opened) GetLease() *LeaseState {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *Opened) GetKeepNs() uint64 {
+	if x != nil {
+		return x.KeepNs
+	}
+	return 0
+}
+
+func (x *Opened) GetDelete() bool {
+	if x != nil {
+		return x.Delete
+	}
+	return false
+}
+
+type Break struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        []byte                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Id            *LeaseID               `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Open          []byte                 `protobuf:"bytes,3,opt,name=open,proto3" json:"open,omitempty"`
+	From          uint32                 `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint32                 `protobuf:"varint,5,opt,name=to,proto3" json:"to,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Ack           bool                   `protobuf:"varint,7,opt,name=ack,proto3" json:"ack,omitempty"`
+	WithinNs      uint64                 `protobuf:"varint,8,opt,name=within_ns,json=withinNs,proto3" json:"within_ns,omitempty"`
+	Owner         *Owner                 `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Break) Reset() {
+	*x = Break{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Break) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Break) ProtoMessage() {}
+
+func (x *Break) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Break.ProtoReflect.Descriptor instead.
+func (*Break) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Break) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Break) GetId() *LeaseID {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Break) GetOpen() []byte {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *Break) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Break) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *Break) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Break) GetAck() bool {
+	if x != nil {
+		return x.Ack
+	}
+	return false
+}
+
+func (x *Break) GetWithinNs() uint64 {
+	if x != nil {
+		return x.WithinNs
+	}
+	return 0
+}
+
+func (x *Break) GetOwner() *Owner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+type WatchID struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         *Owner                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Open          []byte                 `protobuf:"bytes,2,opt,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchID) Reset() {
+	*x = WatchID{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchID) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchID) ProtoMessage() {}
+
+func (x *WatchID) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchID.ProtoReflect.Descriptor instead.
+func (*WatchID) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *WatchID) GetOwner() *Owner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *WatchID) GetOpen() []byte {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+type Notice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Action        uint32                 `protobuf:"varint,1,opt,name=action,proto3" json:"action,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Notice) GetAction() uint32 {
+	if x != nil {
+		return x.Action
+	}
+	return 0
+}
+
+func (x *Notice) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
 type Extent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        uint64                 `protobuf:"varint,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -2072,7 +2921,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[21]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2933,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[21]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2946,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{21}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Extent) GetDevice() uint64 {
@@ -2155,7 +3004,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[22]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +3016,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[22]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +3029,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{22}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Grant) GetObject() []byte {
@@ -2282,7 +3131,7 @@ type GrantSpec struct {
 
 func (x *GrantSpec) Reset() {
 	*x = GrantSpec{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +3143,7 @@ func (x *GrantSpec) String() string {
 func (*GrantSpec) ProtoMessage() {}
 
 func (x *GrantSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[23]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +3156,7 @@ func (x *GrantSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantSpec.ProtoReflect.Descriptor instead.
 func (*GrantSpec) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{23}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GrantSpec) GetMode() uint32 {
@@ -2372,7 +3221,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2384,7 +3233,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[24]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2397,7 +3246,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{24}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Held) GetObject() []byte {
@@ -2448,7 +3297,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +3309,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[25]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +3322,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{25}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Commit) GetWritten() bool {
@@ -2524,7 +3373,7 @@ type Recall struct {
 
 func (x *Recall) Reset() {
 	*x = Recall{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +3385,7 @@ func (x *Recall) String() string {
 func (*Recall) ProtoMessage() {}
 
 func (x *Recall) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[26]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +3398,7 @@ func (x *Recall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recall.ProtoReflect.Descriptor instead.
 func (*Recall) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{26}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Recall) GetSeq() uint64 {
@@ -2599,7 +3448,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2611,7 +3460,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[27]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2624,7 +3473,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{27}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Record) GetKind() uint32 {
@@ -2658,7 +3507,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +3519,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[28]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +3532,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{28}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Version) GetEpoch() *Epoch {
@@ -2713,7 +3562,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[29]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +3574,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[29]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +3587,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{29}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Batch) GetVolume() uint64 {
@@ -2786,7 +3635,7 @@ type CollectRequest struct {
 
 func (x *CollectRequest) Reset() {
 	*x = CollectRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +3647,7 @@ func (x *CollectRequest) String() string {
 func (*CollectRequest) ProtoMessage() {}
 
 func (x *CollectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[30]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +3660,7 @@ func (x *CollectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectRequest.ProtoReflect.Descriptor instead.
 func (*CollectRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{30}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CollectRequest) GetVolume() uint64 {
@@ -2839,7 +3688,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +3700,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[31]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +3713,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{31}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReadRequest) GetAbout() *Request {
@@ -2898,7 +3747,7 @@ type ReadReply struct {
 
 func (x *ReadReply) Reset() {
 	*x = ReadReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3759,7 @@ func (x *ReadReply) String() string {
 func (*ReadReply) ProtoMessage() {}
 
 func (x *ReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[32]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3772,7 @@ func (x *ReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReply.ProtoReflect.Descriptor instead.
 func (*ReadReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{32}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReadReply) GetReply() *Reply {
@@ -2952,7 +3801,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3813,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[33]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3826,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{33}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WriteRequest) GetAbout() *Request {
@@ -3020,7 +3869,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3032,7 +3881,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[34]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3045,7 +3894,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{34}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WriteReply) GetReply() *Reply {
@@ -3085,7 +3934,7 @@ type SyncRequest struct {
 
 func (x *SyncRequest) Reset() {
 	*x = SyncRequest{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3097,7 +3946,7 @@ func (x *SyncRequest) String() string {
 func (*SyncRequest) ProtoMessage() {}
 
 func (x *SyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[35]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3110,7 +3959,7 @@ func (x *SyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncRequest.ProtoReflect.Descriptor instead.
 func (*SyncRequest) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{35}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SyncRequest) GetAbout() *Request {
@@ -3130,7 +3979,7 @@ type SyncReply struct {
 
 func (x *SyncReply) Reset() {
 	*x = SyncReply{}
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[36]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3142,7 +3991,7 @@ func (x *SyncReply) String() string {
 func (*SyncReply) ProtoMessage() {}
 
 func (x *SyncReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[36]
+	mi := &file_gateway_peer_peerpb_peer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3155,7 +4004,7 @@ func (x *SyncReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncReply.ProtoReflect.Descriptor instead.
 func (*SyncReply) Descriptor() ([]byte, []int) {
-	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{36}
+	return file_gateway_peer_peerpb_peer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SyncReply) GetReply() *Reply {
@@ -3176,24 +4025,26 @@ var File_gateway_peer_peerpb_peer_proto protoreflect.FileDescriptor
 
 const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x1egateway/peer/peerpb/peer.proto\x12\x10causeway.peer.v1\"9\n" +
+	"\x1egateway/peer/peerpb/peer.proto\x12\x10causeway.peer.v1\"y\n" +
 	"\x06Packet\x12/\n" +
-	"\x06frames\x18\x01 \x03(\v2\x17.causeway.peer.v1.FrameR\x06frames\"\x88\x02\n" +
+	"\x06frames\x18\x01 \x03(\v2\x17.causeway.peer.v1.FrameR\x06frames\x12\x14\n" +
+	"\x05ended\x18\x02 \x03(\x04R\x05ended\x12\x14\n" +
+	"\x05first\x18\x03 \x01(\bR\x05first\x12\x12\n" +
+	"\x04open\x18\x04 \x03(\x04R\x04open\"\xf4\x01\n" +
 	"\x05Frame\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
-	"\asettled\x18\x02 \x01(\x04R\asettled\x12-\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12-\n" +
 	"\x05hello\x18\x03 \x01(\v2\x17.causeway.peer.v1.HelloR\x05hello\x123\n" +
 	"\arequest\x18\x04 \x01(\v2\x19.causeway.peer.v1.RequestR\arequest\x12-\n" +
 	"\x05reply\x18\x05 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x16\n" +
 	"\x06cancel\x18\x06 \x01(\bR\x06cancel\x12\x12\n" +
 	"\x04beat\x18\a \x01(\bR\x04beat\x12\x16\n" +
-	"\x06answer\x18\b \x01(\bR\x06answer\"\x7f\n" +
+	"\x06answer\x18\b \x01(\bR\x06answerJ\x04\b\x02\x10\x03\"\x7f\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06depths\x18\x04 \x01(\rR\x06depths\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\rR\aversion\"\xb9\a\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"\x99\t\n" +
 	"\aRequest\x12$\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x14.causeway.peer.v1.OpR\x02op\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x06R\x06volume\x12-\n" +
@@ -3222,7 +4073,14 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x06client\x18\x17 \x01(\fR\x06client\x12*\n" +
 	"\x04held\x18\x18 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x120\n" +
 	"\x06commit\x18\x19 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12-\n" +
-	"\x05batch\x18\x1a \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\"\xb4\x05\n" +
+	"\x05batch\x18\x1a \x01(\v2\x17.causeway.peer.v1.BatchR\x05batch\x12.\n" +
+	"\x04open\x18\x1b \x01(\v2\x1a.causeway.peer.v1.OpenSpecR\x04open\x12\x0e\n" +
+	"\x02id\x18\x1c \x01(\fR\x02id\x12\x12\n" +
+	"\x04guid\x18\x1d \x01(\fR\x04guid\x12/\n" +
+	"\x05lease\x18\x1e \x01(\v2\x19.causeway.peer.v1.LeaseIDR\x05lease\x12\x12\n" +
+	"\x04flag\x18\x1f \x01(\bR\x04flag\x12/\n" +
+	"\x05watch\x18  \x01(\v2\x19.causeway.peer.v1.WatchIDR\x05watch\x12\x14\n" +
+	"\x05share\x18! \x01(\rR\x05share\"\xe4\x06\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
@@ -3242,7 +4100,11 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05locks\x18\x0f \x03(\v2\x16.causeway.peer.v1.LockR\x05locks\x12-\n" +
 	"\x05grant\x18\x10 \x01(\v2\x17.causeway.peer.v1.GrantR\x05grant\x120\n" +
 	"\x06commit\x18\x11 \x01(\v2\x18.causeway.peer.v1.CommitR\x06commit\x12*\n" +
-	"\x04held\x18\x12 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\"E\n" +
+	"\x04held\x18\x12 \x03(\v2\x16.causeway.peer.v1.HeldR\x04held\x120\n" +
+	"\x06opened\x18\x13 \x01(\v2\x18.causeway.peer.v1.OpenedR\x06opened\x122\n" +
+	"\x05lease\x18\x14 \x01(\v2\x1c.causeway.peer.v1.LeaseStateR\x05lease\x12.\n" +
+	"\x05opens\x18\x15 \x03(\v2\x18.causeway.peer.v1.OpenedR\x05opens\x12\x18\n" +
+	"\aremoved\x18\x16 \x01(\bR\aremoved\"E\n" +
 	"\x05Epoch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\xcc\x01\n" +
@@ -3355,10 +4217,74 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x06object\x18\x02 \x01(\fR\x06object\x12-\n" +
 	"\x05owner\x18\x03 \x01(\v2\x17.causeway.peer.v1.OwnerR\x05owner\x12*\n" +
 	"\x04span\x18\x04 \x01(\v2\x16.causeway.peer.v1.SpanR\x04span\x12\x1c\n" +
-	"\texclusive\x18\x05 \x01(\bR\texclusive\"G\n" +
+	"\texclusive\x18\x05 \x01(\bR\texclusive\"\xf3\x01\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12*\n" +
-	"\x04lock\x18\x02 \x01(\v2\x16.causeway.peer.v1.LockR\x04lock\"\x94\x01\n" +
+	"\x04lock\x18\x02 \x01(\v2\x16.causeway.peer.v1.LockR\x04lock\x12-\n" +
+	"\x05break\x18\x03 \x01(\v2\x17.causeway.peer.v1.BreakR\x05break\x12/\n" +
+	"\x05watch\x18\x04 \x01(\v2\x19.causeway.peer.v1.WatchIDR\x05watch\x122\n" +
+	"\anotices\x18\x05 \x03(\v2\x18.causeway.peer.v1.NoticeR\anotices\x12\x16\n" +
+	"\x06missed\x18\x06 \x01(\bR\x06missed\"\xfe\x02\n" +
+	"\bOpenSpec\x12 \n" +
+	"\vdisposition\x18\x01 \x01(\rR\vdisposition\x124\n" +
+	"\x06create\x18\x02 \x01(\v2\x1c.causeway.peer.v1.CreateSpecR\x06create\x12\x19\n" +
+	"\bonly_dir\x18\x03 \x01(\bR\aonlyDir\x12\x15\n" +
+	"\x06no_dir\x18\x04 \x01(\bR\x05noDir\x12\x16\n" +
+	"\x06access\x18\x05 \x01(\rR\x06access\x12\x14\n" +
+	"\x05share\x18\x06 \x01(\rR\x05share\x12&\n" +
+	"\x0fdelete_on_close\x18\a \x01(\bR\rdeleteOnClose\x121\n" +
+	"\x05lease\x18\b \x01(\v2\x1b.causeway.peer.v1.LeaseSpecR\x05lease\x12\x17\n" +
+	"\akeep_ns\x18\t \x01(\x04R\x06keepNs\x12\x12\n" +
+	"\x04guid\x18\n" +
+	" \x01(\fR\x04guid\x12\x18\n" +
+	"\aupgrade\x18\v \x01(\bR\aupgrade\x12\x18\n" +
+	"\areclaim\x18\f \x01(\bR\areclaim\"G\n" +
+	"\aLeaseID\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x16\n" +
+	"\x06client\x18\x02 \x01(\fR\x06client\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\"\x8e\x01\n" +
+	"\tLeaseSpec\x12)\n" +
+	"\x02id\x18\x01 \x01(\v2\x19.causeway.peer.v1.LeaseIDR\x02id\x12\x18\n" +
+	"\acaching\x18\x02 \x01(\rR\acaching\x12\x16\n" +
+	"\x06parent\x18\x03 \x01(\fR\x06parent\x12\x0e\n" +
+	"\x02v2\x18\x04 \x01(\bR\x02v2\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\rR\x05epoch\"\x9b\x01\n" +
+	"\n" +
+	"LeaseState\x12)\n" +
+	"\x02id\x18\x01 \x01(\v2\x19.causeway.peer.v1.LeaseIDR\x02id\x12\x18\n" +
+	"\acaching\x18\x02 \x01(\rR\acaching\x12\x1a\n" +
+	"\bbreaking\x18\x03 \x01(\bR\bbreaking\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\rR\x05epoch\x12\x16\n" +
+	"\x06parent\x18\x05 \x01(\fR\x06parent\"\xe2\x02\n" +
+	"\x06Opened\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12*\n" +
+	"\x04attr\x18\x02 \x01(\v2\x16.causeway.peer.v1.AttrR\x04attr\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\fR\x02id\x12-\n" +
+	"\x05owner\x18\x04 \x01(\v2\x17.causeway.peer.v1.OwnerR\x05owner\x12\x16\n" +
+	"\x06action\x18\x05 \x01(\rR\x06action\x12*\n" +
+	"\x03dir\x18\x06 \x01(\v2\x18.causeway.peer.v1.ChangeR\x03dir\x12\x16\n" +
+	"\x06access\x18\a \x01(\rR\x06access\x12\x14\n" +
+	"\x05share\x18\b \x01(\rR\x05share\x122\n" +
+	"\x05lease\x18\t \x01(\v2\x1c.causeway.peer.v1.LeaseStateR\x05lease\x12\x17\n" +
+	"\akeep_ns\x18\n" +
+	" \x01(\x04R\x06keepNs\x12\x16\n" +
+	"\x06delete\x18\v \x01(\bR\x06delete\"\xf6\x01\n" +
+	"\x05Break\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12)\n" +
+	"\x02id\x18\x02 \x01(\v2\x19.causeway.peer.v1.LeaseIDR\x02id\x12\x12\n" +
+	"\x04open\x18\x03 \x01(\fR\x04open\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\rR\x02to\x12\x14\n" +
+	"\x05epoch\x18\x06 \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03ack\x18\a \x01(\bR\x03ack\x12\x1b\n" +
+	"\twithin_ns\x18\b \x01(\x04R\bwithinNs\x12-\n" +
+	"\x05owner\x18\t \x01(\v2\x17.causeway.peer.v1.OwnerR\x05owner\"L\n" +
+	"\aWatchID\x12-\n" +
+	"\x05owner\x18\x01 \x01(\v2\x17.causeway.peer.v1.OwnerR\x05owner\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\fR\x04open\"4\n" +
+	"\x06Notice\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\rR\x06action\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\"\x94\x01\n" +
 	"\x06Extent\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\x04R\x06device\x12\x1f\n" +
 	"\vfile_offset\x18\x02 \x01(\x04R\n" +
@@ -3444,7 +4370,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\"V\n" +
 	"\tSyncReply\x12-\n" +
 	"\x05reply\x18\x01 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x1a\n" +
-	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xd8\x02\n" +
+	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xea\x03\n" +
 	"\x02Op\x12\b\n" +
 	"\x04NONE\x10\x00\x12\b\n" +
 	"\x04ROOT\x10\x01\x12\n" +
@@ -3480,7 +4406,20 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x06RETURN\x10\x15\x12\t\n" +
 	"\x05RENEW\x10\x16\x12\n" +
 	"\n" +
-	"\x06COMMIT\x10\x17\x12\n" +
+	"\x06COMMIT\x10\x17\x12\b\n" +
+	"\x04OPEN\x10(\x12\r\n" +
+	"\tRECONNECT\x10)\x12\x0e\n" +
+	"\n" +
+	"DISCONNECT\x10*\x12\r\n" +
+	"\tDOWNGRADE\x10+\x12\x0e\n" +
+	"\n" +
+	"SET_DELETE\x10,\x12\t\n" +
+	"\x05CLOSE\x10-\x12\x0f\n" +
+	"\vACKNOWLEDGE\x10.\x12\t\n" +
+	"\x05OPENS\x10/\x12\t\n" +
+	"\x05ADMIT\x100\x12\t\n" +
+	"\x05WATCH\x101\x12\v\n" +
+	"\aUNWATCH\x102\x12\n" +
 	"\n" +
 	"\x06RECALL\x10 \x12\t\n" +
 	"\x05EVENT\x10!\x12\f\n" +
@@ -3509,7 +4448,7 @@ func file_gateway_peer_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_gateway_peer_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gateway_peer_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_gateway_peer_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_gateway_peer_peerpb_peer_proto_goTypes = []any{
 	(Op)(0),                // 0: causeway.peer.v1.Op
 	(*Packet)(nil),         // 1: causeway.peer.v1.Packet
@@ -3533,22 +4472,30 @@ var file_gateway_peer_peerpb_peer_proto_goTypes = []any{
 	(*LockSpec)(nil),       // 19: causeway.peer.v1.LockSpec
 	(*Lock)(nil),           // 20: causeway.peer.v1.Lock
 	(*Event)(nil),          // 21: causeway.peer.v1.Event
-	(*Extent)(nil),         // 22: causeway.peer.v1.Extent
-	(*Grant)(nil),          // 23: causeway.peer.v1.Grant
-	(*GrantSpec)(nil),      // 24: causeway.peer.v1.GrantSpec
-	(*Held)(nil),           // 25: causeway.peer.v1.Held
-	(*Commit)(nil),         // 26: causeway.peer.v1.Commit
-	(*Recall)(nil),         // 27: causeway.peer.v1.Recall
-	(*Record)(nil),         // 28: causeway.peer.v1.Record
-	(*Version)(nil),        // 29: causeway.peer.v1.Version
-	(*Batch)(nil),          // 30: causeway.peer.v1.Batch
-	(*CollectRequest)(nil), // 31: causeway.peer.v1.CollectRequest
-	(*ReadRequest)(nil),    // 32: causeway.peer.v1.ReadRequest
-	(*ReadReply)(nil),      // 33: causeway.peer.v1.ReadReply
-	(*WriteRequest)(nil),   // 34: causeway.peer.v1.WriteRequest
-	(*WriteReply)(nil),     // 35: causeway.peer.v1.WriteReply
-	(*SyncRequest)(nil),    // 36: causeway.peer.v1.SyncRequest
-	(*SyncReply)(nil),      // 37: causeway.peer.v1.SyncReply
+	(*OpenSpec)(nil),       // 22: causeway.peer.v1.OpenSpec
+	(*LeaseID)(nil),        // 23: causeway.peer.v1.LeaseID
+	(*LeaseSpec)(nil),      // 24: causeway.peer.v1.LeaseSpec
+	(*LeaseState)(nil),     // 25: causeway.peer.v1.LeaseState
+	(*Opened)(nil),         // 26: causeway.peer.v1.Opened
+	(*Break)(nil),          // 27: causeway.peer.v1.Break
+	(*WatchID)(nil),        // 28: causeway.peer.v1.WatchID
+	(*Notice)(nil),         // 29: causeway.peer.v1.Notice
+	(*Extent)(nil),         // 30: causeway.peer.v1.Extent
+	(*Grant)(nil),          // 31: causeway.peer.v1.Grant
+	(*GrantSpec)(nil),      // 32: causeway.peer.v1.GrantSpec
+	(*Held)(nil),           // 33: causeway.peer.v1.Held
+	(*Commit)(nil),         // 34: causeway.peer.v1.Commit
+	(*Recall)(nil),         // 35: causeway.peer.v1.Recall
+	(*Record)(nil),         // 36: causeway.peer.v1.Record
+	(*Version)(nil),        // 37: causeway.peer.v1.Version
+	(*Batch)(nil),          // 38: causeway.peer.v1.Batch
+	(*CollectRequest)(nil), // 39: causeway.peer.v1.CollectRequest
+	(*ReadRequest)(nil),    // 40: causeway.peer.v1.ReadRequest
+	(*ReadReply)(nil),      // 41: causeway.peer.v1.ReadReply
+	(*WriteRequest)(nil),   // 42: causeway.peer.v1.WriteRequest
+	(*WriteReply)(nil),     // 43: causeway.peer.v1.WriteReply
+	(*SyncRequest)(nil),    // 44: causeway.peer.v1.SyncRequest
+	(*SyncReply)(nil),      // 45: causeway.peer.v1.SyncReply
 }
 var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	2,  // 0: causeway.peer.v1.Packet.frames:type_name -> causeway.peer.v1.Frame
@@ -3563,77 +4510,97 @@ var file_gateway_peer_peerpb_peer_proto_depIdxs = []int32{
 	15, // 9: causeway.peer.v1.Request.create:type_name -> causeway.peer.v1.CreateSpec
 	19, // 10: causeway.peer.v1.Request.lock:type_name -> causeway.peer.v1.LockSpec
 	18, // 11: causeway.peer.v1.Request.span:type_name -> causeway.peer.v1.Span
-	24, // 12: causeway.peer.v1.Request.grant:type_name -> causeway.peer.v1.GrantSpec
-	27, // 13: causeway.peer.v1.Request.recall:type_name -> causeway.peer.v1.Recall
+	32, // 12: causeway.peer.v1.Request.grant:type_name -> causeway.peer.v1.GrantSpec
+	35, // 13: causeway.peer.v1.Request.recall:type_name -> causeway.peer.v1.Recall
 	21, // 14: causeway.peer.v1.Request.event:type_name -> causeway.peer.v1.Event
-	25, // 15: causeway.peer.v1.Request.held:type_name -> causeway.peer.v1.Held
-	26, // 16: causeway.peer.v1.Request.commit:type_name -> causeway.peer.v1.Commit
-	30, // 17: causeway.peer.v1.Request.batch:type_name -> causeway.peer.v1.Batch
-	12, // 18: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
-	12, // 19: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
-	13, // 20: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
-	13, // 21: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
-	16, // 22: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
-	17, // 23: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
-	20, // 24: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
-	20, // 25: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
-	23, // 26: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
-	26, // 27: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
-	25, // 28: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
-	8,  // 29: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
-	11, // 30: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
-	10, // 31: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
-	12, // 32: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
-	12, // 33: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
-	9,  // 34: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
-	9,  // 35: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
-	10, // 36: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
-	10, // 37: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
-	14, // 38: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
-	12, // 39: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
-	18, // 40: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
-	8,  // 41: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
-	18, // 42: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
-	20, // 43: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
-	18, // 44: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
-	22, // 45: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
-	12, // 46: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
-	18, // 47: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
-	6,  // 48: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
-	18, // 49: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
-	6,  // 50: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
-	18, // 51: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
-	9,  // 52: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
-	9,  // 53: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
-	22, // 54: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
-	6,  // 55: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
-	6,  // 56: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
-	29, // 57: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
-	28, // 58: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
-	6,  // 59: causeway.peer.v1.CollectRequest.epoch:type_name -> causeway.peer.v1.Epoch
-	4,  // 60: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 61: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 62: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 63: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
-	4,  // 64: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
-	5,  // 65: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
-	1,  // 66: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
-	32, // 67: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
-	34, // 68: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
-	36, // 69: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
-	30, // 70: causeway.peer.v1.Copies.Keep:input_type -> causeway.peer.v1.Batch
-	31, // 71: causeway.peer.v1.Copies.Collect:input_type -> causeway.peer.v1.CollectRequest
-	1,  // 72: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
-	33, // 73: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
-	35, // 74: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
-	37, // 75: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
-	5,  // 76: causeway.peer.v1.Copies.Keep:output_type -> causeway.peer.v1.Reply
-	30, // 77: causeway.peer.v1.Copies.Collect:output_type -> causeway.peer.v1.Batch
-	72, // [72:78] is the sub-list for method output_type
-	66, // [66:72] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	33, // 15: causeway.peer.v1.Request.held:type_name -> causeway.peer.v1.Held
+	34, // 16: causeway.peer.v1.Request.commit:type_name -> causeway.peer.v1.Commit
+	38, // 17: causeway.peer.v1.Request.batch:type_name -> causeway.peer.v1.Batch
+	22, // 18: causeway.peer.v1.Request.open:type_name -> causeway.peer.v1.OpenSpec
+	23, // 19: causeway.peer.v1.Request.lease:type_name -> causeway.peer.v1.LeaseID
+	28, // 20: causeway.peer.v1.Request.watch:type_name -> causeway.peer.v1.WatchID
+	12, // 21: causeway.peer.v1.Reply.attr:type_name -> causeway.peer.v1.Attr
+	12, // 22: causeway.peer.v1.Reply.dir:type_name -> causeway.peer.v1.Attr
+	13, // 23: causeway.peer.v1.Reply.change:type_name -> causeway.peer.v1.Change
+	13, // 24: causeway.peer.v1.Reply.change2:type_name -> causeway.peer.v1.Change
+	16, // 25: causeway.peer.v1.Reply.entries:type_name -> causeway.peer.v1.DirEntry
+	17, // 26: causeway.peer.v1.Reply.stat:type_name -> causeway.peer.v1.FSStat
+	20, // 27: causeway.peer.v1.Reply.conflict:type_name -> causeway.peer.v1.Lock
+	20, // 28: causeway.peer.v1.Reply.locks:type_name -> causeway.peer.v1.Lock
+	31, // 29: causeway.peer.v1.Reply.grant:type_name -> causeway.peer.v1.Grant
+	34, // 30: causeway.peer.v1.Reply.commit:type_name -> causeway.peer.v1.Commit
+	33, // 31: causeway.peer.v1.Reply.held:type_name -> causeway.peer.v1.Held
+	26, // 32: causeway.peer.v1.Reply.opened:type_name -> causeway.peer.v1.Opened
+	25, // 33: causeway.peer.v1.Reply.lease:type_name -> causeway.peer.v1.LeaseState
+	26, // 34: causeway.peer.v1.Reply.opens:type_name -> causeway.peer.v1.Opened
+	8,  // 35: causeway.peer.v1.Caller.owner:type_name -> causeway.peer.v1.Owner
+	11, // 36: causeway.peer.v1.ACL.entries:type_name -> causeway.peer.v1.ACLEntry
+	10, // 37: causeway.peer.v1.Attr.acl:type_name -> causeway.peer.v1.ACL
+	12, // 38: causeway.peer.v1.Change.before:type_name -> causeway.peer.v1.Attr
+	12, // 39: causeway.peer.v1.Change.after:type_name -> causeway.peer.v1.Attr
+	9,  // 40: causeway.peer.v1.SetAttr.atime:type_name -> causeway.peer.v1.Time
+	9,  // 41: causeway.peer.v1.SetAttr.mtime:type_name -> causeway.peer.v1.Time
+	10, // 42: causeway.peer.v1.SetAttr.acl:type_name -> causeway.peer.v1.ACL
+	10, // 43: causeway.peer.v1.SetAttr.default_acl:type_name -> causeway.peer.v1.ACL
+	14, // 44: causeway.peer.v1.CreateSpec.set:type_name -> causeway.peer.v1.SetAttr
+	12, // 45: causeway.peer.v1.DirEntry.attr:type_name -> causeway.peer.v1.Attr
+	18, // 46: causeway.peer.v1.LockSpec.span:type_name -> causeway.peer.v1.Span
+	8,  // 47: causeway.peer.v1.Lock.owner:type_name -> causeway.peer.v1.Owner
+	18, // 48: causeway.peer.v1.Lock.span:type_name -> causeway.peer.v1.Span
+	20, // 49: causeway.peer.v1.Event.lock:type_name -> causeway.peer.v1.Lock
+	27, // 50: causeway.peer.v1.Event.break:type_name -> causeway.peer.v1.Break
+	28, // 51: causeway.peer.v1.Event.watch:type_name -> causeway.peer.v1.WatchID
+	29, // 52: causeway.peer.v1.Event.notices:type_name -> causeway.peer.v1.Notice
+	15, // 53: causeway.peer.v1.OpenSpec.create:type_name -> causeway.peer.v1.CreateSpec
+	24, // 54: causeway.peer.v1.OpenSpec.lease:type_name -> causeway.peer.v1.LeaseSpec
+	23, // 55: causeway.peer.v1.LeaseSpec.id:type_name -> causeway.peer.v1.LeaseID
+	23, // 56: causeway.peer.v1.LeaseState.id:type_name -> causeway.peer.v1.LeaseID
+	12, // 57: causeway.peer.v1.Opened.attr:type_name -> causeway.peer.v1.Attr
+	8,  // 58: causeway.peer.v1.Opened.owner:type_name -> causeway.peer.v1.Owner
+	13, // 59: causeway.peer.v1.Opened.dir:type_name -> causeway.peer.v1.Change
+	25, // 60: causeway.peer.v1.Opened.lease:type_name -> causeway.peer.v1.LeaseState
+	23, // 61: causeway.peer.v1.Break.id:type_name -> causeway.peer.v1.LeaseID
+	8,  // 62: causeway.peer.v1.Break.owner:type_name -> causeway.peer.v1.Owner
+	8,  // 63: causeway.peer.v1.WatchID.owner:type_name -> causeway.peer.v1.Owner
+	18, // 64: causeway.peer.v1.Grant.span:type_name -> causeway.peer.v1.Span
+	30, // 65: causeway.peer.v1.Grant.extents:type_name -> causeway.peer.v1.Extent
+	12, // 66: causeway.peer.v1.Grant.attr:type_name -> causeway.peer.v1.Attr
+	18, // 67: causeway.peer.v1.Grant.deny:type_name -> causeway.peer.v1.Span
+	6,  // 68: causeway.peer.v1.Grant.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 69: causeway.peer.v1.GrantSpec.span:type_name -> causeway.peer.v1.Span
+	6,  // 70: causeway.peer.v1.GrantSpec.epoch:type_name -> causeway.peer.v1.Epoch
+	18, // 71: causeway.peer.v1.Held.span:type_name -> causeway.peer.v1.Span
+	9,  // 72: causeway.peer.v1.Commit.mtime:type_name -> causeway.peer.v1.Time
+	9,  // 73: causeway.peer.v1.Commit.ctime:type_name -> causeway.peer.v1.Time
+	30, // 74: causeway.peer.v1.Commit.extents:type_name -> causeway.peer.v1.Extent
+	6,  // 75: causeway.peer.v1.Recall.epoch:type_name -> causeway.peer.v1.Epoch
+	6,  // 76: causeway.peer.v1.Version.epoch:type_name -> causeway.peer.v1.Epoch
+	37, // 77: causeway.peer.v1.Batch.version:type_name -> causeway.peer.v1.Version
+	36, // 78: causeway.peer.v1.Batch.records:type_name -> causeway.peer.v1.Record
+	6,  // 79: causeway.peer.v1.CollectRequest.epoch:type_name -> causeway.peer.v1.Epoch
+	4,  // 80: causeway.peer.v1.ReadRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 81: causeway.peer.v1.ReadReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 82: causeway.peer.v1.WriteRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 83: causeway.peer.v1.WriteReply.reply:type_name -> causeway.peer.v1.Reply
+	4,  // 84: causeway.peer.v1.SyncRequest.about:type_name -> causeway.peer.v1.Request
+	5,  // 85: causeway.peer.v1.SyncReply.reply:type_name -> causeway.peer.v1.Reply
+	1,  // 86: causeway.peer.v1.Peer.Converse:input_type -> causeway.peer.v1.Packet
+	40, // 87: causeway.peer.v1.Bulk.Read:input_type -> causeway.peer.v1.ReadRequest
+	42, // 88: causeway.peer.v1.Bulk.Write:input_type -> causeway.peer.v1.WriteRequest
+	44, // 89: causeway.peer.v1.Bulk.Sync:input_type -> causeway.peer.v1.SyncRequest
+	38, // 90: causeway.peer.v1.Copies.Keep:input_type -> causeway.peer.v1.Batch
+	39, // 91: causeway.peer.v1.Copies.Collect:input_type -> causeway.peer.v1.CollectRequest
+	1,  // 92: causeway.peer.v1.Peer.Converse:output_type -> causeway.peer.v1.Packet
+	41, // 93: causeway.peer.v1.Bulk.Read:output_type -> causeway.peer.v1.ReadReply
+	43, // 94: causeway.peer.v1.Bulk.Write:output_type -> causeway.peer.v1.WriteReply
+	45, // 95: causeway.peer.v1.Bulk.Sync:output_type -> causeway.peer.v1.SyncReply
+	5,  // 96: causeway.peer.v1.Copies.Keep:output_type -> causeway.peer.v1.Reply
+	38, // 97: causeway.peer.v1.Copies.Collect:output_type -> causeway.peer.v1.Batch
+	92, // [92:98] is the sub-list for method output_type
+	86, // [86:92] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_gateway_peer_peerpb_peer_proto_init() }
@@ -3647,7 +4614,7 @@ func file_gateway_peer_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gateway_peer_peerpb_peer_proto_rawDesc), len(file_gateway_peer_peerpb_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

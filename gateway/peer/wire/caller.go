@@ -2,14 +2,16 @@ package wire
 
 import (
 	"net/netip"
+	"slices"
 
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/peer/peerpb"
 )
 
+// caller copies what is borrowed: a call that is given up may still be about to be sent.
 func caller(c *gateway.Caller) *peerpb.Caller {
-	out := &peerpb.Caller{Uid: c.Cred.UID, Gid: c.Cred.GID, Groups: c.Cred.Groups, ReadOnly: c.ReadOnly}
+	out := &peerpb.Caller{Uid: c.Cred.UID, Gid: c.Cred.GID, Groups: slices.Clone(c.Cred.Groups), ReadOnly: c.ReadOnly}
 	if c.Open != (causeway.OpenID{}) {
 		out.Open = append([]byte(nil), c.Open[:]...)
 	}
@@ -83,20 +85,4 @@ func (d *decoder) lock(l *peerpb.Lock) (out gateway.Lock) {
 		Handle: causeway.Handle{Volume: causeway.VolumeID(l.Volume), Object: d.object(l.Object)},
 		Owner:  d.owner(l.Owner), Span: d.span(l.Span), Exclusive: l.Exclusive,
 	}
-}
-
-// Event makes the request that tells an event.
-func Event(e *gateway.Event) *peerpb.Request {
-	return &peerpb.Request{
-		Op: peerpb.Op_EVENT, Volume: uint64(e.Lock.Handle.Volume), Event: &peerpb.Event{Kind: uint32(e.Kind), Lock: lock(&e.Lock)},
-	}
-}
-
-// EventOf returns the event that a request tells.
-func EventOf(r *peerpb.Request) (gateway.Event, error) {
-	var d decoder
-	k := r.GetEvent().GetKind()
-	d.check(k == uint32(gateway.LockGranted)) // LeaseBroken and what follows it: with the protocols that open
-	e := gateway.Event{Kind: gateway.EventKind(k), Lock: d.lock(r.GetEvent().GetLock())}
-	return e, d.err()
 }

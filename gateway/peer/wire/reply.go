@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"math"
 
 	"causeway"
 	"causeway/gateway"
@@ -40,7 +41,7 @@ func Error(r *peerpb.Reply) error {
 		return gateway.ErrUnknown
 	case r.Code == 0:
 		return nil
-	case r.Code > uint32(causeway.ErrClosed):
+	case r.Code > math.MaxUint8 || !causeway.Code(r.Code).Known():
 		return &causeway.Error{Op: "peer", Code: causeway.ErrServerFault, Err: errors.New("an error that this version does not know")}
 	case r.Cause == "":
 		return causeway.Code(r.Code)

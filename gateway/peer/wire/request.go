@@ -117,7 +117,9 @@ func SetEpoch(r *peerpb.Request, e causeway.Epoch) { r.Epoch = epoch(e) }
 func Changes(op peerpb.Op) bool {
 	switch op {
 	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK, peerpb.Op_LOCK, peerpb.Op_UNLOCK,
-		peerpb.Op_CANCEL, peerpb.Op_RELEASE_CLIENT, peerpb.Op_RETURN, peerpb.Op_COMMIT, peerpb.Op_RECALL:
+		peerpb.Op_CANCEL, peerpb.Op_RELEASE_CLIENT, peerpb.Op_RETURN, peerpb.Op_COMMIT, peerpb.Op_RECALL, peerpb.Op_OPEN,
+		peerpb.Op_RECONNECT, peerpb.Op_DISCONNECT, peerpb.Op_DOWNGRADE, peerpb.Op_SET_DELETE, peerpb.Op_CLOSE, peerpb.Op_ACKNOWLEDGE,
+		peerpb.Op_WATCH, peerpb.Op_UNWATCH:
 		return true
 	}
 	return false
@@ -126,7 +128,8 @@ func Changes(op peerpb.Op) bool {
 // Repeatable reports whether an operation may be done again where nobody remembers whether it was done.
 func Repeatable(op peerpb.Op) bool {
 	switch op {
-	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK:
+	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK,
+		peerpb.Op_OPEN, peerpb.Op_RECONNECT, peerpb.Op_CLOSE, peerpb.Op_ACKNOWLEDGE:
 		return false
 	}
 	return true

@@ -13,15 +13,17 @@ type call struct {
 	decoder
 	ctx    context.Context
 	access gateway.Access
-	r      *peerpb.Request
-	by     *gateway.Caller
-	h, h2  causeway.Handle
-	name   string
+
+	stateful gateway.Stateful
+	r        *peerpb.Request
+	by       *gateway.Caller
+	h, h2    causeway.Handle
+	name     string
 }
 
-// Serve executes a request of the gateway from.
-func Serve(ctx context.Context, a gateway.Access, from string, r *peerpb.Request) *peerpb.Reply {
-	c := &call{ctx: ctx, access: a, r: r}
+// Serve executes a request of the gateway from. s may be nil.
+func Serve(ctx context.Context, a gateway.Access, s gateway.Stateful, from string, r *peerpb.Request) *peerpb.Reply {
+	c := &call{ctx: ctx, access: a, stateful: s, r: r}
 	c.by = c.caller(r.Caller)
 	c.by.Gateway = from
 	c.h = causeway.Handle{Volume: causeway.VolumeID(r.Volume), Object: c.object(r.Object)}
@@ -35,6 +37,9 @@ func Serve(ctx context.Context, a gateway.Access, from string, r *peerpb.Request
 		return c.readDir()
 	case peerpb.Op_LOCKS:
 		return c.locks()
+	}
+	if open := opens[r.Op]; open != nil && s != nil {
+		return open(c)
 	}
 	if layout := layouts[r.Op]; layout != nil {
 		return layout(c)

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	//lint:ignore SA1019 NTLM is defined with it ([MS-NLMP] 3.3.1); nothing else uses it
 	"golang.org/x/crypto/md4"
 )
 
@@ -80,6 +81,12 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	return &Authenticator{cfg}, nil
 }
+
+// Computer is the NetBIOS name of the server.
+func (a *Authenticator) Computer() string { return a.cfg.Computer }
+
+// Domain is the name of the domain, or of the server alone.
+func (a *Authenticator) Domain() string { return a.cfg.Domain }
 
 // Hint is the token that a server sends first: the mechanisms that it takes.
 func (a *Authenticator) Hint() []byte { return hint }

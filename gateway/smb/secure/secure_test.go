@@ -5,6 +5,8 @@ import (
 	"crypto/aes"
 	"encoding/hex"
 	"testing"
+
+	"causeway/gateway/smb/wire"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -66,3 +68,90 @@ func TestCCM(t *testing.T) {
 		}
 	}
 }
+
+func TestSigners(t *testing.T) {
+	for _, alg := range []uint16{wire.SignHMACSHA256, wire.SignAESCMAC, wire.SignAESGMAC} {
+		s, err := NewSigner(alg, unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := make([]byte, 200)
+		h := wire.Header{Command: wire.Echo, MessageID: 77}
+		h.Put(m)
+		s.Sign(m)
+		copied := bytes.Clone(m)
+		if !s.Verify(m) || !bytes.Equal(m, copied) {
+			t.Errorf("%d: own signature refused, or the message changed", alg)
+		}
+		for _, at := range []int{4, 24, 50, 64, 199} {
+			m[at] ^= 1
+			if s.Verify(m) {
+				t.Errorf("%d: byte %d changed unnoticed", alg, at)
+			}
+			m[at] ^= 1
+		}
+		if n := testing.AllocsPerRun(100, func() { s.Sign(m) }); n > 0 && !raceEnabled { // its pools forget at random
+			t.Errorf("%d: %v allocations per signature", alg, n)
+		}
+	}
+}
+
+func TestSealers(t *testing.T) {
+	for _, number := range []uint16{wire.CipherAES128CCM, wire.CipherAES128GCM, wire.CipherAES256CCM, wire.CipherAES256GCM} {
+		key := make([]byte, 32)
+		if number <= wire.CipherAES128GCM {
+			key = key[:16]
+		}
+		s, err := NewSealer(number, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{64, 65, 1000} {
+			m := make([]byte, wire.TransformSize+n, wire.TransformSize+n+TagSize)
+			for i := range m {
+				m[i] = byte(i)
+			}
+			plain := bytes.Clone(m[wire.TransformSize:])
+			s.Seal(m, 9)
+			var h wire.Transform
+			if err := h.Parse(m); err != nil || h.SessionID != 9 || bytes.Contains(m, plain[:32]) {
+				t.Fatal(number, err, h)
+			}
+			forged := append(make([]byte, 0, cap(m)), m...)
+			forged[len(forged)-1] ^= 1
+			if _, err := s.Open(forged); err == nil {
+				t.Error(number, "forged message was opened")
+			}
+			if got, err := s.Open(m); err != nil || !bytes.Equal(got, plain) {
+				t.Error(number, n, err)
+			}
+		}
+	}
+}
+
+func benchmarkSign(b *testing.B, alg uint16) {
+	s, _ := NewSigner(alg, make([]byte, 16))
+	m := make([]byte, 1<<20)
+	b.SetBytes(1 << 20)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Sign(m)
+	}
+}
+
+func BenchmarkHMAC(b *testing.B) { benchmarkSign(b, wire.SignHMACSHA256) }
+func BenchmarkCMAC(b *testing.B) { benchmarkSign(b, wire.SignAESCMAC) }
+func BenchmarkGMAC(b *testing.B) { benchmarkSign(b, wire.SignAESGMAC) }
+
+func benchmarkSeal(b *testing.B, number uint16) {
+	s, _ := NewSealer(number, make([]byte, 16))
+	m := make([]byte, 1<<20, 1<<20+TagSize)
+	b.SetBytes(1 << 20)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Seal(m, 1)
+	}
+}
+
+func BenchmarkGCM(b *testing.B) { benchmarkSeal(b, wire.CipherAES128GCM) }
+func BenchmarkCCM(b *testing.B) { benchmarkSeal(b, wire.CipherAES128CCM) }

@@ -1,0 +1,222 @@
+package member
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"causeway"
+	"causeway/cluster/record"
+)
+
+// A volume's marker goes along when its directory is copied, so it cannot tell the volume from a copy on another file system. So
+// whoever administers a volume writes into it which gateways are there, each with a number that it has chosen when it joined; and
+// who is to administer it next must find its own number, which no older copy can contain.
+
+// witnessFile is beside the marker.
+const witnessFile = ".causeway/gateways.json"
+
+// witnessBlock is what the file's size is a multiple of: it is overwritten in place, so that a full volume does not keep it from
+// being written.
+const witnessBlock = 4 << 10
+
+// maxWitness bounds what is read of the file, in bytes.
+const maxWitness = 1 << 20
+
+// witness is what the file holds.
+type witness struct {
+	Format   int                `json:"format"`
+	Gateways map[string]sighted `json:"gateways"` // by instance: that is, by state directory
+}
+
+type sighted struct {
+	Node        string `json:"node"`
+	Incarnation uint64 `json:"incarnation"`
+}
+
+// readWitness returns what the file says, nil if there is none.
+func readWitness(dir string) (*witness, error) {
+	path := filepath.Join(dir, witnessFile)
+	st, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if st.Size() > maxWitness {
+		return nil, fmt.Errorf("%s has %d bytes", path, st.Size())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &witness{}
+	if err := json.Unmarshal(text, w); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err) // somebody writes it
+	}
+	if w.Format != 1 {
+		return nil, fmt.Errorf("%s: format %d, this version reads 1", path, w.Format)
+	}
+	return w, nil
+}
+
+// vouch writes which gateways there are. Gateways that are down stay, as long as the cluster knows them.
+func vouch(dir string, t *record.Table) error {
+	w, err := readWitness(dir)
+	if w == nil || err != nil {
+		w = &witness{}
+	}
+	next := witness{Format: 1, Gateways: make(map[string]sighted)}
+	for instance, s := range w.Gateways {
+		if member, _ := t.Member(s.Node); t.Node(s.Node) != nil && member == nil {
+			next.Gateways[instance] = s
+		}
+	}
+	for item := range t.All(record.KindMember) {
+		m := item.Value.(*record.Member)
+		next.Gateways[m.Instance] = sighted{m.Node, m.Incarnation}
+	}
+	text, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	for len(text)%witnessBlock != witnessBlock-1 {
+		text = append(text, ' ')
+	}
+	f, err := os.OpenFile(filepath.Join(dir, witnessFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	size := int64(len(text) + 1)
+	_, err = f.WriteAt(append(text, '\n'), 0)
+	return errors.Join(err, f.Truncate(size), f.Sync(), f.Close())
+}
+
+// witnessWithin is how long a gateway waits until another one has written that it is there, or until that is seen.
+const witnessWithin = 2 * time.Second
+
+// errNotShared says what was found out.
+var errNotShared = errors.New("what the volume's administrator wrote there does not arrive: this is not the file system of the other gateways, " +
+	"but perhaps a copy; mount the same one")
+
+// witnessed fails unless the directory is that of the other gateways, or nobody could have shown it since this one joined.
+func (m *Member) witnessed(ctx context.Context, id causeway.VolumeID, dir string) error {
+	for begun := time.Now(); ; {
+		self, _ := m.Cluster().Table().Member(m.cfg.Cluster.Node)
+		if self == nil {
+			return causeway.ErrDelay
+		}
+		w, err := readWitness(dir)
+		if err == nil && w.shows(self, m.sawOwner(id)) || unwritable(dir) {
+			return nil
+		}
+		if time.Since(begun) > witnessWithin {
+			return errors.Join(fmt.Errorf("%s: %w", dir, errNotShared), err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// unwritable reports whether this gateway cannot write the proof, and so nobody can have written it for a volume like this; what cannot
+// be written cannot be corrupted either.
+func unwritable(dir string) bool {
+	err := unix.Access(filepath.Join(dir, filepath.Dir(witnessFile)), unix.W_OK)
+	return err == unix.EROFS || err == unix.EACCES || err == unix.EPERM
+}
+
+// shows reports whether the file is proof enough. Without another owner since self joined, nobody could write its number: then
+// it is enough that an owner knew the gateway at any time, or that there was never one.
+func (w *witness) shows(self *record.Member, owned bool) bool {
+	if w == nil {
+		return !owned
+	}
+	s, listed := w.Gateways[self.Instance]
+	return listed && (!owned || s.Incarnation == self.Incarnation)
+}
+
+// watchOwners remembers which volumes others own.
+func (m *Member) watchOwners(t *record.Table) {
+	for item := range t.All(record.KindOwner) {
+		if item.Value.(*record.Owner).Node != m.cfg.Cluster.Node {
+			m.others.Store(item.Key.Volume, true)
+		}
+	}
+	select {
+	case m.attesting <- struct{}{}:
+	default:
+	}
+}
+
+// attest vouches in the volumes of this gateway for those that are there, whenever they change. It waits for storage, so nothing
+// else may wait for it.
+func (m *Member) attest(ctx context.Context) {
+	written := map[causeway.VolumeID]crowd{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.attesting:
+		}
+		t := m.Cluster().Table()
+		now := crowdOf(t)
+		for item := range t.All(record.KindOwner) {
+			owner, id := item.Value.(*record.Owner), item.Key.Volume
+			if owner.Node != m.cfg.Cluster.Node || !owner.Serving {
+				delete(written, id)
+			} else if written[id] != now {
+				m.vouchFor(id)
+				written[id] = now
+			}
+		}
+	}
+}
+
+// crowd tells sets of members apart: who joins later has a later revision.
+type crowd struct {
+	members int
+	latest  int64
+}
+
+func crowdOf(t *record.Table) crowd {
+	c := crowd{members: t.Len(record.KindMember)}
+	for item := range t.All(record.KindMember) {
+		c.latest = max(c.latest, item.Create)
+	}
+	return c
+}
+
+// sawOwner reports whether another gateway has owned a volume since this process joined.
+func (m *Member) sawOwner(id causeway.VolumeID) bool {
+	_, saw := m.others.Load(id)
+	return saw
+}
+
+// vouchFor writes into a volume of this gateway which gateways there are.
+func (m *Member) vouchFor(id causeway.VolumeID) {
+	c := m.Cluster()
+	if c == nil || !m.Valid() {
+		return
+	}
+	v := c.Table().Volume(id)
+	if v == nil {
+		return
+	}
+	dir, err := Place(v.Backend)
+	if err == nil && !unwritable(dir) {
+		err = vouch(dir, c.Table())
+	}
+	if err != nil {
+		m.log.Warn("other gateways cannot be shown that they have the same file system", "volume", v.Name, "err", err)
+	}
+}

@@ -1,0 +1,93 @@
+package member
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"causeway/cluster/record"
+)
+
+// cluster makes a table of nodes, of which those with an incarnation run.
+func tableOf(incarnations map[string]uint64) *record.Table {
+	t := &record.Table{}
+	var changes []record.Change
+	for name, incarnation := range incarnations {
+		key := record.Named(record.KindNode, name)
+		changes = append(changes, record.Change{Key: key, Item: &record.Item{Key: key, Value: &record.Node{Name: name}}})
+		if incarnation != 0 {
+			key := record.Named(record.KindMember, name)
+			m := &record.Member{Node: name, Instance: strings.Repeat(name, 32), Incarnation: incarnation}
+			changes = append(changes, record.Change{Key: key, Item: &record.Item{Key: key, Value: m}})
+		}
+	}
+	t.Apply(1, changes)
+	return t
+}
+
+// TestWitness tells the directory that owners write to from copies of it.
+func TestWitness(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".causeway"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	shows := func(name string, incarnation uint64, owned bool) bool {
+		t.Helper()
+		w, err := readWitness(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.shows(&record.Member{Node: name, Instance: strings.Repeat(name, 32), Incarnation: incarnation}, owned)
+	}
+	if !shows("a", 1, false) || shows("a", 1, true) {
+		t.Error("without a file a volume is new, unless somebody owned it")
+	}
+	if err := vouch(dir, tableOf(map[string]uint64{"a": 1, "b": 2, "c": 3})); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what        string
+		name        string
+		incarnation uint64
+		owned, want bool
+	}{
+		{"a gateway that was written", "b", 2, true, true},
+		{"the same after a restart, which an owner must have seen", "b", 9, true, false},
+		{"the same when nobody could see it", "b", 9, false, true},
+		{"a gateway that nobody saw", "d", 4, true, false},
+		{"a gateway that nobody saw, and nobody could", "d", 4, false, false},
+	} {
+		if got := shows(c.name, c.incarnation, c.owned); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+	if err := vouch(dir, tableOf(map[string]uint64{"a": 11, "b": 0})); err != nil { // b is down, c was removed
+		t.Fatal(err)
+	}
+	if !shows("a", 11, true) || !shows("b", 2, true) || shows("c", 3, false) {
+		t.Error("who is down stays, who was removed goes")
+	}
+	if st, err := os.Stat(filepath.Join(dir, witnessFile)); err != nil || st.Size()%witnessBlock != 0 {
+		t.Error(st, err)
+	}
+	many := map[string]uint64{}
+	for i := range 200 {
+		many[string(rune('A'+i%26))+string(rune('a'+i/26))] = uint64(i + 1)
+	}
+	if err := vouch(dir, tableOf(many)); err != nil {
+		t.Fatal(err)
+	}
+	if err := vouch(dir, tableOf(map[string]uint64{"a": 5})); err != nil { // shorter than what was there
+		t.Fatal(err)
+	}
+	if !shows("a", 5, true) {
+		t.Error("a shorter file is read")
+	}
+	if err := os.WriteFile(filepath.Join(dir, witnessFile), []byte(`{"format":1,"gate`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readWitness(dir); err == nil {
+		t.Error("half a file is read")
+	}
+}

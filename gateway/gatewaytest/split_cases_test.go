@@ -1,0 +1,563 @@
+package gatewaytest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"causeway"
+	"causeway/backend"
+	"causeway/backend/mem"
+	"causeway/gateway"
+	"causeway/gateway/gatewaytest"
+)
+
+func memSite(t testing.TB, n int, exclusive bool, lease time.Duration) *site {
+	s := mem.New(mem.Config{Mode: 0o777})
+	return split(t, n, exclusive, lease, func(int) backend.Store { return s })
+}
+
+func (x *site) root() causeway.Handle {
+	x.Helper()
+	e, err := x.gateways[0].access.Root(context.Background(), gatewaytest.Root(), x.volume.ID)
+	if err != nil {
+		x.Fatal(err)
+	}
+	return e.Handle
+}
+
+func (m *machine) create(name string) causeway.Handle {
+	m.site.Helper()
+	e, _, err := m.access.Create(context.Background(), gatewaytest.Root(), m.site.root(), name, &gateway.CreateSpec{Type: causeway.TypeRegular})
+	if err != nil {
+		m.site.Fatal(err)
+	}
+	return e.Handle
+}
+
+func (m *machine) write(h causeway.Handle, data string) error {
+	_, err := m.moves.Write(context.Background(), gatewaytest.Root(), h, 0, []byte(data), causeway.Unstable)
+	return err
+}
+
+func (m *machine) read(h causeway.Handle) (string, error) {
+	buf := make([]byte, 64)
+	r, err := m.moves.Read(context.Background(), gatewaytest.Root(), h, 0, buf)
+	return string(buf[:r.N]), err
+}
+
+// TestNoHop: after the first time, nothing that is cached is asked for, and a miss is one call.
+func TestNoHop(t *testing.T) {
+	x := memSite(t, 2, true, time.Minute)
+	a, ctx, c, root := x.gateways[1], t.Context(), gatewaytest.Root(), x.root()
+	h := x.gateways[0].create("f")
+	if _, _, err := x.gateways[0].access.Create(ctx, c, root, "l", &gateway.CreateSpec{Type: causeway.TypeSymlink, Target: "f"}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(700 * time.Millisecond) // what has just changed is not leased
+	link, _, err := a.access.Lookup(ctx, c, root, "l")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"getattr": func() error { _, err := a.access.GetAttr(ctx, c, h); return err },
+		"access":  func() error { _, _, err := a.access.Access(ctx, c, h, causeway.MayRead); return err },
+		"lookup":  func() error { _, _, err := a.access.Lookup(ctx, c, root, "f"); return err },
+		"negative": func() error {
+			if _, _, err := a.access.Lookup(ctx, c, root, "none"); causeway.CodeOf(err) != causeway.ErrNoEnt {
+				return fmt.Errorf("found: %w", err)
+			}
+			return nil
+		},
+		"readlink": func() error { _, _, err := a.access.ReadLink(ctx, c, link.Handle); return err },
+		"readdir": func() error {
+			n := 0
+			_, eof, err := a.access.ReadDir(ctx, c, root, 0, gateway.WantAttr, func(*causeway.DirEntry) bool { n++; return true })
+			if n != 4 || !eof {
+				return errors.Join(fmt.Errorf("%d entries, eof %v", n, eof), err)
+			}
+			return err
+		},
+		"read": func() error { _, err := a.read(h); return err },
+	} {
+		before := x.grants.Load() + x.calls.Load()
+		if err := call(); err != nil {
+			t.Fatal(name, err)
+		}
+		if n := x.grants.Load() + x.calls.Load() - before; n > 1 {
+			t.Errorf("%s: a miss took %d calls", name, n)
+		}
+		before = x.grants.Load() + x.calls.Load()
+		for range 10 {
+			if err := call(); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		if n := x.grants.Load() + x.calls.Load() - before; n != 0 {
+			t.Errorf("%s: %d calls for what is cached", name, n)
+		}
+	}
+}
+
+// TestRenewal: what is used stays leased beyond its first lease, without a new question.
+func TestRenewal(t *testing.T) {
+	x := memSite(t, 2, true, 300*time.Millisecond)
+	a, h := x.gateways[1], x.gateways[0].create("f")
+	if _, err := a.read(h); err != nil {
+		t.Fatal(err)
+	}
+	before := x.grants.Load()
+	for range 60 {
+		if _, err := a.read(h); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n := x.grants.Load() - before; n > 2 { // a loaded machine may miss a renewal
+		t.Errorf("asked %d times in four leases", n)
+	}
+}
+
+// TestNewOwner: grants go on under a new owner without a question, and it recalls them; the old one can recall nothing more.
+func TestNewOwner(t *testing.T) {
+	x := memSite(t, 3, true, 10*time.Second)
+	a, b := x.gateways[1], x.gateways[2]
+	h := a.create("f")
+	if err := a.write(h, "one"); err != nil {
+		t.Fatal(err)
+	}
+	x.move(b, causeway.Epoch{Revision: 2})
+	before := x.grants.Load()
+	if err := a.write(h, "two"); err != nil {
+		t.Fatal(err)
+	}
+	if n := x.grants.Load() - before; n != 0 {
+		t.Fatalf("asked %d times", n)
+	}
+	_, err := a.near.Recall(t.Context(), &gateway.Recall{Handle: h, Epoch: causeway.Epoch{Revision: 1}, Seq: 1 << 40})
+	if causeway.CodeOf(err) != causeway.ErrStaleEpoch {
+		t.Fatal("the old owner recalled:", err)
+	}
+	recalls := x.recalls.Load()
+	if got, err := b.read(h); err != nil || got != "two" {
+		t.Fatal(got, err)
+	}
+	if x.recalls.Load() == recalls {
+		t.Fatal("the new owner does not know the writer")
+	}
+	if err := a.write(h, "three"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.read(h); err != nil || got != "three" {
+		t.Fatal(got, err)
+	}
+}
+
+// holding is a store whose objects stop before they look at their attributes, or before they write, when told to.
+type holding struct {
+	backend.Store
+	mu    sync.Mutex
+	where string
+	there chan struct{}
+	goOn  chan struct{}
+}
+
+func (s *holding) arm(where string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.where, s.there, s.goOn = where, make(chan struct{}), make(chan struct{})
+}
+
+func (s *holding) pass(where string) {
+	s.mu.Lock()
+	armed := s.where == where
+	there, proceed := s.there, s.goOn
+	if armed {
+		s.where = ""
+	}
+	s.mu.Unlock()
+	if armed {
+		close(there)
+		<-proceed
+	}
+}
+
+func (s *holding) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, l causeway.Locator) (backend.Object, error) {
+	o, err := s.Store.Open(ctx, id, mode, l)
+	if err != nil {
+		return nil, err
+	}
+	return &holdingObject{o, s}, nil
+}
+
+func (s *holding) SetStat(ctx context.Context, id causeway.ObjectID, set *causeway.SetAttr) error {
+	s.pass("setstat")
+	return s.Store.SetStat(ctx, id, set)
+}
+
+// TestLeaseDuringChange: a change that began when nobody held anything is seen by who is given a lease while it runs.
+func TestLeaseDuringChange(t *testing.T) {
+	slow := &holding{Store: mem.New(mem.Config{Mode: 0o777})}
+	x := split(t, 2, true, 10*time.Second, func(int) backend.Store { return slow })
+	owner, a := x.gateways[0], x.gateways[1]
+	h, ctx, c := owner.create("f"), t.Context(), gatewaytest.Root()
+	slow.arm("setstat")
+	changed, asked := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := owner.access.SetAttr(ctx, c, h, &causeway.SetAttr{Mask: causeway.SetMode, Mode: 0o741}, nil)
+		changed <- err
+	}()
+	<-slow.there
+	go func() {
+		_, err := a.access.GetAttr(ctx, c, h)
+		asked <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // so that it asks before the change is made
+	close(slow.goOn)
+	if err := errors.Join(<-changed, <-asked); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := a.access.GetAttr(ctx, c, h); err != nil || now.Mode != 0o741 {
+		t.Fatalf("mode %o, %v", now.Mode, err)
+	}
+}
+
+type holdingObject struct {
+	backend.Object
+	store *holding
+}
+
+func (o *holdingObject) Stat(ctx context.Context) (causeway.Attr, error) {
+	a, err := o.Object.Stat(ctx)
+	o.store.pass("stat")
+	return a, err
+}
+
+func (o *holdingObject) WriteAt(ctx context.Context, p []byte, off uint64) (int, error) {
+	o.store.pass("write")
+	return o.Object.WriteAt(ctx, p, off)
+}
+
+// TestPausedWriter stops a gateway in the middle of a write for longer than its lease. The file is cut and written through
+// another one meanwhile. Stopped anywhere before the system call, not one stale byte reaches the storage. Stopped at its
+// door, the write is done late: no storage without fences can tell. Even then it is not reported as done.
+func TestPausedWriter(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		for where, stale := range map[string]bool{"stat": false, "write": true} {
+			t.Run(fmt.Sprintf("exclusive %v at %s", exclusive, where), func(t *testing.T) {
+				s := mem.New(mem.Config{Mode: 0o777})
+				slow := &holding{Store: s}
+				x := split(t, 3, exclusive, 300*time.Millisecond, func(i int) backend.Store {
+					if i == 1 {
+						return slow
+					}
+					return s
+				})
+				a, b := x.gateways[1], x.gateways[2]
+				h := b.create("f")
+				if err := a.write(h, "before"); err != nil {
+					t.Fatal(err)
+				}
+				slow.arm(where)
+				done := make(chan error)
+				go func() { done <- a.write(h, "stale stale") }()
+				<-slow.there
+				a.pause()
+				set := &causeway.SetAttr{Mask: causeway.SetSize}
+				if _, err := b.access.SetAttr(t.Context(), gatewaytest.Root(), h, set, nil); err != nil {
+					t.Fatal(err)
+				}
+				if err := b.write(h, "new"); err != nil {
+					t.Fatal(err)
+				}
+				a.resume()
+				close(slow.goOn)
+				if err := <-done; causeway.CodeOf(err) != causeway.ErrDelay {
+					t.Errorf("the late write was answered with %v", err)
+				}
+				want := "new"
+				if stale {
+					want = "stale stale"
+				}
+				if got, err := b.read(h); err != nil || got != want {
+					t.Errorf("read %q, %v", got, err)
+				}
+			})
+		}
+	}
+}
+
+// op is one operation of the random workload, and what came of it.
+type op struct {
+	kind  string // write, read; chmod, mode; create, remove, look
+	thing string // its register
+	value int
+	found bool
+}
+
+// TestRandomWorkload lets clients of several gateways write and read files, attributes and names, while gateways lose touch
+// with the owner for longer than their leases, and checks that what they saw could have happened at one gateway.
+func TestRandomWorkload(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		t.Run(fmt.Sprintf("exclusive %v", exclusive), func(t *testing.T) {
+			randomWorkload(t, memSite(t, 4, exclusive, 150*time.Millisecond))
+		})
+	}
+}
+
+func randomWorkload(t *testing.T, x *site) {
+	for _, m := range x.gateways {
+		m.jitter = 300 * time.Microsecond
+	}
+	root := x.root()
+	files, modes := make([]causeway.Handle, 3), make([]causeway.Handle, 3)
+	for i := range files {
+		files[i] = x.gateways[0].create(fmt.Sprint("file", i))
+		if err := x.gateways[0].write(files[i], "0000"); err != nil {
+			t.Fatal(err)
+		}
+		modes[i] = x.gateways[0].create(fmt.Sprint("mode", i)) // another file: nobody leases the attributes of one that is written
+		if _, err := x.gateways[0].access.SetAttr(t.Context(), gatewaytest.Root(), modes[i], &causeway.SetAttr{Mask: causeway.SetMode}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &workload{x: x, files: files, modes: modes, root: root, start: time.Now()}
+	var clients sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range 8 {
+		clients.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 7))
+			for range 150 {
+				w.step(i, r)
+			}
+		})
+	}
+	var chaos sync.WaitGroup
+	chaos.Go(func() {
+		for {
+			m := x.gateways[1+rand.IntN(3)]
+			m.pause()
+			select {
+			case <-stop:
+				m.resume()
+				return
+			case <-time.After(time.Duration(rand.IntN(250)) * time.Millisecond):
+				m.resume()
+			}
+		}
+	})
+	clients.Wait()
+	close(stop)
+	chaos.Wait()
+	w.check(t)
+	t.Log(len(w.history), "operations,", x.grants.Load(), "grants,", x.recalls.Load(), "recalls")
+}
+
+type workload struct {
+	x       *site
+	files   []causeway.Handle
+	modes   []causeway.Handle
+	root    causeway.Handle
+	start   time.Time
+	mu      sync.Mutex
+	next    int
+	history []porcupine.Operation
+}
+
+func (w *workload) value() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next++
+	return w.next % 4096
+}
+
+func (w *workload) step(client int, r *rand.Rand) {
+	m, i := w.x.gateways[r.IntN(len(w.x.gateways))], r.IntN(len(w.files))
+	ctx, c, h := context.Background(), gatewaytest.Root(), w.files[i]
+	name := fmt.Sprint("name", i)
+	o := op{thing: fmt.Sprint("file", i)}
+	call := time.Since(w.start)
+	var err error
+	switch r.IntN(12) {
+	case 0, 1:
+		o.kind, o.value = "write", w.value()
+		err = m.write(h, fmt.Sprintf("%04d", o.value))
+	case 2, 3:
+		var s string
+		o.kind = "read"
+		if s, err = m.read(h); err == nil {
+			o.value, _ = strconv.Atoi(s)
+		}
+	case 4:
+		o.kind, o.thing, o.value = "write", fmt.Sprint("mode", i), w.value()&0o777
+		_, err = m.access.SetAttr(ctx, c, w.modes[i], &causeway.SetAttr{Mask: causeway.SetMode, Mode: uint32(o.value)}, nil)
+	case 5, 9, 10:
+		var a causeway.Attr
+		o.kind, o.thing = "read", fmt.Sprint("mode", i)
+		a, err = m.access.GetAttr(ctx, c, w.modes[i])
+		o.value = int(a.Mode)
+	case 6:
+		o.kind, o.thing = "create", name
+		_, _, err = m.access.Create(ctx, c, w.root, name, &gateway.CreateSpec{Type: causeway.TypeRegular, How: gateway.Guarded})
+		o.found, err = is(err, causeway.ErrExist)
+	case 7:
+		o.kind, o.thing = "remove", name
+		_, err = m.access.Remove(ctx, c, w.root, name, gateway.RemoveFile)
+		o.found, err = is(err, causeway.ErrNoEnt)
+	case 8, 11:
+		o.kind, o.thing = "look", name
+		_, _, err = m.access.Lookup(ctx, c, w.root, name)
+		o.found, err = is(err, causeway.ErrNoEnt)
+	}
+	back := time.Since(w.start)
+	if err != nil {
+		if o.kind == "read" || o.kind == "look" {
+			return
+		}
+		o.kind, back = "maybe "+o.kind, 1<<60 // it may have been done, or be done any time later
+	}
+	w.mu.Lock()
+	w.history = append(w.history, porcupine.Operation{ClientId: client, Input: o, Output: o, Call: int64(call), Return: int64(back)})
+	w.mu.Unlock()
+}
+
+// is turns an expected error into an outcome.
+func is(err error, code causeway.Code) (bool, error) {
+	if causeway.CodeOf(err) == code {
+		return true, nil
+	}
+	return false, err
+}
+
+// check: each file, each mode is a register, and so is whether a name exists.
+func (w *workload) check(t *testing.T) {
+	model := porcupine.Model{
+		Partition: func(h []porcupine.Operation) (out [][]porcupine.Operation) {
+			by := map[string][]porcupine.Operation{}
+			for _, o := range h {
+				by[o.Input.(op).thing] = append(by[o.Input.(op).thing], o)
+			}
+			for _, list := range by {
+				out = append(out, list)
+			}
+			return out
+		},
+		Init: func() any { return 0 },
+		Step: func(state, input, _ any) (bool, any) {
+			now, o := state.(int), input.(op)
+			switch o.kind {
+			case "write", "maybe write":
+				return true, o.value
+			case "read":
+				return now == o.value, now
+			case "create":
+				return o.found == (now == 1), 1
+			case "remove":
+				return o.found == (now == 0), 0
+			case "look":
+				return o.found == (now == 0), now
+			case "maybe create":
+				return true, 1
+			case "maybe remove":
+				return true, 0
+			}
+			return false, now
+		},
+		DescribeOperation: func(input, _ any) string { return fmt.Sprintf("%+v", input) },
+	}
+	switch porcupine.CheckOperationsTimeout(model, w.history, 20*time.Second) {
+	case porcupine.Illegal:
+		t.Error("no order of the operations explains what was seen")
+	case porcupine.Unknown:
+		t.Log("the checker ran out of time")
+	}
+}
+
+// TestCloseToOpen: what was written through one gateway, every other one has after an open: size and bytes, at once, and
+// neither sizes nor change attributes go backwards for who polls.
+func TestCloseToOpen(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		t.Run(fmt.Sprintf("exclusive %v", exclusive), func(t *testing.T) {
+			closeToOpen(t, memSite(t, 4, exclusive, time.Second))
+		})
+	}
+}
+
+func closeToOpen(t *testing.T, x *site) {
+	h, ctx, c := x.gateways[0].create("f"), t.Context(), gatewaytest.Root()
+	stop := make(chan struct{})
+	var pollers sync.WaitGroup
+	for _, m := range x.gateways {
+		pollers.Go(func() {
+			var last causeway.Attr
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a, err := m.access.GetAttr(ctx, c, h)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if a.Size < last.Size || a.Change < last.Change || a.Mtime.Compare(last.Mtime) < 0 {
+					t.Errorf("%s went backwards: %+v after %+v", m.name, a, last)
+					return
+				}
+				last = a
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	for i := range 200 {
+		writer, reader := x.gateways[rand.IntN(4)], x.gateways[rand.IntN(4)]
+		for part := range 2 { // the second under the grant that the first one got, while others may have asked for attributes
+			data := fmt.Appendf(nil, "%04d", i)[2*part : 2*part+2]
+			if _, err := writer.moves.Write(ctx, c, h, uint64(4*i+2*part), data, causeway.FileSync); err != nil {
+				t.Fatal(err)
+			}
+			if a, err := reader.access.GetAttr(ctx, c, h); err != nil || a.Size != uint64(4*i+2*part+2) {
+				t.Fatalf("%s wrote to %d, %s sees %d, %v", writer.name, 4*i+2*part+2, reader.name, a.Size, err)
+			}
+		}
+		e, _, err := reader.access.Lookup(ctx, c, x.root(), "f")
+		if err != nil || e.Attr.Size != uint64(4*i+4) {
+			t.Fatalf("%s wrote to %d, %s sees %d, %v", writer.name, 4*i+4, reader.name, e.Attr.Size, err)
+		}
+		buf := make([]byte, 4)
+		if _, err := reader.moves.Read(ctx, c, h, uint64(4*i), buf); err != nil || string(buf) != fmt.Sprintf("%04d", i) {
+			t.Fatal(string(buf), err)
+		}
+	}
+	close(stop)
+	pollers.Wait()
+}
+
+// BenchmarkRecall is a write at one gateway, and a read at another that sees it: both have to ask and to be recalled.
+func BenchmarkRecall(b *testing.B) {
+	x := memSite(b, 3, true, 3*time.Second)
+	h := x.gateways[0].create("f")
+	took := make([]time.Duration, b.N)
+	for i := range b.N {
+		want, start := fmt.Sprintf("%08d", i), time.Now()
+		if err := x.gateways[1].write(h, want); err != nil {
+			b.Fatal(err)
+		}
+		if got, err := x.gateways[2].read(h); err != nil || got != want {
+			b.Fatal(got, err)
+		}
+		took[i] = time.Since(start)
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "ns-median")
+	b.ReportMetric(float64(took[len(took)-1].Nanoseconds()), "ns-worst")
+}

@@ -1,0 +1,168 @@
+package transfer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"causeway"
+	"causeway/gateway"
+)
+
+// margin is how much earlier a lease is taken to end here than where it was given: clocks differ in speed.
+func margin(lease time.Duration) time.Duration { return lease / 50 }
+
+// valid reports whether I/O may be done now, and whether what was done until now counts. It costs nothing where grants have
+// no leases.
+func (o *object) valid() bool { return !o.leased || o.validAt(o.engine.recent()) }
+
+// validExactly is valid for writes, whose harm lasts.
+func (o *object) validExactly() bool { return !o.leased || o.validAt(o.engine.cfg.Now()) }
+
+func (o *object) validAt(now time.Duration) bool {
+	return int64(now) < o.until.Load() && o.tenure.Load() == o.vol.tenure.Load()
+}
+
+// denied refuses I/O that a mandatory lock denies. Whose it is, and what leases it breaks, the guard knows.
+func (o *object) denied(ctx context.Context, c *gateway.Caller, off uint64, n int, write bool) error {
+	if len(o.grant.Deny) == 0 && !o.grant.Guarded {
+		return nil
+	}
+	s := causeway.Span{Offset: off, Length: uint64(n)}
+	if o.grant.Guarded && o.engine.cfg.Guard != nil {
+		return o.engine.cfg.Guard.Admit(ctx, c, o.handle, s, write)
+	}
+	for _, d := range o.grant.Deny {
+		if d.Overlaps(s) {
+			return causeway.ErrLocked
+		}
+	}
+	return nil
+}
+
+func heldOf(g *causeway.Grant) gateway.Held {
+	return gateway.Held{Handle: g.Handle, Mode: g.Mode, Span: g.Span, Seq: g.Seq}
+}
+
+// returns are grants that nobody here has use for any more.
+type returns struct {
+	mu   sync.Mutex
+	list []returned
+	some chan struct{}
+}
+
+type returned struct {
+	held  gateway.Held
+	epoch causeway.Epoch
+}
+
+// maxReturns bounds the list. What is not given back ends with its lease, or when somebody asks for it.
+const maxReturns = 4096
+
+func (r *returns) add(h gateway.Held, e causeway.Epoch) {
+	r.mu.Lock()
+	if len(r.list) < maxReturns {
+		r.list = append(r.list, returned{h, e})
+	}
+	r.mu.Unlock()
+	select {
+	case r.some <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Engine) giveBack(o *object) { e.returns.add(heldOf(&o.grant), o.grant.Epoch) }
+
+// keep renews what is in use and gives back what is not.
+func (e *Engine) keep() {
+	tick := time.NewTicker(e.cfg.Renew)
+	defer tick.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	e.cache.running.Go(func() { // calls to other gateways end when the engine does
+		<-e.cache.stop
+		cancel()
+	})
+	for {
+		select {
+		case <-e.cache.stop:
+			return
+		case <-tick.C:
+			e.renew(ctx)
+		case <-e.returns.some:
+			e.sendReturns(ctx)
+		}
+	}
+}
+
+func (e *Engine) sendReturns(ctx context.Context) {
+	e.returns.mu.Lock()
+	list := e.returns.list
+	e.returns.list = nil
+	e.returns.mu.Unlock()
+	for _, r := range list {
+		if ctx.Err() == nil {
+			_ = e.cfg.Grants.Return(ctx, e.cfg.Node, r.epoch, r.held, nil) // else it ends by itself
+		}
+	}
+}
+
+// renew lengthens the leases of what was used since the last time; the rest ends by itself.
+func (e *Engine) renew(ctx context.Context) {
+	byVolume := map[*volume][]*object{}
+	for i := range e.cache.shards {
+		s := &e.cache.shards[i]
+		s.mu.RLock()
+		for _, o := range s.objects {
+			if o.leased && o.active.Swap(false) && o.valid() {
+				byVolume[o.vol] = append(byVolume[o.vol], o)
+			}
+		}
+		s.mu.RUnlock()
+	}
+	var running sync.WaitGroup
+	for v, objects := range byVolume { // a volume whose owner does not answer holds up no other
+		running.Go(func() { e.renewOf(ctx, v, objects) })
+	}
+	running.Wait()
+}
+
+// renewBatch is how many grants are renewed with one message.
+const renewBatch = 1024
+
+func (e *Engine) renewOf(ctx context.Context, v *volume, objects []*object) {
+	for len(objects) > 0 {
+		batch := objects[:min(len(objects), renewBatch)]
+		objects = objects[len(batch):]
+		held := make([]gateway.Held, len(batch))
+		for i, o := range batch {
+			held[i] = heldOf(&o.grant)
+		}
+		sent, tenure, epoch := e.cfg.Now(), v.tenure.Load(), v.known()
+		ctx, cancel := context.WithTimeout(ctx, batch[0].grant.Lease)
+		ended, err := e.cfg.Grants.Renew(ctx, e.cfg.Node, epoch, held)
+		cancel()
+		if err != nil {
+			return // the leases end, and whoever needs them asks anew
+		}
+		lost := make(map[causeway.Handle]bool, len(ended))
+		for _, h := range ended {
+			lost[h.Handle] = true
+		}
+		for _, o := range batch {
+			if !lost[o.handle] && o.tenure.Load() == tenure { // else it ends when it would have, or by the recall that comes
+				lengthen(o, sent)
+			}
+		}
+	}
+}
+
+func lengthen(o *object, sent time.Duration) {
+	next := int64(sent + o.grant.Lease - margin(o.grant.Lease))
+	for {
+		now := o.until.Load()
+		if next <= now || o.until.CompareAndSwap(now, next) {
+			return
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package transfer
+
+import (
+	"context"
+
+	"causeway"
+	"causeway/backend"
+	"causeway/gateway"
+)
+
+// Recall implements gateway.Holder. It waits for I/O that runs, but not for those who send to a client what they have read. The
+// storage knows all that was written, so there is nothing to commit.
+func (e *Engine) Recall(ctx context.Context, r *gateway.Recall) (gateway.Commit, error) {
+	if v := (*e.volumes.Load())[r.Handle.Volume]; v != nil && r.Epoch.Before(v.known()) {
+		return gateway.Commit{}, causeway.ErrStaleEpoch
+	}
+	if r.Mode >= causeway.IOReadWrite {
+		return gateway.Commit{}, nil
+	}
+	o := e.cache.revoke(r.Handle, r.Seq, r.Mode)
+	if o == nil {
+		return gateway.Commit{}, nil
+	}
+	defer o.Release()
+	if r.Gone {
+		return gateway.Commit{}, nil
+	}
+	return gateway.Commit{}, o.idle(ctx)
+}
+
+// Reassert implements gateway.Holder.
+func (e *Engine) Reassert(_ context.Context, id causeway.VolumeID, epoch causeway.Epoch) (held []gateway.Held, err error) {
+	v := (*e.volumes.Load())[id]
+	if v == nil {
+		return nil, nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if epoch.Before(v.epoch) {
+		return nil, causeway.ErrStaleEpoch
+	}
+	e.dropUnleased(v) // of an ownership of this gateway itself
+	tenure := v.tenure.Load()
+	if v.epoch != epoch {
+		v.epoch = epoch
+		tenure++
+	}
+	e.cache.each(id, func(o *object) {
+		if o.leased && o.valid() && len(held) < e.cfg.MaxOpen {
+			held = append(held, heldOf(&o.grant))
+			o.tenure.Store(tenure)
+		}
+	})
+	v.tenure.Store(tenure) // what was not listed has ended
+	return held, nil
+}
+
+// follow notes the epoch of a grant that came. It returns false for one of an earlier ownership, or whose ownership changed
+// while it was under way. tenure becomes that of the grant.
+func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case epoch.Before(v.epoch):
+		return false
+	case v.epoch.Before(epoch):
+		v.epoch = epoch
+		*tenure = v.tenure.Add(1)
+		e.dropUnleased(v)
+	}
+	return v.tenure.Load() == *tenure
+}
+
+func (e *Engine) dropUnleased(v *volume) {
+	e.cache.dropWhere(func(o *object) bool { return o.vol == v && !o.leased })
+}
+
+// known returns the volume's latest known epoch.
+func (v *volume) known() causeway.Epoch {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.epoch
+}
+
+// Attr returns the attributes of an object that is open under a valid lease, with all that the caller's rights depend on: the
+// storage's, which on an exclusive volume nobody changes meanwhile but this gateway. false: there is no such grant.
+func (e *Engine) Attr(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, bool) {
+	o := e.cache.peek(h)
+	if o == nil {
+		return causeway.Attr{}, false
+	}
+	defer o.Release()
+	if !o.leased || !o.valid() {
+		return causeway.Attr{}, false
+	}
+	attr, err := o.store.Stat(ctx)
+	if err == nil {
+		err = backend.LoadACL(ctx, o.vol.store, h.Object, &c.Cred, &attr)
+	}
+	return attr, err == nil && attr.Nlink != 0 && o.valid()
+}
