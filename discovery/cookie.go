@@ -27,6 +27,9 @@ func (x *exchange) readCookie(o *dns.EDNS0_COOKIE) bool {
 	if err != nil || len(got) != clientCookie && (len(got) < 2*clientCookie || len(got) > maxCookie) {
 		return false
 	}
+	if x.server.zone.Load() == nil {
+		return true
+	}
 	now := x.server.cfg.Now()
 	x.proved = x.server.cookieHolds(got, x.from.addr, now)
 	made := x.server.cookie(got[:clientCookie], x.from.addr, now)
@@ -40,7 +43,8 @@ func (s *Server) cookie(client []byte, addr netip.Addr, at time.Time) []byte {
 	copy(c, client)
 	c = append(c, 1, 0, 0, 0)
 	c = binary.BigEndian.AppendUint32(c, uint32(at.Unix()))
-	mac := hmac.New(sha256.New, s.cfg.Secret[:])
+	secret := s.secret()
+	mac := hmac.New(sha256.New, secret[:])
 	mac.Write(c)
 	mac.Write(addr.AsSlice())
 	return append(c, mac.Sum(nil)[:8]...)

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +19,7 @@ import (
 type Config struct {
 	Addresses []netip.AddrPort                                       // for UDP and TCP; port 0: one that is free for both
 	Fresh     func() bool                                            // whether the zone is what the cluster knows now, else SERVFAIL; nil: always
-	Secret    [16]byte                                               // of cookies, the same at all gateways
+	Secret    func() [16]byte                                        // of cookies, the same at all gateways; called once, after the first Publish; nil: random
 	Rate      int                                                    // replies by UDP in a second to one network (/24, /56) whose askers have no cookie; default 200; -1: any number
 	Exempt    []netip.Prefix                                         // networks without that limit; nil: those of loopback
 	MaxConns  int                                                    // TCP connections in all; default 256
@@ -50,6 +51,11 @@ func (c *Config) Validate() error {
 	if c.Exempt == nil {
 		c.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
+	if c.Secret == nil {
+		var secret [16]byte
+		rand.Read(secret[:]) // never fails
+		c.Secret = func() [16]byte { return secret }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -70,6 +76,7 @@ type Server struct {
 	cfg       Config
 	zone      atomic.Pointer[Zone]
 	limit     *limiter // nil: none
+	secret    func() [16]byte
 	stats     counters
 	addresses []netip.AddrPort
 	packets   []*net.UDPConn
@@ -87,7 +94,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, conns: map[net.Conn]netip.Prefix{}, counts: map[netip.Prefix]int{}}
+	s := &Server{cfg: cfg, secret: sync.OnceValue(cfg.Secret), conns: map[net.Conn]netip.Prefix{}, counts: map[netip.Prefix]int{}}
 	if cfg.Rate > 0 {
 		s.limit = newLimiter(cfg.Rate)
 	}

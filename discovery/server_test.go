@@ -372,7 +372,7 @@ func FuzzReply(f *testing.F) {
 	if err := cfg.Validate(); err != nil {
 		f.Fatal(err)
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, secret: cfg.Secret}
 	s.Publish(zone(f, sample()))
 	f.Fuzz(func(t *testing.T, query []byte) {
 		if len(query) > maxQuery {

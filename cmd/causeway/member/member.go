@@ -22,6 +22,7 @@ import (
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
+	"causeway/discovery"
 	"causeway/gateway"
 	"causeway/gateway/nfs/route"
 	"causeway/redirect/utilization"
@@ -39,7 +40,7 @@ type Volumes interface {
 	Update(vs []*causeway.Volume)
 }
 
-// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds and Reading.
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, Discovery and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
@@ -51,6 +52,8 @@ type Config struct {
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
+
+	Discovery Discovery // optional: what is answered by DNS
 
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
@@ -71,6 +74,9 @@ type Member struct {
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
+
+	announcer announcer
+	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
 
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
 	attesting chan struct{} // members or owners may have changed
@@ -120,7 +126,10 @@ func (m *Member) Join(ctx context.Context) error {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	return m.claimAddresses(ctx)
+	if err := m.claimAddresses(ctx); err != nil {
+		return err
+	}
+	return m.claimZone(ctx)
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
@@ -205,6 +214,7 @@ func (m *Member) follow(ctx context.Context) {
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}
+		m.announce(t)
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
 	}
