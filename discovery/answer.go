@@ -12,7 +12,16 @@ type Question struct {
 	Name   string // as package dns spells it; its case is kept
 	Type   uint16
 	Client netip.Addr // who will use the answer; zero: not known, the question comes from a resolver
+	Near   netip.Addr // if Client is zero: the resolver, whose site is taken for that of its clients; may be zero too
 	Draw   uint64     // a random number, by which the answers to resolvers are spread
+}
+
+// place is where the client is, as far as that is known.
+func (q *Question) place() netip.Addr {
+	if q.Client.IsValid() {
+		return q.Client
+	}
+	return q.Near
 }
 
 // Answer is what is answered. Rcode is one of RFC 1035's.

@@ -47,7 +47,7 @@ func (z *Zone) fill(a *Answer, p place, q Question) {
 // several, resolvers and clients (RFC 6724 §6) would choose by rules of their own.
 func (z *Zone) fillHost(a *Answer, v *volume, q Question) {
 	a.Tailored = true
-	if c := z.group(v, q.Client).pick(q.Client, q.Draw); c != nil {
+	if c := z.group(v, q.place()).pick(q.Client, q.Draw); c != nil {
 		a.Answer = z.hosts(q.Name, q.Type, c.Addresses, z.ttl)
 	}
 }
@@ -117,7 +117,7 @@ func (z *Zone) fillService(a *Answer, p place, q Question) {
 // fillTargets lists gateways: the priority is the rank of their tier, the weight what is left of their capacity (RFC 2782).
 func (z *Zone) fillTargets(a *Answer, p place, q Question) {
 	a.Tailored = true
-	g := z.group(p.volume, q.Client)
+	g := z.group(p.volume, q.place())
 	all := g.all[:min(len(g.all), maxTargets)]
 	highest := uint64(1)
 	for _, c := range all {
@@ -146,7 +146,7 @@ func (z *Zone) fillExport(a *Answer, p place, q Question) {
 	case dns.TypeSRV:
 		host := p.volume.label + "." + z.apexOf(q.Name)
 		a.Answer = []dns.RR{&dns.SRV{Hdr: z.header(q.Name, dns.TypeSRV), Port: z.view.Services[p.protocol], Target: host}}
-		if c := z.group(p.volume, q.Client).pick(q.Client, q.Draw); c != nil {
+		if c := z.group(p.volume, q.place()).pick(q.Client, q.Draw); c != nil {
 			a.Tailored = true
 			a.Additional = z.bothHosts(host, c.Addresses, z.ttl)
 		}

@@ -148,7 +148,7 @@ func (x *exchange) answer() {
 	case !s.cfg.Fresh():
 		x.reply.Rcode = dns.RcodeServerFailure // another gateway knows better
 	default:
-		x.take(zone.Answer(Question{Name: q.Name, Type: q.Qtype, Client: x.user(), Draw: rand.Uint64()}))
+		x.take(zone.Answer(Question{Name: q.Name, Type: q.Qtype, Client: x.user(), Near: x.from.addr, Draw: rand.Uint64()}))
 	}
 	switch x.reply.Rcode {
 	case dns.RcodeRefused:

@@ -123,11 +123,11 @@ func (z *Zone) addVolumes() {
 	}
 }
 
-// group returns who may be answered for a volume, or for all if v is nil.
-func (z *Zone) group(v *volume, client netip.Addr) *group {
+// group returns who may be answered for a volume, or for all if v is nil, to clients at a place.
+func (z *Zone) group(v *volume, place netip.Addr) *group {
 	k := kind{}
-	if client.IsValid() {
-		k.site = siteOf(z.view.Sites, client)
+	if place.IsValid() {
+		k.site = siteOf(z.view.Sites, place)
 	}
 	if v != nil && v.Domain != allDomain {
 		k.domain, k.strict = v.Domain, v.Strict

@@ -247,6 +247,14 @@ func TestSites(t *testing.T) {
 			t.Fatal("a client of the longer network is sent to ", got)
 		}
 	}
+	for i := range uint64(200) {
+		if got := chosen(t, z, Question{Near: addr("10.7.1.1"), Draw: mix(i)}); got == "3" {
+			t.Fatal("a resolver in paris is sent away from there")
+		}
+		if got := chosen(t, z, Question{Client: addr("10.7.7.1"), Near: addr("10.7.1.1"), Draw: mix(i)}); got != "3" {
+			t.Fatal("the resolver's site counts more than the client's")
+		}
+	}
 	v.Gateways[2].State = Down
 	if got := chosen(t, zone(t, v), Question{Client: addr("10.7.7.1")}); got == "3" || got == "" {
 		t.Errorf("with nobody at its site a client gets %q", got)

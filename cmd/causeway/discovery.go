@@ -67,7 +67,7 @@ func (j *joining) listenDNS(ctx context.Context) error {
 		return explainBind("--dns", j.naming.addresses[0], err)
 	}
 	j.teardown.addClose("dns", j.dns.Close)
-	return nil
+	return j.metrics.Registry().Register(dnsMetrics{j.dns.Stats})
 }
 
 // announced is what the cluster is told of that.

@@ -125,6 +125,10 @@ func TestDiscovery(t *testing.T) {
 	c.at["g2"].signal(syscall.SIGKILL)
 	c.at["g2"] = nil
 	t.Logf("a gateway that was killed vanished after %v", everywhere("it vanishes", gateways("127.0.0.1", "127.0.0.3")))
+	text, err := newControl(c.at["g3"].state).do(t.Context(), "GET", "/metrics")
+	if err != nil || !strings.Contains(string(text), `causeway_discovery_questions_total{result="answered"}`) {
+		t.Errorf("no metrics of questions: %v", err)
+	}
 	var r discovery.Records
 	c.ask("g1", &r, "discovery", "records")
 	for _, g := range r.Gateways {
