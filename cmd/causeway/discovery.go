@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -64,6 +66,9 @@ func (j *joining) listenDNS(ctx context.Context) error {
 	}
 	var err error
 	if j.dns, err = discovery.Listen(ctx, cfg); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("--dns: %w: another DNS server has that port (systemd-resolved, dnsmasq, named; see: ss -tulpn 'sport = :53'); take another address or port", err)
+		}
 		return explainBind("--dns", j.naming.addresses[0], err)
 	}
 	j.teardown.addClose("dns", j.dns.Close)
