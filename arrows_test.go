@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"gateway/near":           {"gateway"},
 	"gateway/transfer":       {"gateway", "backend"},
 	"gateway/billy":          {"gateway"},
+	"gateway/route":          {"gateway"},
 	"gateway/replies":        {"gateway"},
 	"gateway/shadow":         {"gateway"},
 	"gateway/peer":           {"gateway", "gateway/*"},

@@ -34,6 +34,8 @@ type Config struct {
 	// StateDir holds what cannot live in the directory itself because it is read-only. It must be kept as long as the
 	// volume. May be empty where the directory can be written.
 	StateDir string
+	// Volume is the one that must be there: nothing is born in an empty directory where something else should be mounted. 0: any.
+	Volume causeway.VolumeID
 	// MaxDescriptors bounds the cache of open descriptors: at least MinDescriptors; 0: three quarters of what the process may open,
 	// at most 65,536. Objects that are open beyond it are not refused.
 	MaxDescriptors int

@@ -48,6 +48,7 @@ type served struct {
 	meter  *admin.Meter
 	store  *posix.Store
 	volume *causeway.Volume
+	epoch  causeway.Epoch // in which it is administered here, in a cluster; zero: elsewhere
 }
 
 // apply makes these the volumes that are served. If it fails, nothing has changed. The notes say what could not be put into force.

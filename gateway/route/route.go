@@ -1,8 +1,6 @@
-// Package route decides for each call where it is answered: here, where the call's volume is administered, or by the gateway
-// that administers it; and it makes calls wait while a volume moves. Calls never fail because of a move.
-//
-// It reads of a call only which volume it is about. Who owns what, and when that changes, is the cluster's to say; how a call
-// reaches another gateway is the relay's.
+// Package route knows where each volume is answered: here, where it is administered, or by the gateway that administers it, or nowhere
+// for now because it moves; and who has to be waited for before it may move. Who owns what, and when that changes, is the cluster's to
+// say; how a call is answered accordingly is the peer's.
 package route
 
 import (
@@ -10,7 +8,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"causeway"
 	"causeway/gateway"
@@ -22,20 +19,12 @@ type Config struct {
 	// Valid reports whether this gateway may do I/O and report success at this moment. It is asked before and after each
 	// call that is answered here.
 	Valid func() bool
-	// Patience is how long a call waits for a volume. Then it gets no answer, and the client sends it again. Default 20 s.
-	Patience time.Duration
 }
 
 // Validate sets defaults and names the field at fault.
 func (c *Config) Validate() error {
 	if c.Valid == nil {
 		return errors.New("route: Valid is missing")
-	}
-	if c.Patience < 0 {
-		return errors.New("route: Patience is negative")
-	}
-	if c.Patience == 0 {
-		c.Patience = 20 * time.Second
 	}
 	return nil
 }
@@ -45,6 +34,7 @@ type Table struct {
 	cfg     Config
 	volumes sync.Map // causeway.VolumeID → *volume
 	changed atomic.Pointer[chan struct{}]
+	life    atomic.Uint64
 }
 
 // volume is what the table knows of a volume. It stays for the life of the process.
@@ -105,6 +95,9 @@ func (t *Table) Enter(id causeway.VolumeID) (Standing, gate.Pass) {
 // Valid reports whether this gateway may do I/O and report success now.
 func (t *Table) Valid() bool { return t.cfg.Valid() }
 
+// Pass counts something in that was begun while the volume was open and uses its storage: who closes the volume waits for it.
+func (t *Table) Pass(id causeway.VolumeID) gate.Pass { return t.volume(id).gate.Enter() }
+
 // Changed returns a channel that is closed when the standing of any volume changes next.
 func (t *Table) Changed() <-chan struct{} { return *t.changed.Load() }
 
@@ -121,8 +114,13 @@ func (t *Table) Open(id causeway.VolumeID, here bool, node string, e causeway.Ep
 	t.become(t.volume(id), Standing{Open: true, Here: here, Node: node, Epoch: e})
 }
 
-// CloseAll closes all volumes that this gateway answers. It does not wait.
+// Life counts how often this gateway has been cut off. What began in an earlier life and has only waited since must not go on: its client
+// has had another gateway do it, and more after it.
+func (t *Table) Life() uint64 { return t.life.Load() }
+
+// CloseAll closes all volumes that this gateway answers, and begins another life. It does not wait.
 func (t *Table) CloseAll() {
+	t.life.Add(1)
 	t.volumes.Range(func(_, x any) bool {
 		if v := x.(*volume); v.now.Load().Here {
 			t.become(v, Standing{})
