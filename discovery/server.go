@@ -20,7 +20,7 @@ type Config struct {
 	Addresses []netip.AddrPort                                       // for UDP and TCP; port 0: one that is free for both
 	Fresh     func() bool                                            // whether the zone is what the cluster knows now, else SERVFAIL; nil: always
 	Secret    func() [16]byte                                        // of cookies, the same at all gateways; called once, after the first Publish; nil: random
-	Rate      int                                                    // replies by UDP in a second to one network (/24, /56) whose askers have no cookie; default 200; -1: any number
+	Rate      int                                                    // of replies by UDP in a second to one network (/24, /56) whose askers have no cookie, in units of 128 bytes each; default 1000; -1: any number
 	Exempt    []netip.Prefix                                         // networks without that limit; nil: those of loopback
 	MaxConns  int                                                    // TCP connections in all; default 256
 	Idle      time.Duration                                          // how long one may wait for the next question; default 5s
@@ -59,7 +59,7 @@ func (c *Config) Validate() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Rate, c.MaxConns = or(c.Rate, 200), or(c.MaxConns, 256)
+	c.Rate, c.MaxConns = or(c.Rate, 1000), or(c.MaxConns, 256)
 	c.Idle, c.Life = or(c.Idle, 5*time.Second), or(c.Life, time.Minute)
 	return nil
 }
@@ -115,6 +115,9 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// readBuffer holds a burst of some thousand questions, in bytes.
+const readBuffer = 1 << 20
+
 // bind takes a port of UDP and the same of TCP.
 func (s *Server) bind(ctx context.Context, at netip.AddrPort) error {
 	config, try := net.ListenConfig{Control: s.cfg.Control}, 0
@@ -126,6 +129,7 @@ func (s *Server) bind(ctx context.Context, at netip.AddrPort) error {
 		got := l.Addr().(*net.TCPAddr).AddrPort()
 		c, err := config.ListenPacket(ctx, "udp", netip.AddrPortFrom(at.Addr(), got.Port()).String())
 		if err == nil {
+			_ = c.(*net.UDPConn).SetReadBuffer(readBuffer) // a smaller one works too
 			s.listeners, s.packets = append(s.listeners, l), append(s.packets, c.(*net.UDPConn))
 			s.addresses = append(s.addresses, netip.AddrPortFrom(at.Addr(), got.Port()))
 			return nil

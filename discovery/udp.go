@@ -40,7 +40,7 @@ func (s *Server) answerPacket(query []byte, from netip.Addr, out []byte) (reply 
 	if reply == nil || proved || s.limit == nil || s.exempt(from) {
 		return reply
 	}
-	switch s.limit.admit(from, s.cfg.Now()) {
+	switch s.limit.admit(from, len(reply), s.cfg.Now()) {
 	case sendTruncated:
 		s.count(&s.stats.limited)
 		return bareTruncated(query, out)
