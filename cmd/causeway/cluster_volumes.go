@@ -24,6 +24,7 @@ type clusterVolumes struct {
 	near    atomic.Pointer[map[causeway.VolumeID]bool] // open; true: names and attributes may be read here
 	opening sync.Map                                   // causeway.VolumeID → *attempt
 	tries   sync.WaitGroup
+	prove   func(ctx context.Context, id causeway.VolumeID, dir string) error // that it is the same everywhere; nil: who acquires it has
 }
 
 var _ member.Volumes = (*clusterVolumes)(nil)
@@ -151,6 +152,11 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 	if !owner && !shareable(s.store) {
 		return errors.Join(errElsewhere, s.store.Close())
 	}
+	if !owner && v.prove != nil {
+		if err := v.prove(ctx, p.ID, dir); err != nil {
+			return errors.Join(err, s.store.Close())
+		}
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.access.Attach(p.Volume, s.store)
@@ -219,13 +225,8 @@ func (v *clusterVolumes) tryLater(ctx context.Context, p member.Published) {
 	v.tries.Go(func() {
 		once, cancel := context.WithTimeout(ctx, tryAgain)
 		defer cancel()
-		err := v.ensure(once, p, false)
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case errors.Is(err, errElsewhere):
-			v.log.Debug("bytes are moved by the volume's administrator", "volume", p.Name, "err", err)
-		default:
-			v.log.Debug("a volume's storage is not reached from here", "volume", p.Name, "err", err)
+		if err := v.ensure(once, p, false); err != nil && ctx.Err() == nil {
+			v.log.Debug("the bytes of a volume are moved by its administrator, not here", "volume", p.Name, "err", err)
 		}
 	})
 }

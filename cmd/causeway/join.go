@@ -139,14 +139,15 @@ func (j *joining) newMember(context.Context) (err error) {
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
-	holding := &holder{}
-	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: newClusterVolumes(j.volumes),
+	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
+	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
 		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
 		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
 	if err != nil {
 		return err
 	}
+	volumes.prove = j.member.Witnessed
 	if err := j.close(holding); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := h.m.witnessed(ctx, v.ID, dir); err != nil {
+	if err := h.m.Witnessed(ctx, v.ID, dir); err != nil {
 		return err
 	}
 	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend, e); err != nil {

@@ -92,6 +92,7 @@ type Member struct {
 	announcer announcer
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
 
+	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
 	attesting chan struct{} // members or owners may have changed
 }
@@ -219,7 +220,7 @@ func (m *Member) poke() {
 func (m *Member) follow(ctx context.Context) {
 	ticker := time.NewTicker(200 * time.Millisecond) // for what could not be done at once, and for the lease
 	defer ticker.Stop()
-	seen := int64(0)
+	seen, published := int64(0), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -228,7 +229,8 @@ func (m *Member) follow(ctx context.Context) {
 		case <-ticker.C:
 		}
 		t := m.Cluster().Table()
-		if t.Revision() != seen {
+		if t.Revision() != seen || time.Since(published) > time.Second { // storage may be there now that was not
+			published = time.Now()
 			if err := m.publish(ctx, t); err != nil {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}

@@ -106,14 +106,21 @@ const witnessWithin = 2 * time.Second
 var errNotShared = errors.New("what the volume's administrator wrote there does not arrive: this is not the file system of the other gateways, " +
 	"but perhaps a copy; mount the same one")
 
-// witnessed fails unless the directory is that of the other gateways, or nobody could have shown it since this one joined.
-func (m *Member) witnessed(ctx context.Context, id causeway.VolumeID, dir string) error {
+// Witnessed fails unless the directory is that of the other gateways, or nobody could have shown it since this one joined. What was shown
+// once counts as long as the process lives: all gateways may have to join anew at the same time.
+func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string) error {
 	for begun := time.Now(); ; {
+		if _, shown := m.proved.Load(id); shown {
+			return nil
+		}
 		self, _ := m.Cluster().Table().Member(m.cfg.Cluster.Node)
 		if self == nil {
 			return causeway.ErrDelay
 		}
 		w, err := readWitness(dir)
+		if err == nil && w.names(self) {
+			m.proved.Store(id, true)
+		}
 		if err == nil && w.shows(self, m.sawOwner(id)) || unwritable(dir) {
 			return nil
 		}
@@ -141,8 +148,17 @@ func (w *witness) shows(self *record.Member, owned bool) bool {
 	if w == nil {
 		return !owned
 	}
+	_, listed := w.Gateways[self.Instance]
+	return listed && (!owned || w.names(self))
+}
+
+// names reports whether the file has the number that self has chosen when it joined.
+func (w *witness) names(self *record.Member) bool {
+	if w == nil {
+		return false
+	}
 	s, listed := w.Gateways[self.Instance]
-	return listed && (!owned || s.Incarnation == self.Incarnation)
+	return listed && s.Incarnation == self.Incarnation
 }
 
 // watchOwners remembers which volumes others own.
