@@ -60,6 +60,12 @@ func setStage(t *testing.T) *stage {
 		}
 		s.CreateVolume(name, dir)
 	}
+	for _, at := range s.servers { // a service address comes some time after the start
+		s.Await("an answer of "+at.String(), func() bool {
+			got, err := s.network.Test().Run(t.Context(), "dig", "@"+at.String(), "+time=1", "+tries=1", zone, "SOA")
+			return err == nil && got.Status == 0 && strings.Contains(got.Stdout, "status: NOERROR")
+		})
+	}
 	text := "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A " + "10.99.0.1\n"
 	for i, m := range s.Members {
 		text += fmt.Sprintf("nas NS %[1]s.ns.nas\n%[1]s.ns.nas A %[2]v\n", m.Name, s.servers[i])
