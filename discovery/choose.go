@@ -35,7 +35,7 @@ func heat(gateways []Gateway, before map[string]bool) map[string]bool {
 			limit, above, floor = limit-coolMargin, coolAbove, hotFloor-coolMargin
 		}
 		apart := known > 1 && g.Utilization >= floor && g.Utilization*known >= sum+above*known
-		if g.Utilization >= limit || apart {
+		if g.Utilization > limit || apart {
 			hot[g.Name] = true
 		}
 	}

@@ -136,7 +136,7 @@ func (s *stage) browse(at netip.Addr) {
 			s.t.Errorf("%s: %q, %q", name, where, got)
 		}
 	}
-	if got := s.short(at, "SRV", "_nfs._tcp.home."+zone); len(got) != 3 || !strings.HasPrefix(got[0], "10 ") {
+	if got := s.short(at, "SRV", "_nfs._tcp.home."+zone); len(got) != 3 || !strings.HasSuffix(got[0], ".gateways."+zone+".\n") {
 		s.t.Errorf("gateways of home: %q", got)
 	}
 }
@@ -144,17 +144,17 @@ func (s *stage) browse(at netip.Addr) {
 // spread holds that clients of a resolver that names them keep their gateway, and that those of another are spread.
 func (s *stage) spread(plain, naming netip.Addr) {
 	s.t.Helper()
-	seen, first := map[string]bool{}, s.short(naming, "home."+zone)
+	seen := map[string]bool{}
 	for begun := time.Now(); len(seen) < 2 && time.Since(begun) < time.Minute; time.Sleep(200 * time.Millisecond) {
 		seen[strings.Join(s.short(plain, "home."+zone), "")] = true // it keeps each answer for its TTL
 	}
 	if len(seen) < 2 {
 		s.t.Errorf("all clients of a resolver are sent to %v", seen)
 	}
-	direct := s.short(s.servers[0], "home."+zone)
-	if again := s.short(naming, "home."+zone); !slices.Equal(first, again) || !slices.Equal(first, direct) {
-		s.t.Errorf("one client is sent to %q by a resolver that names it, then to %q, and to %q when it asks itself", first, again, direct)
-	}
+	s.Await("one client is sent to the same gateway by a resolver that names it, again, and when it asks itself", func() bool {
+		first := s.short(naming, "home."+zone) // this machine's load counts: a gateway may be left out for a while
+		return len(first) == 1 && slices.Equal(first, s.short(naming, "home."+zone)) && slices.Equal(first, s.short(s.servers[0], "home."+zone))
+	})
 }
 
 // dies holds that a resolver does without a gateway that dies, though that one was one of its servers.
