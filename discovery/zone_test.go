@@ -211,7 +211,7 @@ func TestHeat(t *testing.T) {
 		answered        bool
 	}{
 		{80, 90, false}, // far above the others' average
-		{55, 90, false}, {29, 90, true}, {45, 90, true}, {55, 90, true}, {70, 90, false}, {30, 40, false}, {29, 40, true}, {40, 40, true}, {41, 40, false},
+		{55, 90, false}, {29, 90, true}, {45, 90, true}, {55, 90, true}, {70, 90, false}, {31, 40, false}, {30, 40, true}, {40, 40, true}, {41, 40, false},
 	} {
 		v.Gateways[0].Utilization, v.Gateways[0].Threshold = step.used, uint8(step.threshold)
 		next, err := NewZone(v, z)
