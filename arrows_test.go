@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"gateway/nfs/*":          {"gateway", "gateway/nfs/*"},
 	"admin":                  {},
 	"cluster/balance":        {},
+	"discovery":              {},
 	"redirect/*":             {},
 	"cmd/causeway":           {"*"},
 	"cmd/causeway/*":         {"*"},
