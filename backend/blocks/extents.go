@@ -38,9 +38,10 @@ func (o *owner) extents(ctx context.Context, id causeway.ObjectID, mode causeway
 	end := span.End()
 	if end == causeway.ToEOF {
 		end = max(a.Size, span.Offset)
-	} else if end > 1<<63 {
+	} else if mode == causeway.IOReadWrite && end > 1<<63 {
 		return nil, causeway.ErrFBig
 	}
+	end = min(end, 1<<63)
 	first := span.Offset / o.s.size
 	behind := min((end+o.s.size-1)/o.s.size, first+maxPages)
 	o.mu.Lock()

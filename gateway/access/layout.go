@@ -165,6 +165,10 @@ func (e *Engine) locate(ctx context.Context, v *volume, g *causeway.Grant, a *gr
 	case a.Holder != grants.Local: // whose engine opens the file, and finds the blocks at each I/O
 		// Blocks are given for what was asked for, not for all that may be held.
 		g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, min(a.Mode, g.Mode), a.Span)
+		if err == causeway.ErrNoSpc { // it holds what it held
+			s := causeway.Span{Offset: a.Span.Offset, Length: causeway.ToEOF}
+			g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, min(a.Mode, g.Mode), s)
+		}
 	}
 	return err
 }
