@@ -109,45 +109,49 @@ func TestPausedWriterOnBlocks(t *testing.T) {
 		return s
 	})
 	a, b, ctx, c := x.gateways[1], x.gateways[2], t.Context(), gatewaytest.Root()
-	h := b.create("f")
-	before := bytes.Repeat([]byte("before"), 4000)
-	if _, err := a.moves.Write(ctx, c, h, 0, before, causeway.FileSync); err != nil {
-		t.Fatal(err)
+	before, fresh := bytes.Repeat([]byte("before"), 4000), bytes.Repeat([]byte("fresh "), 4000)
+	files := make([]causeway.Handle, 8)
+	for i := range files {
+		files[i] = b.create(fmt.Sprint("f", i))
+		if _, err := a.moves.Write(ctx, c, files[i], 0, before, causeway.FileSync); err != nil {
+			t.Fatal(err)
+		}
 	}
-	first, err := a.moves.Sync(ctx, c, h, causeway.Span{})
+	first, err := a.moves.Sync(ctx, c, files[0], causeway.Span{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.close()
-	var late sync.WaitGroup
-	answers := make(chan error, 8)
-	for i := range 8 { // in place, and behind the end
-		late.Go(func() {
+	answers := make(chan error, len(files))
+	for i, h := range files { // in place, or behind the end
+		go func() {
 			_, err := a.moves.Write(context.Background(), c, h, uint64(i)*6000, bytes.Repeat([]byte("stale!"), 1000), causeway.Unstable)
 			answers <- err
-		})
+		}()
 	}
-	<-d.waits
+	for range files {
+		<-d.waits
+	}
 	a.pause()
-	if _, err := b.access.SetAttr(ctx, c, h, &causeway.SetAttr{Mask: causeway.SetSize}, nil); err != nil {
-		t.Fatal(err)
+	for _, h := range files {
+		if _, err := b.access.SetAttr(ctx, c, h, &causeway.SetAttr{Mask: causeway.SetSize}, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
-	other := b.create("other") // gets the blocks that were cut off
-	fresh := bytes.Repeat([]byte("fresh "), 4000)
-	for _, h := range []causeway.Handle{h, other} {
+	files = append(files, b.create("other")) // gets blocks that were cut off
+	for _, h := range files {
 		if _, err := b.moves.Write(ctx, c, h, 0, fresh, causeway.FileSync); err != nil {
 			t.Fatal(err)
 		}
 	}
 	a.resume()
 	d.open()
-	late.Wait()
-	for range 8 {
+	for range len(files) - 1 {
 		if err := <-answers; causeway.CodeOf(err) != causeway.ErrDelay {
 			t.Error("a late write was answered with", err)
 		}
 	}
-	for _, h := range []causeway.Handle{h, other} {
+	for _, h := range files {
 		for _, m := range x.gateways {
 			got := make([]byte, 60000)
 			r, err := m.moves.Read(ctx, c, h, 0, got)
@@ -156,11 +160,11 @@ func TestPausedWriterOnBlocks(t *testing.T) {
 			}
 		}
 	}
-	again, err := a.moves.Sync(ctx, c, h, causeway.Span{})
+	again, err := a.moves.Sync(ctx, c, files[0], causeway.Span{})
 	if err != nil || again.Verifier == first.Verifier {
 		t.Error("the fenced gateway's clients are not told to send again:", err)
 	}
-	if _, err := a.moves.Write(ctx, c, h, 0, []byte("again"), causeway.FileSync); err != nil {
+	if _, err := a.moves.Write(ctx, c, files[0], 0, []byte("again"), causeway.FileSync); err != nil {
 		t.Error("it does not come back:", err)
 	}
 }

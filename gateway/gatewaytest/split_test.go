@@ -30,6 +30,7 @@ type site struct {
 	grants   atomic.Int64 // that were asked for over links
 	calls    atomic.Int64 // of all other kinds
 	recalls  atomic.Int64
+	now      func() time.Duration // nil: the machine's
 }
 
 // machine is one gateway.
@@ -50,15 +51,21 @@ type machine struct {
 // split makes a site. Every gateway gets a store of its own from open, which may be the same.
 func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i int) backend.Store) *site {
 	t.Helper()
-	x := &site{TB: t, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100, lease: lease}
+	return splitAt(t, n, exclusive, lease, nil, open)
+}
+
+// splitAt is split by a clock.
+func splitAt(t testing.TB, n int, exclusive bool, lease time.Duration, now func() time.Duration, open func(i int) backend.Store) *site {
+	t.Helper()
+	x := &site{TB: t, now: now, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100, lease: lease}
 	for i := range n {
 		x.gateways = append(x.gateways, &machine{site: x, name: fmt.Sprint("g", i), store: open(i)})
 	}
 	first := x.gateways[0]
 	h := &holder{}
-	first.owner = access.New(access.Config{Node: first.name, Holder: h, Holders: x, Lease: lease, Quiet: x.quiet})
+	first.owner = access.New(access.Config{Node: first.name, Holder: h, Holders: x, Lease: lease, Quiet: x.quiet, Now: now})
 	first.access = first.owner
-	first.moves = transfer.New(transfer.Config{Grants: first.owner, Node: first.name, Renew: lease / 3})
+	first.moves = transfer.New(transfer.Config{Grants: first.owner, Node: first.name, Renew: lease / 3, Now: now})
 	h.Holder = first.moves
 	first.owner.AttachAt(x.volume, first.store, causeway.Epoch{Revision: 1})
 	first.moves.Attach(x.volume.ID, first.store)
@@ -73,7 +80,7 @@ func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i
 // move makes another gateway administer the volume, as after the death of the first: what the others hold goes on.
 func (x *site) move(to *machine, epoch causeway.Epoch) {
 	x.Helper()
-	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: x, Lease: x.lease, Quiet: x.quiet})
+	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: x, Lease: x.lease, Quiet: x.quiet, Now: x.now})
 	next.AttachAt(x.volume, to.store, epoch)
 	for _, m := range x.gateways {
 		holder := gateway.Holder(m.moves)
@@ -96,11 +103,11 @@ func (x *site) move(to *machine, epoch causeway.Epoch) {
 func (m *machine) start(owner *machine, lease time.Duration) {
 	l := &link{site: m.site, from: m, owners: owner.owner}
 	m.moves = transfer.New(transfer.Config{
-		Grants: l, Node: m.name, Renew: lease / 3, Granted: func(h causeway.Handle, seq uint64) { m.near.Granted(h, seq) },
+		Grants: l, Node: m.name, Renew: lease / 3, Now: m.site.now, Granted: func(h causeway.Handle, seq uint64) { m.near.Granted(h, seq) },
 	})
 	var err error
 	m.near, err = near.New(near.Config{
-		Access: l, Node: m.name, Holder: m.moves, Attr: m.moves.Attr, Renew: lease / 3,
+		Access: l, Node: m.name, Holder: m.moves, Attr: m.moves.Attr, Renew: lease / 3, Now: m.site.now,
 		Leased: func(causeway.VolumeID) *causeway.Volume {
 			if m.site.volume.Exclusive {
 				return m.site.volume

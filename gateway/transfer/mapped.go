@@ -37,6 +37,7 @@ type mapped struct {
 	pages  map[uint64]place
 	writes uint64 // how many; those up to committed are the owner's already
 	done   uint64
+	told   uint64 // the writes that the attributes of the latest grant know
 	end    uint64 // the first byte behind all that was written
 }
 
@@ -79,6 +80,9 @@ func (m *mapped) add(g *causeway.Grant) bool {
 	if m.writes != m.done {
 		m.attr.Size, m.attr.Mtime, m.attr.Ctime, m.attr.Mode = max(was.Size, g.Attr.Size), was.Mtime, was.Ctime, was.Mode
 	}
+	if m.writes == m.done {
+		m.told = m.writes
+	}
 	m.seq.Store(g.Seq)
 	return true
 }
@@ -118,6 +122,14 @@ func (m *mapped) Stat(context.Context) (causeway.Attr, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.attr, nil
+}
+
+// trueAttr returns the attributes as the owner would, if nothing was written since he told them: what a write does to the change
+// attribute he alone knows.
+func (m *mapped) trueAttr() (causeway.Attr, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.attr, m.writes == m.told
 }
 
 // dirty reports whether the owner must be told something.

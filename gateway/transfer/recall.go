@@ -134,8 +134,12 @@ func (e *Engine) Attr(ctx context.Context, c *gateway.Caller, h causeway.Handle)
 		return causeway.Attr{}, false
 	}
 	defer o.Release()
-	if !o.leased || !o.valid() || !o.alone() || o.mapped != nil && o.mapped.dirty() {
+	if !o.leased || !o.valid() || !o.alone() {
 		return causeway.Attr{}, false
+	}
+	if o.mapped != nil {
+		attr, ok := o.mapped.trueAttr()
+		return attr, ok && o.valid()
 	}
 	attr, err := o.store.Stat(ctx)
 	if err == nil {
