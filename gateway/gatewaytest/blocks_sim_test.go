@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"causeway"
@@ -22,19 +21,20 @@ import (
 )
 
 // TestBlocksSimulation lets gateways write, sync, cut and read files on blocks while owners die, holders die, recalls are
-// lost, and gateways stop at the door of the device for longer than their leases; in the time of a bubble, by a seed.
+// lost, and gateways stop at the door of the device for longer than their leases; what happens is drawn by a seed.
 //
 // Every eight bytes that are written tell file, range and write. So a byte of another file is found wherever it appears, and
 // in the end each range must hold a write that did not end before a committed one began: a committed one was not lost, and
 // none that was refused came late. Then each block is one file's or free.
 func TestBlocksSimulation(t *testing.T) {
-	seeds := 40
+	seeds := 8
 	if n, err := strconv.Atoi(os.Getenv("BLOCKS_SEEDS")); err == nil {
 		seeds = n
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { simulate(t, uint64(seed)) })
+			t.Parallel()
+			simulate(t, uint64(seed))
 		})
 	}
 }
@@ -43,7 +43,7 @@ const (
 	simFiles  = 3
 	simRanges = 3
 	simLength = 6000 // of a range, which shares blocks with its neighbours
-	simLease  = 300 * time.Millisecond
+	simLease  = 100 * time.Millisecond
 )
 
 // simulation is a site, and what was done to it.
@@ -66,10 +66,9 @@ type simWrite struct {
 }
 
 func simulate(t *testing.T, seed uint64) {
-	start := time.Now()
 	d := device.New(4096, 1<<10)
 	s := &simulation{random: rand.New(rand.NewPCG(seed, 1)), epoch: 1}
-	s.site = splitAt(t, 5, true, simLease, func() time.Duration { return time.Since(start) }, func(i int) backend.Store {
+	s.site = split(t, 5, true, simLease, func(i int) backend.Store {
 		store, err := blocks.Open(t.Context(), blocks.Config{
 			Device: &slowDevice{d, s}, Volume: 42, Node: fmt.Sprint("g", i), Mode: 0o777, LogBlocks: 40,
 		})
@@ -142,8 +141,8 @@ func (s *simulation) step() {
 	switch s.draw(10) {
 	case 0:
 		n := s.begin(simWrite{file: file, cut: true})
-		_, err := m.access.SetAttr(ctx, gatewaytest.Root(), s.files[file], &causeway.SetAttr{Mask: causeway.SetSize}, nil)
-		s.end(n, err == nil && s.committedCut(m))
+		_, _ = m.access.SetAttr(ctx, gatewaytest.Root(), s.files[file], &causeway.SetAttr{Mask: causeway.SetSize}, nil)
+		s.end(n, false) // the volume acknowledges changes of attributes before they are stable
 	case 1, 2, 3, 4:
 		s.read(ctx, m, file, part)
 	default:
@@ -151,9 +150,6 @@ func (s *simulation) step() {
 	}
 	time.Sleep(time.Duration(s.draw(int(simLease / 20))))
 }
-
-// committedCut: the volume acknowledges changes of names and attributes before they are stable.
-func (s *simulation) committedCut(*machine) bool { return false }
 
 func (s *simulation) write(ctx context.Context, m *machine, file, part int) {
 	n := s.begin(simWrite{file: file, part: part})
@@ -251,7 +247,7 @@ func (s *simulation) takeOver(to *machine) {
 		s.Error("the journal cannot be taken over:", err)
 		return
 	}
-	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: s, Lease: s.lease, Quiet: s.quiet, Now: s.now})
+	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: s, Lease: s.lease, Quiet: s.quiet})
 	next.AttachAt(s.volume, to.store, epoch)
 	for _, m := range s.gateways[1:] {
 		m.mu.Lock()
@@ -299,6 +295,15 @@ func (s *simulation) finish() {
 		}
 	}
 	s.atRest(owner)
+	synced := 0
+	for _, w := range s.writes {
+		if w.synced {
+			synced++
+		}
+	}
+	if s.Logf("%d writes and cuts, %d committed, %d owners, %d grants, %d recalls", len(s.writes), synced, s.epoch, s.grants.Load(), s.recalls.Load()); synced == 0 {
+		s.Error("nothing was ever committed")
+	}
 }
 
 // judge refuses what a range holds in the end if something else was committed after it had ended.
@@ -307,14 +312,13 @@ func (s *simulation) judge(file, part int, got uint64) {
 	if n := int(uint32(got)); n > 0 {
 		held = s.writes[n-1]
 	}
-	for i, w := range s.writes {
+	for _, w := range s.writes {
 		if w.file != file || !w.cut && w.part != part {
 			continue
 		}
 		if got == 0 && w.cut && held.back.Before(w.back) {
 			held = w // the latest cut explains zeros best
 		}
-		_ = i
 	}
 	for i, w := range s.writes {
 		if w.file == file && w.part == part && !w.cut && w.synced && held.back.Before(w.call) {

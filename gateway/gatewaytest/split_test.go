@@ -30,7 +30,6 @@ type site struct {
 	grants   atomic.Int64 // that were asked for over links
 	calls    atomic.Int64 // of all other kinds
 	recalls  atomic.Int64
-	now      func() time.Duration // nil: the machine's
 }
 
 // machine is one gateway.
@@ -51,21 +50,15 @@ type machine struct {
 // split makes a site. Every gateway gets a store of its own from open, which may be the same.
 func split(t testing.TB, n int, exclusive bool, lease time.Duration, open func(i int) backend.Store) *site {
 	t.Helper()
-	return splitAt(t, n, exclusive, lease, nil, open)
-}
-
-// splitAt is split by a clock.
-func splitAt(t testing.TB, n int, exclusive bool, lease time.Duration, now func() time.Duration, open func(i int) backend.Store) *site {
-	t.Helper()
-	x := &site{TB: t, now: now, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100, lease: lease}
+	x := &site{TB: t, volume: &causeway.Volume{ID: 42, Name: "v", Exclusive: exclusive, Async: true}, quiet: lease / 100, lease: lease}
 	for i := range n {
 		x.gateways = append(x.gateways, &machine{site: x, name: fmt.Sprint("g", i), store: open(i)})
 	}
 	first := x.gateways[0]
 	h := &holder{}
-	first.owner = access.New(access.Config{Node: first.name, Holder: h, Holders: x, Lease: lease, Quiet: x.quiet, Now: now})
+	first.owner = access.New(access.Config{Node: first.name, Holder: h, Holders: x, Lease: lease, Quiet: x.quiet})
 	first.access = first.owner
-	first.moves = transfer.New(transfer.Config{Grants: first.owner, Node: first.name, Renew: lease / 3, Now: now})
+	first.moves = transfer.New(transfer.Config{Grants: first.owner, Node: first.name, Renew: lease / 3})
 	h.Holder = first.moves
 	first.owner.AttachAt(x.volume, first.store, causeway.Epoch{Revision: 1})
 	first.moves.Attach(x.volume.ID, first.store)
@@ -80,7 +73,7 @@ func splitAt(t testing.TB, n int, exclusive bool, lease time.Duration, now func(
 // move makes another gateway administer the volume, as after the death of the first: what the others hold goes on.
 func (x *site) move(to *machine, epoch causeway.Epoch) {
 	x.Helper()
-	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: x, Lease: x.lease, Quiet: x.quiet, Now: x.now})
+	next := access.New(access.Config{Node: to.name, Holder: to.near, Holders: x, Lease: x.lease, Quiet: x.quiet})
 	next.AttachAt(x.volume, to.store, epoch)
 	for _, m := range x.gateways {
 		holder := gateway.Holder(m.moves)
@@ -103,11 +96,11 @@ func (x *site) move(to *machine, epoch causeway.Epoch) {
 func (m *machine) start(owner *machine, lease time.Duration) {
 	l := &link{site: m.site, from: m, owners: owner.owner}
 	m.moves = transfer.New(transfer.Config{
-		Grants: l, Node: m.name, Renew: lease / 3, Now: m.site.now, Granted: func(h causeway.Handle, seq uint64) { m.near.Granted(h, seq) },
+		Grants: l, Node: m.name, Renew: lease / 3, Granted: func(h causeway.Handle, seq uint64) { m.near.Granted(h, seq) },
 	})
 	var err error
 	m.near, err = near.New(near.Config{
-		Access: l, Node: m.name, Holder: m.moves, Attr: m.moves.Attr, Renew: lease / 3, Now: m.site.now,
+		Access: l, Node: m.name, Holder: m.moves, Attr: m.moves.Attr, Renew: lease / 3,
 		Leased: func(causeway.VolumeID) *causeway.Volume {
 			if m.site.volume.Exclusive {
 				return m.site.volume
