@@ -214,13 +214,14 @@ func (o *owner) zeroTail(ctx context.Context, f *file, size, until uint64) error
 	if until <= size || in == 0 {
 		return nil
 	}
-	for _, r := range o.runs(f, size/o.s.size, 1) {
-		buf := make([]byte, o.s.size)
-		if err := o.read(ctx, r.Block*o.s.size, buf); err != nil {
-			return err
-		}
-		clear(buf[in:])
-		return o.write(ctx, r.Block*o.s.size, buf)
+	last := o.runs(f, size/o.s.size, 1)
+	if len(last) == 0 {
+		return nil
 	}
-	return nil
+	buf := make([]byte, o.s.size)
+	if err := o.read(ctx, last[0].Block*o.s.size, buf); err != nil {
+		return err
+	}
+	clear(buf[in:])
+	return o.write(ctx, last[0].Block*o.s.size, buf)
 }

@@ -37,11 +37,11 @@ type Config struct {
 func (c *Config) Validate() error {
 	switch {
 	case c.Device == nil:
-		return errors.New("Device is missing")
+		return errors.New("config: Device is missing")
 	case c.Volume == 0:
-		return errors.New("Volume is missing")
+		return errors.New("config: Volume is missing")
 	case c.Node == "" || len(c.Node) > 255:
-		return errors.New("Node must have between 1 and 255 bytes")
+		return errors.New("config: Node must have between 1 and 255 bytes")
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
