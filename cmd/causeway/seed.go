@@ -15,7 +15,7 @@ func (j *joining) seed(ctx context.Context) error {
 	for i := range j.config.Volumes {
 		spec := &j.config.Volumes[i]
 		r := seedRecord(spec)
-		id, err := clusterVolumes{j.volumes}.Identify(ctx, r.Backend)
+		id, err := newClusterVolumes(j.volumes).Identify(ctx, r.Backend)
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", spec.Name, err)
 		}

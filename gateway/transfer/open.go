@@ -164,6 +164,9 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 		if g.Seq != 0 {
 			e.returns.add(returned{held: heldOf(&g.Grant), epoch: g.Epoch, vol: v})
 		}
+		if err == backend.ErrMoved {
+			return nil, nil // the next grant says where it is
+		}
 		return nil, err
 	}
 	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes, engine: e, leased: g.Lease != 0, left: make(chan struct{}, 1)}

@@ -31,6 +31,9 @@ func (m *Member) Orders() map[string]http.Handler {
 		"POST /cluster/node/rm":       order(m, m.removeNode),
 		"GET /cluster/backup":         order(m, m.backup),
 		"POST /cluster/rotate-ca":     order(m, m.rotateAuthority),
+		"POST /cluster/discovery":     order(m, m.discover),
+		"POST /cluster/site/set":      order(m, m.setSite),
+		"POST /cluster/site/rm":       order(m, m.removeSite),
 		"POST /cluster/set":           order(m, m.setCluster),
 		"POST /cluster/schedule":      order(m, m.setSchedule),
 	}

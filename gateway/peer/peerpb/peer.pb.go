@@ -454,6 +454,7 @@ type Request struct {
 	Flag          bool                   `protobuf:"varint,31,opt,name=flag,proto3" json:"flag,omitempty"` // delete on close, watch what is below too, write
 	Watch         *WatchID               `protobuf:"bytes,32,opt,name=watch,proto3" json:"watch,omitempty"`
 	Share         uint32                 `protobuf:"varint,33,opt,name=share,proto3" json:"share,omitempty"`
+	Joining       uint64                 `protobuf:"fixed64,34,opt,name=joining,proto3" json:"joining,omitempty"` // of the cluster by the sender, in which it sends
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -715,6 +716,13 @@ func (x *Request) GetWatch() *WatchID {
 func (x *Request) GetShare() uint32 {
 	if x != nil {
 		return x.Share
+	}
+	return 0
+}
+
+func (x *Request) GetJoining() uint64 {
+	if x != nil {
+		return x.Joining
 	}
 	return 0
 }
@@ -4044,7 +4052,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06depths\x18\x04 \x01(\rR\x06depths\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\rR\aversion\"\x99\t\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"\xb3\t\n" +
 	"\aRequest\x12$\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x14.causeway.peer.v1.OpR\x02op\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x06R\x06volume\x12-\n" +
@@ -4080,7 +4088,8 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05lease\x18\x1e \x01(\v2\x19.causeway.peer.v1.LeaseIDR\x05lease\x12\x12\n" +
 	"\x04flag\x18\x1f \x01(\bR\x04flag\x12/\n" +
 	"\x05watch\x18  \x01(\v2\x19.causeway.peer.v1.WatchIDR\x05watch\x12\x14\n" +
-	"\x05share\x18! \x01(\rR\x05share\"\xe4\x06\n" +
+	"\x05share\x18! \x01(\rR\x05share\x12\x18\n" +
+	"\ajoining\x18\" \x01(\x06R\ajoining\"\xe4\x06\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
