@@ -279,7 +279,6 @@ func (s *simulation) finish() {
 	s.mu.Unlock()
 	for _, m := range s.gateways {
 		m.resume()
-		m.jitter = 0
 	}
 	s.takeOver(owner)
 	time.Sleep(5 * simLease)
