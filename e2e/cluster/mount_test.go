@@ -32,6 +32,7 @@ type mount struct {
 	xid    uint32
 	cred   nfs3.Cred
 	buf    []byte
+	last   []byte // the latest answer
 }
 
 func newMount(host *harness.Host, at string, volume string, xid uint32) *mount {
@@ -62,6 +63,7 @@ func (m *mount) call(ctx context.Context, prog, proc uint32, args func(*nfs3.Rec
 			time.Sleep(3 * time.Millisecond)
 			continue
 		}
+		m.last = message
 		_, reply := nfs3.Accept(message)
 		if prog == nfs3.ProgNFS && len(message) >= 28 && nfs3.Status(binary.BigEndian.Uint32(message[24:])) == nfs3.JukeBox {
 			m.xid++ // another call
