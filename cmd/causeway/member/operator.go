@@ -110,6 +110,7 @@ type Volume struct {
 	Domain       string              `json:"domain"`
 	DomainPolicy record.DomainPolicy `json:"domain_policy"`
 	Async        bool                `json:"async"`
+	Exclusive    bool                `json:"exclusive"`
 	ReadOnly     bool                `json:"read_only"`
 	Allow        []record.Export     `json:"allow"`
 }
@@ -124,7 +125,7 @@ func (m *Member) Status(ctx context.Context) Status {
 	for _, v := range s.Status.Volumes {
 		if r := t.Volume(v.ID); r != nil {
 			s.Volumes = append(s.Volumes, Volume{v, r.Backend, r.Weight, r.Group, r.Preferred, r.CanMigrate, r.Domain, r.DomainPolicy,
-				r.Async, r.ReadOnly, r.Exports})
+				r.Async, r.Exclusive, r.ReadOnly, r.Exports})
 		}
 	}
 	for _, a := range assigned(t) {
