@@ -110,6 +110,17 @@ type Puncher interface {
 	Punch(ctx context.Context, s causeway.Span) error
 }
 
+// Xattrs is an optional power of a Store: extended attributes of objects, by names that begin with "user.". What an object cannot
+// have (a symbolic link, a file system without them) is ErrNotSupp; ErrNoEnt says that there is no attribute of the name.
+type Xattrs interface {
+	Xattr(ctx context.Context, id causeway.ObjectID, name string) ([]byte, error)
+	// SetXattr sets one: ErrNoSpc if the storage has no room for it.
+	SetXattr(ctx context.Context, id causeway.ObjectID, name string, value []byte, how causeway.XattrHow) error
+	RemoveXattr(ctx context.Context, id causeway.ObjectID, name string) error
+	// ListXattrs returns the names, in no order.
+	ListXattrs(ctx context.Context, id causeway.ObjectID) ([]string, error)
+}
+
 // Forgetter is an optional power of a Store that remembers what it read: Forget makes it read anew what is known of an object,
 // or with a zero id of all. Whatever was read before, and is not yet remembered, is not remembered later.
 type Forgetter interface {

@@ -17,6 +17,7 @@ type node struct {
 	parent     *node
 	dir        *directory
 	defaultACL *causeway.ACL
+	xattrs     map[string][]byte
 	pages      sparse.Pages
 	target     string
 }

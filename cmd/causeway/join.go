@@ -26,6 +26,7 @@ type membership struct {
 	peer      netip.AddrPort
 	addresses []netip.Addr
 	port      uint16 // of NFS, at every service address of the cluster
+	smbPort   uint16 // of SMB there; 0: none
 	network   string // the interface that carries service addresses
 	bootstrap bool
 	join      string
@@ -74,6 +75,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.enter,
 		j.seed,
 		n.startFronts,
+		j.startSMB,
 		j.serve,
 		n.startCallbacks,
 	} {
@@ -119,6 +121,7 @@ func (j *joining) listen(ctx context.Context) (err error) {
 
 func (j *joining) newMember(context.Context) (err error) {
 	j.site, j.volumes.holder = newSite(j.node, j.port), j.name
+	j.site.smbPort = j.smbPort
 	dir, err := j.state.Sub("cluster")
 	if err != nil {
 		return err
@@ -142,7 +145,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
 		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
 		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
 	if err != nil {
 		return err

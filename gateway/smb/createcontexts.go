@@ -4,7 +4,6 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
-	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
@@ -26,8 +25,6 @@ func refuseContexts(list []contexts.Context) error {
 			if err != nil {
 				return err
 			}
-		case contexts.DurableReconnect, contexts.DurableV2Reconnect:
-			return ntstatus.ObjectNameNotFound // no open outlives its connection yet
 		case contexts.AllocationSize:
 			if _, err := contexts.DecodeAllocationSize(c.Data); err != nil {
 				return err
@@ -42,9 +39,13 @@ func refuseContexts(list []contexts.Context) error {
 }
 
 // appendCreate appends the reply's body with the answers to the contexts.
-func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened) error {
+func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened, asked *caching) error {
 	attr := &opened.Attr
-	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
+	m.caller.NoWait = false // it was opened: the message must not begin anew
+	object, err := m.objectOf(o.handle, attr, o.name())
+	if err != nil {
+		return err
+	}
 	var answers []contexts.Context
 	for _, c := range list {
 		switch c.Name {
@@ -54,11 +55,13 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
 	}
-	reply := wire.CreateReply{Oplock: levelOf(opened.Lease.Caching), Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
+	level, answers := asked.answer(opened, answers)
+	reply := wire.CreateReply{Oplock: level, Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
 	if len(answers) > 0 {
 		reply.Contexts = contexts.Append(nil, answers)
 	}
 	m.b = reply.Append(m.b)
+	m.after = append(m.after, o.announce)
 	return nil
 }
 

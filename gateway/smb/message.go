@@ -29,6 +29,7 @@ type message struct {
 
 	request
 	related related
+	after   []func() // to be done when the reply is on its way
 }
 
 // element is one reply in a compound: where it begins in the message, and who signs it.
@@ -44,6 +45,7 @@ type request struct {
 	m       []byte // from its header to its end
 	begun   bool   // its ids were taken
 	ch      *channel
+	genuine *channel // the one whose signature it bears: it need not be verified again when it starts over
 	tree    *tree
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
@@ -326,4 +328,8 @@ func (m *message) finish() {
 	if wait != nil && !m.final {
 		wait.announced()
 	}
+	for _, f := range m.after {
+		f()
+	}
+	m.after = nil
 }

@@ -66,8 +66,12 @@ func (m *message) queryFile(r *wire.QueryInfoRequest) error {
 	if err != nil {
 		return err
 	}
+	object, err := m.objectOf(o.handle, &attr, o.name())
+	if err != nil {
+		return err
+	}
 	f := fscc.File{
-		Object: fscc.ObjectOf(&attr, &fscc.DOS{}, o.name()), DeletePending: o.deleting.Load(),
+		Object: object, DeletePending: o.deleting.Load(),
 		Granted: o.access, Volume: uint64(o.handle.Volume), Path: o.wirePath(),
 	}
 	copy(f.ID128[:], le.AppendUint64(nil, attr.FileID))
@@ -90,7 +94,7 @@ func (m *message) queryFileSystem(r *wire.QueryInfoRequest) error {
 		Created:    attr.Btime,
 		Attributes: fscc.FSCasePreserved | fscc.FSUnicode | fscc.FSSparseFiles | fscc.FSHardLinks | fscc.FSReparsePoints,
 	}
-	if m.conn.srv.cfg.Folding != names.Insensitive {
+	if m.conn.srv.cfg.folding(v) != names.Insensitive {
 		f.Attributes |= fscc.FSCaseSensitive
 	}
 	m.b, err = fscc.AppendFS(m.b, fscc.FSClass(r.Class), &f, int(r.Room))

@@ -340,7 +340,8 @@ func (c *conn) forget(id uint64) {
 	c.mu.Unlock()
 }
 
-// end closes everything that belongs to the session, and forgets it. It may be called more than once.
+// end ends everything that belongs to the session, and forgets it. It may be called more than once. Opens that may outlive their
+// session do ([MS-SMB2] 3.3.7.1).
 func (s *session) end() {
 	s.mu.Lock()
 	if s.gone {
@@ -360,7 +361,7 @@ func (s *session) end() {
 		ch.conn.forget(s.id)
 	}
 	for _, o := range opens {
-		o.end(s.srv.ctx)
+		o.part(s.srv.ctx)
 	}
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.id)

@@ -88,6 +88,9 @@ func (m *message) setBasic(data []byte) error {
 	if _, err := (fscc.DOS{}).Merge(b.Attributes, o.dir); err != nil {
 		return err
 	}
+	if err := m.setRecord(o, &b); err != nil {
+		return err
+	}
 	var set causeway.SetAttr
 	if !b.Access.Special() {
 		set.Mask |= causeway.SetAtime
@@ -118,6 +121,34 @@ func (m *message) setBasic(data []byte) error {
 		return nil
 	}
 	return m.setAttr(&set)
+}
+
+// setRecord keeps attributes and the time of creation.
+func (m *message) setRecord(o *open, b *fscc.Basic) error {
+	if b.Attributes == 0 && b.Creation.Special() || o.symlink {
+		return nil
+	}
+	d, err := m.dosOf(o.handle)
+	if err != nil {
+		return err
+	}
+	if d, err = d.Merge(b.Attributes, o.dir); err != nil {
+		return err
+	}
+	if !o.dir {
+		d.Attributes &^= fscc.AttrReadOnly // the mode says so
+	}
+	if !b.Creation.Special() {
+		if !d.Recorded { // as it was shown until now
+			attr := causeway.Attr{Type: causeway.TypeRegular, Mode: newFileMode}
+			if o.dir {
+				attr.Type = causeway.TypeDirectory
+			}
+			d.Recorded, d.Attributes = true, fscc.AttributesOf(&attr, &fscc.DOS{}, o.name())&fscc.Settable
+		}
+		d.Creation = b.Creation
+	}
+	return m.setDOS(o.handle, &d)
 }
 
 // setSize sets the end of the file. An allocation only ever cuts: what it reserves is the storage's affair.

@@ -63,7 +63,7 @@ func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) 
 		return causeway.Held{}, LeaseState{}, code
 	}
 	before := len(t.changes)
-	t.giveLease(o, &r.Lease, r.Dir)
+	t.giveLease(o, &r.Lease, r.Dir, r.Claim)
 	if r.Dir || o.lease == nil || o.lease.caching&causeway.CacheHandle == 0 {
 		o.KeepSeconds = 0
 	}
