@@ -27,18 +27,8 @@ func (m *message) create() error {
 	if m.tree.volume == nil {
 		return m.createPipe(&r)
 	}
-	if err := checkCreate(&r); err != nil {
-		return err
-	}
-	parts, err := m.splitPath(r.Name)
-	if err != nil {
-		return err
-	}
 	list, err := contexts.Parse(r.Contexts)
 	if err != nil {
-		return err
-	}
-	if err := refuseContexts(list); err != nil {
 		return err
 	}
 	asked, err := m.caching(&r, list)
@@ -46,7 +36,17 @@ func (m *message) create() error {
 		return err
 	}
 	if asked.reconnect {
-		return m.reconnect(&r, parts, list, &asked)
+		return m.reconnect(&r, list, &asked)
+	}
+	if err := checkCreate(&r); err != nil {
+		return err
+	}
+	parts, err := m.splitPath(r.Name)
+	if err != nil {
+		return err
+	}
+	if err := refuseContexts(list); err != nil {
+		return err
 	}
 	if asked.durable && asked.guid != ([16]byte{}) {
 		if done, err := m.replayed(&r, list, &asked); done || err != nil {

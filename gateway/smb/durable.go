@@ -120,9 +120,13 @@ func (f *files) whichKept(id uint64) *keptOpen {
 }
 
 // reconnect gives a client back an open that its last connection had. What another server kept is found by its name.
-func (m *message) reconnect(r *wire.CreateRequest, parts []string, list []contexts.Context, asked *caching) error {
+func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, asked *caching) error {
 	k := m.conn.srv.files.whichKept(asked.file.Persistent)
 	if k == nil {
+		parts, err := m.splitPath(r.Name)
+		if err != nil {
+			return ntstatus.ObjectNameNotFound
+		}
 		p, err := m.walk(parts)
 		if err != nil || !p.exists {
 			if causeway.CodeOf(err) == causeway.ErrWouldBlock {
