@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"slices"
 	"time"
 
 	"causeway"
@@ -139,7 +140,7 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 			mode: r.Options & fscc.ModeMask, guid: asked.guid,
 		}
 	}
-	if k.handle.Volume != m.tree.volume.ID || k.guid != asked.guid {
+	if k.handle.Volume != m.tree.volume.ID || asked.version == 2 && k.guid != asked.guid {
 		return ntstatus.ObjectNameNotFound
 	}
 	if err := m.mayWait(); err != nil {
@@ -148,6 +149,11 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 	var lease causeway.LeaseID
 	if asked.lease != nil {
 		lease = causeway.LeaseID{Kind: causeway.Lease, Client: m.caller.Owner.Client, Key: asked.lease.Key}
+	}
+	if asked.lease != nil && lease == k.lease {
+		if p, err := m.splitPath(r.Name); err != nil || !slices.Equal(p, k.path) {
+			return ntstatus.InvalidParameter // only who has a lease must know the name, too
+		}
 	}
 	files := &m.conn.srv.files
 	files.opening.Add(1)
