@@ -58,8 +58,11 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 	level, answers := asked.answer(opened, answers)
 	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
 		if size, err := contexts.DecodeAllocationSize(c.Data); err == nil && size <= 1<<40 {
-			object.Allocation = max(object.Allocation, (size+allocationUnit-1)&^(allocationUnit-1))
+			o.allocation = (size + allocationUnit - 1) &^ (allocationUnit - 1)
 		}
+	}
+	if !o.dir {
+		object.Allocation = max(object.Allocation, o.allocation)
 	}
 	reply := wire.CreateReply{Oplock: level, Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
 	if len(answers) > 0 {

@@ -75,23 +75,24 @@ func (o *open) createKey() createKey { return createKey{o.owner.Client, o.guid} 
 
 // keptOpen is what this server remembers of an open whose connection has ended. That it still is there the engines know.
 type keptOpen struct {
-	id       causeway.OpenID
-	handle   causeway.Handle
-	parent   causeway.Handle
-	path     []string
-	options  uint32
-	mode     uint32
-	guid     [16]byte
-	lease    causeway.LeaseID
-	until    time.Time
-	position uint64
+	id         causeway.OpenID
+	handle     causeway.Handle
+	parent     causeway.Handle
+	path       []string
+	options    uint32
+	mode       uint32
+	guid       [16]byte
+	lease      causeway.LeaseID
+	until      time.Time
+	position   uint64
+	allocation uint64
 }
 
 func (f *files) keep(o *open, now time.Time) {
 	o.mu.Lock()
 	k := &keptOpen{
 		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, lease: o.lease,
-		until: now.Add(o.keep + time.Minute), position: o.position.Load(),
+		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation,
 	}
 	o.mu.Unlock()
 	f.mu.Lock()
@@ -170,7 +171,7 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
-		keep: opened.Keep, guid: k.guid,
+		keep: opened.Keep, guid: k.guid, allocation: k.allocation,
 	}
 	o.position.Store(k.position)
 	if err := m.register(o); err != nil {

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"slices"
 	"strings"
 
 	"causeway/gateway"
@@ -17,11 +18,19 @@ type watch struct {
 	on      bool
 	deep    bool
 	filter  uint32
-	room    int // of the first request: later ones have it too ([MS-FSA] 2.1.5.10)
 	notices []fscc.Notice
 	missed  bool
-	waiting *pending
+	waiting []notifyWait // in order
 }
+
+// notifyWait is a request that waits for changes, and has room for so many bytes of them.
+type notifyWait struct {
+	p    *pending
+	room int
+}
+
+// maxNotifyWaits bounds the requests that wait on one open.
+const maxNotifyWaits = 64
 
 // changeNotify is [MS-SMB2] 3.3.5.19: changes that were collected, or an answer when there is one.
 func (m *message) changeNotify() error {
@@ -54,20 +63,21 @@ func (m *message) changeNotify() error {
 	defer o.mu.Unlock()
 	w := &o.watch
 	if len(w.notices) > 0 || w.missed {
-		return m.appendNotices(w)
+		return m.appendNotices(w, int(r.Room))
 	}
-	if w.waiting != nil {
-		return ntstatus.NotSupported // one at a time
+	if len(w.waiting) >= maxNotifyWaits {
+		return ntstatus.InsufficientResources
 	}
+	var p *pending
 	p, err := m.suspend(func() {
 		o.mu.Lock()
-		o.watch.waiting = nil
+		o.watch.waiting = slices.DeleteFunc(o.watch.waiting, func(n notifyWait) bool { return n.p == p })
 		o.mu.Unlock()
 	})
 	if err != nil {
 		return err
 	}
-	w.waiting = p
+	w.waiting = append(w.waiting, notifyWait{p, int(r.Room)})
 	return ntstatus.Pending
 }
 
@@ -76,7 +86,7 @@ func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 	o.mu.Lock()
 	first := !o.watch.on
 	if first {
-		o.watch = watch{on: true, deep: r.Flags&wire.WatchTree != 0, filter: r.Filter, room: int(r.Room)}
+		o.watch = watch{on: true, deep: r.Flags&wire.WatchTree != 0, filter: r.Filter}
 	}
 	o.mu.Unlock()
 	if !first {
@@ -96,7 +106,7 @@ func (o *open) unwatch(cfg *Config) {
 }
 
 // appendNotices appends what was collected, and forgets it. It is called with the open's lock.
-func (m *message) appendNotices(w *watch) error {
+func (m *message) appendNotices(w *watch, room int) error {
 	at := len(m.b)
 	m.reserve(wire.OutputSize)
 	m.b = m.b[:at+wire.OutputSize]
@@ -104,7 +114,7 @@ func (m *message) appendNotices(w *watch) error {
 	w.notices, w.missed = nil, false
 	var err error = ntstatus.NotifyEnumDir
 	if !missed {
-		m.b, err = fscc.AppendNotices(m.b, notices, w.room)
+		m.b, err = fscc.AppendNotices(m.b, notices, room)
 	}
 	wire.PutOutput(m.b[at:], uint32(len(m.b)-at-wire.OutputSize))
 	return err
@@ -120,15 +130,17 @@ func (o *open) noticed(notices []gateway.Notice, missed bool) {
 	if w.missed = w.missed || missed || len(w.notices) > maxNotices; w.missed {
 		w.notices = nil
 	}
-	p := w.waiting
-	w.waiting = nil
+	var next notifyWait
+	if len(w.waiting) > 0 && (len(w.notices) > 0 || w.missed) {
+		next, w.waiting = w.waiting[0], w.waiting[1:]
+	}
 	o.mu.Unlock()
-	if p == nil {
+	if next.p == nil {
 		return
 	}
-	p.finish(nil, func(m *message) error {
+	next.p.finish(nil, func(m *message) error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return m.appendNotices(&o.watch)
+		return m.appendNotices(&o.watch, next.room)
 	})
 }

@@ -29,6 +29,7 @@ type open struct {
 	maximal                uint32         // what the user may have on it
 	owner                  causeway.Owner // of its byte-range locks
 	lease                  causeway.LeaseID
+	allocation             uint64        // that its creator asked for, in bytes
 	keep                   time.Duration // how long it outlives its connection
 	guid                   [16]byte      // with which it was created; zero: none
 

@@ -202,6 +202,8 @@ func (m *message) bind(ch *channel) (*channel, error) {
 	switch {
 	case m.h.Flags&wire.FlagSigned == 0:
 		return nil, ntstatus.InvalidParameter
+	case ch != nil && ch.valid() && !ch.signer.Verify(m.m):
+		return nil, ntstatus.AccessDenied
 	case m.signer != ses.signer && !ses.signer.Verify(m.m):
 		return nil, ntstatus.AccessDenied
 	}
