@@ -3,7 +3,9 @@ package smb
 import (
 	"slices"
 	"strings"
+	"time"
 
+	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
@@ -16,11 +18,10 @@ const maxNotices = 1024
 // watch is what an open directory knows of its changes. It is guarded by the open's lock.
 type watch struct {
 	on      bool
-	deep    bool
-	filter  uint32
 	notices []fscc.Notice
 	missed  bool
 	waiting []notifyWait // in order
+	timer   *time.Timer  // not nil: they are about to be answered
 }
 
 // notifyWait is a request that waits for changes, and has room for so many bytes of them.
@@ -28,6 +29,9 @@ type notifyWait struct {
 	p    *pending
 	room int
 }
+
+// noticesTogether is how long an answer waits for changes that come together, like those of a file that is written anew.
+const noticesTogether = 10 * time.Millisecond
 
 // maxNotifyWaits bounds the requests that wait on one open.
 const maxNotifyWaits = 64
@@ -46,17 +50,14 @@ func (m *message) changeNotify() error {
 	}
 	o := m.open
 	switch {
-	case o.pipe != nil || !o.dir || r.Filter&^fscc.NotifyAll != 0 || r.Filter == 0:
+	case o.pipe != nil || !o.dir || r.Filter == 0:
 		return ntstatus.InvalidParameter
 	case o.access&wire.AccessReadData == 0:
 		return ntstatus.AccessDenied
 	case len(m.rest) > 0:
 		return ntstatus.InternalError
 	}
-	if err := m.mayWait(); err != nil {
-		return err
-	}
-	if err := m.watch(o, &r); err != nil {
+	if err := m.watch(o, &r); err != nil { // on the reader's goroutine, so that requests wait in their order
 		return err
 	}
 	o.mu.Lock()
@@ -84,15 +85,19 @@ func (m *message) changeNotify() error {
 // watch makes the engines collect changes from the first request on.
 func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 	o.mu.Lock()
-	first := !o.watch.on
-	if first {
-		o.watch = watch{on: true, deep: r.Flags&wire.WatchTree != 0, filter: r.Filter}
-	}
+	on := o.watch.on
 	o.mu.Unlock()
-	if !first {
+	if on {
 		return nil
 	}
-	return m.conn.srv.cfg.Access.Watch(m.conn.ctx, &m.caller, o.handle, gateway.WatchID{Owner: o.owner, Open: o.openID()}, gateway.NoticeFilter(r.Filter), r.Flags&wire.WatchTree != 0)
+	id, deep := gateway.WatchID{Owner: o.owner, Open: o.openID()}, r.Flags&wire.WatchTree != 0
+	if err := m.conn.srv.cfg.Access.Watch(m.conn.ctx, &m.caller, o.handle, id, gateway.NoticeFilter(r.Filter&fscc.NotifyAll), deep); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	o.watch.on = true
+	o.mu.Unlock()
+	return nil
 }
 
 // unwatch ends the collecting.
@@ -130,6 +135,17 @@ func (o *open) noticed(notices []gateway.Notice, missed bool) {
 	if w.missed = w.missed || missed || len(w.notices) > maxNotices; w.missed {
 		w.notices = nil
 	}
+	if len(w.waiting) > 0 && w.timer == nil && (len(w.notices) > 0 || w.missed) {
+		w.timer = time.AfterFunc(noticesTogether, o.tellNotices)
+	}
+	o.mu.Unlock()
+}
+
+// tellNotices answers who waits longest with what has come.
+func (o *open) tellNotices() {
+	o.mu.Lock()
+	w := &o.watch
+	w.timer = nil
 	var next notifyWait
 	if len(w.waiting) > 0 && (len(w.notices) > 0 || w.missed) {
 		next, w.waiting = w.waiting[0], w.waiting[1:]
@@ -143,4 +159,20 @@ func (o *open) noticed(notices []gateway.Notice, missed bool) {
 		defer o.mu.Unlock()
 		return m.appendNotices(&o.watch, next.room)
 	})
+}
+
+// doomed ends the waits for changes of directories that are to be removed: nothing will happen there any more.
+func (f *files) doomed(h causeway.Handle) {
+	f.mu.Lock()
+	opens := slices.Clone(f.byHandle[h])
+	f.mu.Unlock()
+	for _, o := range opens {
+		o.mu.Lock()
+		waits := o.watch.waiting
+		o.watch.waiting = nil
+		o.mu.Unlock()
+		for _, n := range waits {
+			n.p.finish(ntstatus.DeletePending, nil)
+		}
+	}
 }

@@ -137,6 +137,9 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 		}
 		s.srv.files.lost(o.openID())
 	}
+	if o.dir && o.dooms() {
+		s.srv.files.doomed(o.handle)
+	}
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {
 		cfg.Logger.Debug("open ended badly", "op", "close", "volume", o.tree.name, "err", err)
 	}

@@ -171,9 +171,18 @@ func (c *conn) adopt(ch *channel) bool {
 // signAs makes the reply signed with the key of a session that this connection does not have, if the request is: its client takes no
 // other ([MS-SMB2] 3.3.5.5).
 func (m *message) signAs(id uint64) {
-	ses := m.conn.srv.session(id)
-	if ses != nil && m.h.Flags&wire.FlagSigned != 0 && ses.signer.Verify(m.m) {
-		m.signer = ses.signer
+	if m.h.Flags&wire.FlagSigned == 0 {
+		return
+	}
+	c := m.conn
+	c.mu.Lock()
+	signer := c.ended[id]
+	c.mu.Unlock()
+	if ses := c.srv.session(id); ses != nil && signer == nil {
+		signer = ses.signer
+	}
+	if signer != nil && signer.Verify(m.m) {
+		m.signer = signer
 	}
 }
 
@@ -374,11 +383,22 @@ func (s *session) leave(ch *channel) {
 	}
 }
 
+// forget takes a channel off the connection. Its key is remembered for a while: a client that still uses the session believes only
+// a signed refusal.
 func (c *conn) forget(id uint64) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch := c.sessions[id]; ch != nil && ch.signer != nil {
+		if len(c.ended) >= maxEnded {
+			clear(c.ended)
+		}
+		c.ended[id] = ch.signer
+	}
 	delete(c.sessions, id)
-	c.mu.Unlock()
 }
+
+// maxEnded bounds the keys of ended sessions that a connection remembers.
+const maxEnded = 64
 
 // end ends everything that belongs to the session, and forgets it. It may be called more than once. Opens that may outlive their
 // session do ([MS-SMB2] 3.3.7.1).
