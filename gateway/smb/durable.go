@@ -86,13 +86,14 @@ type keptOpen struct {
 	until      time.Time
 	position   uint64
 	allocation uint64
+	sequences  *lockSequences
 }
 
 func (f *files) keep(o *open, now time.Time) {
 	o.mu.Lock()
 	k := &keptOpen{
 		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, lease: o.lease,
-		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation,
+		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation, sequences: o.sequences,
 	}
 	o.mu.Unlock()
 	f.mu.Lock()
@@ -171,7 +172,7 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
-		keep: opened.Keep, guid: k.guid, allocation: k.allocation,
+		keep: opened.Keep, guid: k.guid, allocation: k.allocation, sequences: k.sequences,
 	}
 	o.position.Store(k.position)
 	if err := m.register(o); err != nil {

@@ -39,6 +39,7 @@ type open struct {
 	scan      scan
 	watch     watch
 	lockWaits []lockWait
+	sequences *lockSequences
 	early     []causeway.Span   // granted before anybody waited
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
