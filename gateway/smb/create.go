@@ -92,16 +92,16 @@ func checkCreate(r *wire.CreateRequest) error {
 	switch {
 	case r.Impersonation > 3:
 		return badImpersonation
+	case r.Access == 0, !security.Mask(r.Access).Valid():
+		return ntstatus.AccessDenied
 	case r.Disposition > wire.OverwriteIf,
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
 		r.Options&^optionsKnown != 0,
 		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0:
 		return ntstatus.InvalidParameter
-	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter) != 0:
+	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter|wire.OptTreeConnection) != 0:
 		return ntstatus.NotSupported
-	case r.Access == 0, !security.Mask(r.Access).Valid():
-		return ntstatus.AccessDenied
 	case r.Options&wire.OptDirectory != 0 && (r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf):
 		return ntstatus.InvalidParameter
 	case r.Options&wire.OptDeleteOnClose != 0 && specific(r.Access)&(wire.AccessDelete|wire.AccessMaximum) == 0:
