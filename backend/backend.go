@@ -63,7 +63,8 @@ type Tree interface {
 type Store interface {
 	Tree
 	// Open returns the bytes of a regular file: ErrIsDir, ErrInval for others. Objects of one id share their state; each is
-	// closed by its opener. The locator is what Locate returned at the owner, may be nil.
+	// closed by its opener. The locator is what Extents returned at the owner, may be nil; an old or false one leads to ErrMoved or to
+	// the object, never to another.
 	Open(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, loc causeway.Locator) (Object, error)
 	// Extents maps a span of the file, allocating when the mode is IOReadWrite. Storage whose blocks a file system below
 	// owns answers one extent that covers the file.
@@ -88,6 +89,10 @@ type Object interface {
 	// hook that it was made with if it learns later that they may be lost.
 	Close() error
 }
+
+// ErrMoved is what Open answers when a locator does not lead to its object any more: whoever gave it knows another one by now, or that
+// the object is gone. To clients it means "try later".
+var ErrMoved = &causeway.Error{Op: "locate", Code: causeway.ErrDelay}
 
 // Descriptor is an optional power of an Object: its bytes are those of a file descriptor, good until Close.
 type Descriptor interface {

@@ -65,6 +65,7 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
 	f.etcd.register(set)
+	f.naming.register(set)
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -100,7 +101,7 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--port 0: all gateways must have the same port")
 	}
 	seed := record.Node{Name: f.name, State: record.Active}
-	return errors.Join(seed.Validate(), f.etcd.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
+	return errors.Join(seed.Validate(), f.etcd.validate(), f.naming.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
 }
 
 // runNode runs a gateway of a cluster until a signal ends it.

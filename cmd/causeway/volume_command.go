@@ -99,6 +99,7 @@ func newVolumeCreate() *cobra.Command {
 		return o.volume(ctx, c, "/cluster/volume/create", &in, w)
 	})
 	f.register(c)
+	c.Flags().BoolVar(&in.Exclusive, "exclusive", false, "promise that nothing but the gateways ever changes it, so that attributes and names may be cached")
 	c.Flags().StringVar(&in.Backend, "backend", "", "where its files are: posix:DIR, a directory that every gateway of its domain has")
 	return c
 }

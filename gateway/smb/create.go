@@ -27,18 +27,8 @@ func (m *message) create() error {
 	if m.tree.volume == nil {
 		return m.createPipe(&r)
 	}
-	if err := checkCreate(&r); err != nil {
-		return err
-	}
-	parts, err := m.splitPath(r.Name)
-	if err != nil {
-		return err
-	}
 	list, err := contexts.Parse(r.Contexts)
 	if err != nil {
-		return err
-	}
-	if err := refuseContexts(list); err != nil {
 		return err
 	}
 	asked, err := m.caching(&r, list)
@@ -46,7 +36,17 @@ func (m *message) create() error {
 		return err
 	}
 	if asked.reconnect {
-		return m.reconnect(&r, parts, list, &asked)
+		return m.reconnect(&r, list, &asked)
+	}
+	if err := checkCreate(&r); err != nil {
+		return err
+	}
+	parts, err := m.splitPath(r.Name)
+	if err != nil {
+		return err
+	}
+	if err := refuseContexts(list); err != nil {
+		return err
 	}
 	if asked.durable && asked.guid != ([16]byte{}) {
 		if done, err := m.replayed(&r, list, &asked); done || err != nil {
@@ -92,16 +92,16 @@ func checkCreate(r *wire.CreateRequest) error {
 	switch {
 	case r.Impersonation > 3:
 		return badImpersonation
+	case r.Access == 0, !security.Mask(r.Access).Valid():
+		return ntstatus.AccessDenied
 	case r.Disposition > wire.OverwriteIf,
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
 		r.Options&^optionsKnown != 0,
 		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0:
 		return ntstatus.InvalidParameter
-	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter) != 0:
+	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter|wire.OptTreeConnection) != 0:
 		return ntstatus.NotSupported
-	case r.Access == 0, !security.Mask(r.Access).Valid():
-		return ntstatus.AccessDenied
 	case r.Options&wire.OptDirectory != 0 && (r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf):
 		return ntstatus.InvalidParameter
 	case r.Options&wire.OptDeleteOnClose != 0 && specific(r.Access)&(wire.AccessDelete|wire.AccessMaximum) == 0:

@@ -39,6 +39,9 @@ func refuseContexts(list []contexts.Context) error {
 	return nil
 }
 
+// allocationUnit is what sizes of allocations are multiples of.
+const allocationUnit = 4096
+
 // appendCreate appends the reply's body with the answers to the contexts.
 func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened, asked *caching) error {
 	attr := &opened.Attr
@@ -57,6 +60,14 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 		}
 	}
 	level, answers := asked.answer(opened, answers)
+	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
+		if size, err := contexts.DecodeAllocationSize(c.Data); err == nil && size <= 1<<40 {
+			o.allocation = (size + allocationUnit - 1) &^ (allocationUnit - 1)
+		}
+	}
+	if !o.dir {
+		object.Allocation = max(object.Allocation, o.allocation)
+	}
 	reply := wire.CreateReply{Oplock: level, Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
 	if len(answers) > 0 {
 		reply.Contexts = contexts.Append(nil, answers)

@@ -59,6 +59,7 @@ func (m *message) authenticate() error {
 	m.ch = m.conn.channel(m.h.SessionID)
 	if m.ch == nil || !m.ch.valid() {
 		m.ch = nil
+		m.signAs(m.h.SessionID)
 		return ntstatus.UserSessionDeleted
 	}
 	s := m.ch.session

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"slices"
 	"time"
 
 	"causeway"
@@ -74,23 +75,25 @@ func (o *open) createKey() createKey { return createKey{o.owner.Client, o.guid} 
 
 // keptOpen is what this server remembers of an open whose connection has ended. That it still is there the engines know.
 type keptOpen struct {
-	id       causeway.OpenID
-	handle   causeway.Handle
-	parent   causeway.Handle
-	path     []string
-	options  uint32
-	mode     uint32
-	guid     [16]byte
-	lease    causeway.LeaseID
-	until    time.Time
-	position uint64
+	id         causeway.OpenID
+	handle     causeway.Handle
+	parent     causeway.Handle
+	path       []string
+	options    uint32
+	mode       uint32
+	guid       [16]byte
+	lease      causeway.LeaseID
+	until      time.Time
+	position   uint64
+	allocation uint64
+	sequences  *lockSequences
 }
 
 func (f *files) keep(o *open, now time.Time) {
 	o.mu.Lock()
 	k := &keptOpen{
 		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, lease: o.lease,
-		until: now.Add(o.keep + time.Minute), position: o.position.Load(),
+		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation, sequences: o.sequences,
 	}
 	o.mu.Unlock()
 	f.mu.Lock()
@@ -120,9 +123,13 @@ func (f *files) whichKept(id uint64) *keptOpen {
 }
 
 // reconnect gives a client back an open that its last connection had. What another server kept is found by its name.
-func (m *message) reconnect(r *wire.CreateRequest, parts []string, list []contexts.Context, asked *caching) error {
+func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, asked *caching) error {
 	k := m.conn.srv.files.whichKept(asked.file.Persistent)
 	if k == nil {
+		parts, err := m.splitPath(r.Name)
+		if err != nil {
+			return ntstatus.ObjectNameNotFound
+		}
 		p, err := m.walk(parts)
 		if err != nil || !p.exists {
 			if causeway.CodeOf(err) == causeway.ErrWouldBlock {
@@ -135,7 +142,7 @@ func (m *message) reconnect(r *wire.CreateRequest, parts []string, list []contex
 			mode: r.Options & fscc.ModeMask, guid: asked.guid,
 		}
 	}
-	if k.handle.Volume != m.tree.volume.ID || k.guid != asked.guid {
+	if k.handle.Volume != m.tree.volume.ID || asked.version == 2 && k.guid != asked.guid {
 		return ntstatus.ObjectNameNotFound
 	}
 	if err := m.mayWait(); err != nil {
@@ -144,6 +151,11 @@ func (m *message) reconnect(r *wire.CreateRequest, parts []string, list []contex
 	var lease causeway.LeaseID
 	if asked.lease != nil {
 		lease = causeway.LeaseID{Kind: causeway.Lease, Client: m.caller.Owner.Client, Key: asked.lease.Key}
+	}
+	if asked.lease != nil && lease == k.lease {
+		if p, err := m.splitPath(r.Name); err != nil || !slices.Equal(p, k.path) {
+			return ntstatus.InvalidParameter // only who has a lease must know the name, too
+		}
 	}
 	files := &m.conn.srv.files
 	files.opening.Add(1)
@@ -160,7 +172,7 @@ func (m *message) reconnect(r *wire.CreateRequest, parts []string, list []contex
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
-		keep: opened.Keep, guid: k.guid,
+		keep: opened.Keep, guid: k.guid, allocation: k.allocation, sequences: k.sequences,
 	}
 	o.position.Store(k.position)
 	if err := m.register(o); err != nil {

@@ -123,6 +123,9 @@ func (f *files) setDelete(o *open, pending bool) {
 	}
 }
 
+// dooms reports whether closing the open dooms its object, as far as this server knows.
+func (o *open) dooms() bool { return o.deleting.Load() || o.options&wire.OptDeleteOnClose != 0 }
+
 // opened reports whether any open of the object is there.
 func (f *files) opened(h causeway.Handle) bool {
 	f.mu.Lock()

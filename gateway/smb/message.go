@@ -117,6 +117,7 @@ func (m *message) begin() error {
 	}
 	c.running.Add(1)
 	m.reader = false
+	m.depart()
 	go m.resume()
 	return nil
 }
@@ -158,6 +159,9 @@ func (m *message) run() (parked bool, err error) {
 			m.finishElement(err)
 		}
 		m.begun = false
+		if !m.reader {
+			m.arrive()
+		}
 	}
 	m.finish()
 	return false, nil
@@ -181,6 +185,9 @@ func (m *message) next() error {
 	}
 	if m.h.Flags&wire.FlagAsync != 0 || !m.conn.window.take(m.h.MessageID, m.charge()) {
 		return errProtocol
+	}
+	if !m.reader {
+		m.depart()
 	}
 	return nil
 }

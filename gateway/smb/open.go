@@ -29,6 +29,7 @@ type open struct {
 	maximal                uint32         // what the user may have on it
 	owner                  causeway.Owner // of its byte-range locks
 	lease                  causeway.LeaseID
+	allocation             uint64        // that its creator asked for, in bytes
 	keep                   time.Duration // how long it outlives its connection
 	guid                   [16]byte      // with which it was created; zero: none
 
@@ -38,6 +39,7 @@ type open struct {
 	scan      scan
 	watch     watch
 	lockWaits []lockWait
+	sequences *lockSequences
 	early     []causeway.Span   // granted before anybody waited
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
@@ -137,6 +139,9 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 			return nil
 		}
 		s.srv.files.lost(o.openID())
+	}
+	if o.dir && o.dooms() {
+		s.srv.files.doomed(o.handle)
 	}
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {
 		cfg.Logger.Debug("open ended badly", "op", "close", "volume", o.tree.name, "err", err)

@@ -190,9 +190,8 @@ const (
 
 // caching is what a CREATE asks to keep: data, names, the open itself ([MS-SMB2] 3.3.5.9.6 to 3.3.5.9.12).
 type caching struct {
-	oplock byte
-	lease  *contexts.LeaseRequest // nil: none
-	state  causeway.Caching
+	lease *contexts.LeaseRequest // nil: none
+	state causeway.Caching
 
 	durable   bool
 	version   int // of the durable request
@@ -254,8 +253,11 @@ func (c *caching) answer(opened *gateway.Opened, list []contexts.Context) (byte,
 // caching reads what a CREATE asks to keep.
 func (m *message) caching(r *wire.CreateRequest, list []contexts.Context) (c caching, err error) {
 	dialect := m.conn.negotiated.dialect
-	c.oplock, c.state = r.Oplock, cachingOf(r.Oplock)
-	if l := contexts.Find(list, contexts.Lease); l != nil && r.Oplock == wire.OplockLease && dialect >= wire.Dialect210 {
+	if err := m.durable(list, &c); err != nil {
+		return c, err
+	}
+	c.state = cachingOf(r.Oplock)
+	if l := contexts.Find(list, contexts.Lease); l != nil && (r.Oplock == wire.OplockLease || c.reconnect) && dialect >= wire.Dialect210 {
 		lease, err := contexts.DecodeLease(l.Data)
 		if err != nil {
 			return c, err
@@ -267,5 +269,5 @@ func (m *message) caching(r *wire.CreateRequest, list []contexts.Context) (c cac
 			}
 		}
 	}
-	return c, m.durable(list, &c)
+	return c, nil
 }

@@ -39,6 +39,10 @@ func (m *message) patiently() (context.Context, *patience) {
 	c.asyncs++
 	w.p.id = c.asyncs
 	c.pending[w.p.id] = w.p
+	if c.inFlight[m.h.MessageID] {
+		w.p.complete, w.p.status = true, ntstatus.Cancelled
+		cancel()
+	}
 	c.mu.Unlock()
 	w.timer = time.AfterFunc(interimAfter, w.tell)
 	return ctx, w

@@ -39,9 +39,13 @@ func (m *message) suspend(abandon func()) (*pending, error) {
 	later.m, later.begun = nil, false
 	p.reply = later
 	c.mu.Lock()
-	if len(c.pending) >= c.srv.cfg.MaxRequests {
+	if c.inFlight[m.h.MessageID] || len(c.pending) >= c.srv.cfg.MaxRequests {
+		status := ntstatus.InsufficientResources
+		if c.inFlight[m.h.MessageID] {
+			status = ntstatus.Cancelled
+		}
 		c.mu.Unlock()
-		return nil, ntstatus.InsufficientResources
+		return nil, status
 	}
 	c.asyncs++
 	p.id = c.asyncs
@@ -93,6 +97,20 @@ func (p *pending) finish(err error, fill func(*message) error) bool {
 	return true
 }
 
+// depart says that the element at hand goes on in a goroutine, where a CANCEL can come before it waits for anything; arrive that it
+// is answered, or waits.
+func (m *message) depart() {
+	m.conn.mu.Lock()
+	defer m.conn.mu.Unlock()
+	m.conn.inFlight[m.h.MessageID] = false
+}
+
+func (m *message) arrive() {
+	m.conn.mu.Lock()
+	defer m.conn.mu.Unlock()
+	delete(m.conn.inFlight, m.h.MessageID)
+}
+
 // cancel is [MS-SMB2] 3.3.5.16. It is never answered.
 func (m *message) cancel() error {
 	if m.authenticate() != nil || wire.Empty(m.m) != nil {
@@ -108,6 +126,9 @@ func (m *message) cancel() error {
 			if p.message == m.h.MessageID {
 				found = p
 			}
+		}
+		if _, ok := c.inFlight[m.h.MessageID]; ok && found == nil {
+			c.inFlight[m.h.MessageID] = true // it may be about to wait
 		}
 	}
 	c.mu.Unlock()

@@ -23,9 +23,10 @@ func (m *message) queryDirectory() error {
 	if err := r.Parse(m.m); err != nil {
 		return err
 	}
-	if r.Room > maxTransfer || !m.affords(r.Room) {
+	if !m.affords(r.Room) {
 		return ntstatus.InvalidParameter
 	}
+	r.Room = min(r.Room, maxTransfer) // some ask for more than was negotiated
 	if err := m.find(r.File); err != nil {
 		return err
 	}

@@ -186,8 +186,11 @@ func (m *message) setSize(data []byte, end bool) error {
 	}
 	if !end {
 		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
-		if err != nil || size >= attr.Size {
+		if err != nil {
 			return err
+		}
+		if size >= attr.Size { // others must not cache what this may become
+			return m.conn.srv.cfg.Access.Admit(m.conn.ctx, &m.caller, o.handle, causeway.Span{Offset: size}, true)
 		}
 	}
 	return m.setAttr(&causeway.SetAttr{Mask: causeway.SetSize, Size: size})

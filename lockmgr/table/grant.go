@@ -84,13 +84,16 @@ func (o *open) join(l *lease) {
 	}
 }
 
-// upgrade gives a lease that is asked for again more, if it was asked for all that it has, and is not breaking.
+// upgrade gives a lease that is asked for again more, if it was asked for all that it has, nothing of that stands against others, and
+// it is not breaking.
 func (t *Table) upgrade(l *lease, r *LeaseRequest, want, given causeway.Caching) {
-	if l.breaking || want&l.caching != l.caching || given&^l.caching == 0 {
+	if l.breaking || want&l.caching != l.caching || given != want || given == l.caching {
 		return
 	}
 	l.caching |= given
-	l.epoch++
+	if l.v2 {
+		l.epoch++
+	}
 	t.noteLease(l)
 }
 

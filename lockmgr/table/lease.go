@@ -223,7 +223,9 @@ func (t *Table) breakLease(l *lease, to causeway.Caching) {
 		return
 	}
 	from := l.caching
-	l.epoch++
+	if l.v2 {
+		l.epoch++
+	}
 	ack := from != causeway.CacheRead || l.id.Kind == causeway.Delegation
 	if ack {
 		l.breaking, l.to, l.required, l.left = true, to, to, t.limits.BreakTicks
