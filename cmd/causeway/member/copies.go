@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/cluster/record"
 	"causeway/gateway"
 	"causeway/gateway/replies"
 	"causeway/gateway/shadow"
@@ -17,6 +18,8 @@ type copies struct {
 	split  *Split
 	sender *shadow.Sender
 	keeper shadow.Keeper
+
+	ending sync.RWMutex // while what this gateway owns becomes what it keeps, nobody asks for it
 
 	mu    sync.Mutex
 	owned map[causeway.VolumeID]causeway.Epoch
@@ -115,6 +118,20 @@ func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow
 	return err
 }
 
+// inherited is what of a copy the owner in epoch e takes over, of a volume whose record was created by revision born. A volume that is
+// made again of a directory that was one before has the same id: what clients held in that one is nothing to this one.
+func inherited(copied shadow.Copy, e causeway.Epoch, born int64) shadow.Copy {
+	if last := copied.Version.Epoch; last.Incarnation == e.Incarnation && last.Revision < uint64(born) {
+		return shadow.Copy{}
+	}
+	return copied
+}
+
+// retain forgets volumes that are no more.
+func (c *copies) retain(t *record.Table) {
+	c.keeper.Retain(func(v causeway.VolumeID) bool { return t.Volume(v) != nil })
+}
+
 func (c *copies) begin(v causeway.VolumeID, e causeway.Epoch) {
 	c.mu.Lock()
 	c.owned[v] = e
@@ -133,12 +150,14 @@ func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
 	if !mine {
 		return nil
 	}
+	c.ending.Lock()
+	defer c.ending.Unlock()
 	list, err := c.all(ctx, v)
 	if err == nil {
-		err = c.keeper.Keep(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
+		err = c.keeper.Leave(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
 	}
 	if causeway.CodeOf(err) == causeway.ErrStaleEpoch {
-		err = nil // the next owner has asked already
+		err = nil // the next owner serves already, and keeps its copy here
 	}
 	c.sender.End(v)
 	c.mu.Lock()
@@ -153,6 +172,8 @@ func (c *copies) Keep(b *shadow.Batch) error { return c.keeper.Keep(b) }
 
 // Collect implements peer.Copies. The volume is paused when its owner is asked.
 func (c *copies) Collect(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) (shadow.Copy, error) {
+	c.ending.RLock()
+	defer c.ending.RUnlock()
 	c.mu.Lock()
 	own, mine := c.owned[v]
 	c.mu.Unlock()
