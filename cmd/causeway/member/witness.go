@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -43,19 +44,20 @@ type sighted struct {
 // readWitness returns what the file says, nil if there is none.
 func readWitness(dir string) (*witness, error) {
 	path := filepath.Join(dir, witnessFile)
-	st, err := os.Stat(path)
+	f, err := openWitness(dir, unix.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if st.Size() > maxWitness {
-		return nil, fmt.Errorf("%s has %d bytes", path, st.Size())
-	}
-	text, err := os.ReadFile(path)
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxWitness+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(text) > maxWitness {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxWitness)
 	}
 	w := &witness{}
 	if err := json.Unmarshal(text, w); err != nil {
@@ -65,6 +67,28 @@ func readWitness(dir string) (*witness, error) {
 		return nil, fmt.Errorf("%s: format %d, this version reads 1", path, w.Format)
 	}
 	return w, nil
+}
+
+// openWitness opens the file itself. Who owns the volume's root can put anything in its place: this process, which may do everything,
+// must neither follow a link to a file of the machine nor wait at a pipe.
+func openWitness(dir string, flags int) (*os.File, error) {
+	path := filepath.Join(dir, witnessFile)
+	fail := func(err error) (*os.File, error) { return nil, &os.PathError{Op: "open", Path: path, Err: err} }
+	place, err := unix.Open(filepath.Dir(path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(place)
+	fd, err := unix.Openat(place, filepath.Base(path), flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fail(err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 1 {
+		return fail(errors.Join(errors.New("it is not a file of its own"), err, f.Close()))
+	}
+	return f, nil
 }
 
 // vouch writes which gateways there are. Gateways that are down stay, as long as the cluster knows them.
@@ -90,7 +114,7 @@ func vouch(dir string, t *record.Table) error {
 	for len(text)%witnessBlock != witnessBlock-1 {
 		text = append(text, ' ')
 	}
-	f, err := os.OpenFile(filepath.Join(dir, witnessFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := openWitness(dir, unix.O_CREAT|unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
