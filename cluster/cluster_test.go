@@ -306,6 +306,19 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
+// TestServersStartTogether: a server starts although another one that was invited has not, and so has no name yet: that one may wait for
+// this one's.
+func TestServersStartTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.first("a")
+	if _, err := a.client.MemberAddAsLearner(t.Context(), []string{"https://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	b, c := w.join(a, "b"), w.join(a, "c")
+	eventually(t, "a server beside the one that does not start", func() bool { return b.server.Load() != nil || c.server.Load() != nil })
+}
+
 // TestReplaceServer has a fourth gateway run the server of one that was removed.
 func TestReplaceServer(t *testing.T) {
 	t.Parallel()
