@@ -248,6 +248,9 @@ func newNodeRemove() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return o.print(w, text, nil, func() error { _, err := fmt.Fprintf(w, "node %s is removed\n", args[0]); return err })
+		return o.print(w, text, nil, func() error {
+			_, err := fmt.Fprintf(w, "node %s is removed; it keeps a certificate of the cluster until: causeway cluster rotate-ca\n", args[0])
+			return err
+		})
 	})
 }
