@@ -73,7 +73,7 @@ func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec, sx *unix.Sta
 		if err != nil {
 			return nil, s.staleIn(dir, err)
 		}
-		return s.adoptAs(fd, fdWrite, sx, true)
+		return s.adopt(fd, fdWrite, sx)
 	}
 	dir.names.Lock()
 	defer dir.names.Unlock()

@@ -37,22 +37,12 @@ func (s *Store) get(ctx context.Context, id *causeway.ObjectID) (*node, error) {
 
 // adopt makes a pinned node of an open descriptor, which is the node's from then on, or closed. sx is filled if not nil.
 func (s *Store) adopt(fd int, access int32, sx *unix.Statx_t) (*node, error) {
-	return s.adoptAs(fd, access, sx, false)
-}
-
-// adoptAs is adopt of an object that was made a moment ago, or not: one that was made has had a name, although another call may have taken
-// it away by now.
-func (s *Store) adoptAs(fd int, access int32, sx *unix.Statx_t, made bool) (*node, error) {
 	var own unix.Statx_t
 	if sx == nil {
 		sx = &own
 	}
 	e := statxFD(fd, sx)
-	switch {
-	case e != 0 || sx.Nlink != 0:
-	case made:
-		sx.Nlink = 1
-	default:
+	if e == 0 && sx.Nlink == 0 {
 		e = unix.ESTALE
 	}
 	if e == 0 && !s.inTree(sx) {
