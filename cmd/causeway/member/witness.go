@@ -33,7 +33,8 @@ const maxWitness = 1 << 20
 // witness is what the file holds.
 type witness struct {
 	Format   int                `json:"format"`
-	Gateways map[string]sighted `json:"gateways"` // by instance: that is, by state directory
+	Life     uint64             `json:"life,omitempty"` // incarnation of the configuration database; 0: the first
+	Gateways map[string]sighted `json:"gateways"`       // by instance: that is, by state directory
 }
 
 type sighted struct {
@@ -91,13 +92,30 @@ func openWitness(dir string, flags int) (*os.File, error) {
 	return f, nil
 }
 
+// lifeOf is how often the configuration database was restored, and one.
+func lifeOf(t *record.Table) uint64 {
+	if c := t.Cluster(); c != nil {
+		return max(1, c.Incarnation)
+	}
+	return 1
+}
+
+// of returns the witness if it is of this life of the database. No gateway of an earlier one is left: what it wrote proves as little as
+// no file.
+func (w *witness) of(life uint64) *witness {
+	if w == nil || max(1, w.Life) != life {
+		return nil
+	}
+	return w
+}
+
 // vouch writes which gateways there are. Gateways that are down stay, as long as the cluster knows them.
 func vouch(dir string, t *record.Table) error {
 	w, err := readWitness(dir)
-	if w == nil || err != nil {
+	if w = w.of(lifeOf(t)); w == nil || err != nil {
 		w = &witness{}
 	}
-	next := witness{Format: 1, Gateways: make(map[string]sighted)}
+	next := witness{Format: 1, Life: lifeOf(t), Gateways: make(map[string]sighted)}
 	for instance, s := range w.Gateways {
 		if member, _ := t.Member(s.Node); t.Node(s.Node) != nil && member == nil {
 			next.Gateways[instance] = s
@@ -137,11 +155,13 @@ func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string
 		if _, shown := m.proved.Load(id); shown {
 			return nil
 		}
-		self, _ := m.Cluster().Table().Member(m.cfg.Cluster.Node)
+		t := m.Cluster().Table()
+		self, _ := t.Member(m.cfg.Cluster.Node)
 		if self == nil {
 			return causeway.ErrDelay
 		}
 		w, err := readWitness(dir)
+		w = w.of(lifeOf(t))
 		if err == nil && w.names(self) {
 			m.proved.Store(id, true)
 		}

@@ -95,6 +95,38 @@ func TestWitness(t *testing.T) {
 	}
 }
 
+// TestWitnessOfAnEarlierLife: who restored the configuration database starts with none of the gateways that are written there.
+func TestWitnessOfAnEarlierLife(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".causeway"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	restored := tableOf(map[string]uint64{"b": 2})
+	key := record.Sole(record.KindCluster)
+	restored.Apply(2, []record.Change{{Key: key, Item: &record.Item{Key: key, Value: &record.Cluster{Incarnation: 7}}}})
+	self, _ := restored.Member("b")
+	shows := func(owned bool) bool {
+		t.Helper()
+		w, err := readWitness(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.of(lifeOf(restored)).shows(self, owned)
+	}
+	if err := vouch(dir, tableOf(map[string]uint64{"a": 1})); err != nil {
+		t.Fatal(err)
+	}
+	if !shows(false) || shows(true) {
+		t.Error("the first owner after the restoration must not need a proof, the next one must")
+	}
+	if err := vouch(dir, restored); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := readWitness(dir); err != nil || len(w.Gateways) != 1 || !shows(true) {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
 // TestWitnessFollowsNothing: who owns the root of a volume cannot have another file of the machine overwritten, or a gateway wait.
 func TestWitnessFollowsNothing(t *testing.T) {
 	precious := filepath.Join(t.TempDir(), "gateways.json")
