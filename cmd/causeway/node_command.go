@@ -162,6 +162,9 @@ func newNodeSet() *cobra.Command {
 	o, in, flags := &clusterCommand{use: "set NAME", short: "Change what is set for a node"}, member.NodeOrder{}, nodeSettings{}
 	c := o.command(cobra.ExactArgs(1), func(ctx context.Context, c *control, args []string, w io.Writer) error {
 		in.Name = args[0]
+		if err := o.something(); err != nil {
+			return err
+		}
 		flags.fill(o.cmd, &in)
 		text, err := c.order(ctx, "/cluster/node/set", &in, nil)
 		if err != nil {
