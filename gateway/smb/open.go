@@ -30,6 +30,7 @@ type open struct {
 	owner                  causeway.Owner // of its byte-range locks
 	lease                  causeway.LeaseID
 	allocation             uint64        // that its creator asked for, in bytes
+	leaseVersion           int           // of the context that made the lease
 	keep                   time.Duration // how long it outlives its connection
 	guid                   [16]byte      // with which it was created; zero: none
 
