@@ -27,6 +27,7 @@ type run struct {
 const (
 	streams   = "named streams"
 	anonymous = "anonymous logons are refused"
+	foreign   = "a session is bound only by the client that has it, by its GUID"
 )
 
 // quick are the runs that take a few seconds each.
@@ -52,7 +53,7 @@ var quick = []run{
 	}},
 	{suite: "smb2.session", known: map[string]string{
 		"reauth2": anonymous, "reauth3": anonymous, "reauth4": anonymous, "reauth5": anonymous,
-		"bind2": "a session ends with the connection of its first channel there",
+		"bind_negative_smb3signHtoCd": foreign, "bind_negative_smb3signCtoHd": foreign,
 	}},
 	{suite: "smb2.durable-open"},
 	{suite: "smb2.durable-open-disconnect"},
