@@ -140,6 +140,7 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 		s.srv.files.lost(o.openID())
 	}
 	if o.dir && o.dooms() {
+		s.srv.files.setDelete(o, true)
 		s.srv.files.doomed(o.handle)
 	}
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {

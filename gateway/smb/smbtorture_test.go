@@ -59,7 +59,7 @@ var quick = []run{
 	{suite: "smb2.durable-open-disconnect"},
 	{suite: "smb2.durable-v2-open", known: map[string]string{"app-instance": "application instances"}},
 	{suite: "smb2.oplock", tests: strings.Fields("exclusive5 exclusive9 batch1 batch6 batch7 batch9 batch9a batch10 batch12 batch13 batch14 batch16")},
-	{suite: "smb2.lease", tests: strings.Fields("upgrade upgrade2 upgrade3 statopen2 breaking1 breaking6 duplicate_create duplicate_open v2_epoch1 v2_epoch2 v2_request_parent rename_wait")},
+	{suite: "smb2.lease", tests: strings.Fields("upgrade upgrade2 upgrade3 statopen2 breaking1 breaking6 duplicate_create duplicate_open v2_epoch1 v2_epoch2 v2_request_parent")},
 	{suite: "smb2.notify", tests: strings.Fields("close logoff tdis tdis1 tcon session-reconnect invalid-reauth double file overflow tcp rmdir1 rmdir2 rmdir3 rmdir4")},
 }
 
