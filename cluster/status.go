@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"causeway"
+	"causeway/cluster/engine"
 	"causeway/cluster/record"
 )
 
@@ -141,7 +144,7 @@ func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 		if len(m.ClientURLs) > 0 {
 			one.Client = m.ClientURLs[0]
 			short, cancel := context.WithTimeout(ctx, time.Second)
-			if r, err := c.client.Status(short, one.Client); err == nil {
+			if r, err := c.askServer(short, one.Client); err == nil {
 				one.Answers, one.Leader, one.Version, one.Size = true, r.Leader == m.ID, r.Version, r.DbSize
 			}
 			cancel()
@@ -150,6 +153,21 @@ func (c *Cluster) Database(ctx context.Context) DatabaseStatus {
 	}
 	d.Advice = advice(d.Servers, c.Table().Len(record.KindMember))
 	return d
+}
+
+// askServer asks one server of the database, over a connection of its own: the client that all others share does not allow it while
+// its servers are being replaced.
+func (c *Cluster) askServer(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error) {
+	tls := c.cfg.ExternalTLS
+	if len(c.cfg.External) == 0 {
+		tls = c.identity.Client()
+	}
+	client, err := engine.Dial([]string{endpoint}, tls, c.log)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.Status(ctx, endpoint)
 }
 
 // advice says how many servers may be lost from now on, and what an operator could do about it.

@@ -47,6 +47,9 @@ func (s *Store) openMarker() error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("posix: %s: marker: %w", s.dir, err)
 	}
+	if s.cfg.Volume != 0 {
+		return fmt.Errorf("posix: %s is not the volume %v: it has no marker; is the file system mounted?", s.dir, s.cfg.Volume)
+	}
 	if err := s.newMarker(); err != nil {
 		return err
 	}
@@ -65,7 +68,9 @@ func (s *Store) markerPlace() (*os.File, error) {
 	name := cname{}
 	name.set(markerDir)
 	e := unix.EROFS
-	if !s.readOnly {
+	if s.cfg.Volume != 0 {
+		e = unix.EEXIST
+	} else if !s.readOnly {
 		e = at(unix.SYS_MKDIRAT, s.mount.fd, &name, 0o700, 0, 0)
 	}
 	if e == unix.EROFS {
@@ -147,6 +152,9 @@ func (s *Store) parseMarker(raw []byte) error {
 	}
 	if _, err := fmt.Sscanf(m.Volume, "%x", (*uint64)(&m.ID)); err != nil || m.ID == 0 {
 		return fmt.Errorf("posix: %s: marker: bad volume id %q", s.dir, m.Volume)
+	}
+	if s.cfg.Volume != 0 && m.ID != s.cfg.Volume {
+		return fmt.Errorf("posix: %s is the volume %v, not %v: another file system is mounted there", s.dir, m.ID, s.cfg.Volume)
 	}
 	if s.cfg.Identity != IdentityAuto && s.cfg.Identity != m.Identity {
 		return fmt.Errorf("posix: %s: the volume was born with identity %q and cannot be served as %q", s.dir, m.Identity, s.cfg.Identity)

@@ -11,7 +11,6 @@ import (
 	"causeway/gateway/nfs/mount"
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
-	"causeway/gateway/nfs/route"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/v3"
 	"causeway/internal/gate"
@@ -70,20 +69,18 @@ func (n *node) startFronts(context.Context) (err error) {
 	if n.replies, err = drc.New(drc.Config{Secret: n.secret()}); err != nil {
 		return err
 	}
-	config := v3.Config{Guard: n.guard, Access: n.access, Transfer: n.moves, Persist: n.access,
-		Enter: func(causeway.VolumeID) gate.Pass { return n.gate.Enter() }, Replies: n.replies, Log: n.log}
-	if n.member != nil {
-		config.Persist = nil // a volume that moves waits for its calls, not for replies that are held behind them
-	}
-	nfs, err := v3.New(config)
+	nfs, err := v3.New(v3.Config{
+		Guard: n.guard, Access: n.faces.access, Transfer: n.faces.transfer, Persist: n.faces.persist, Enter: n.faces.enter,
+		Replies: n.replies, Log: n.log,
+	})
 	if err != nil {
 		return err
 	}
-	if n.mounts, err = mount.New(mount.Config{Guard: n.guard, Access: n.access}); err != nil {
+	if n.mounts, err = mount.New(mount.Config{Guard: n.guard, Access: n.faces.access}); err != nil {
 		return err
 	}
 	n.nlm, err = nlm.New(nlm.Config{
-		Locker: n.access, Guard: n.guard, Records: n.records, Log: n.log,
+		Locker: n.faces.access, Guard: n.guard, Records: n.faces.clients, Log: n.log,
 		Told: func(client string) { n.locks.Told(lockmgr.Client{Kind: causeway.OwnerNLM, Name: client}) },
 	})
 	if err != nil {
@@ -124,12 +121,6 @@ func (p passing) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 
 // offer registers a program, and remembers what portmap will say of it.
 func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) error {
-	if n.relay != nil {
-		var err error
-		if h, err = n.spread(h, prog, versions); err != nil {
-			return err
-		}
-	}
 	if !slices.Contains(networks, "udp") {
 		h = streamOnly{h}
 	}
@@ -140,25 +131,6 @@ func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...
 		}
 	}
 	return nil
-}
-
-// spread makes a program answer for the volumes of the whole cluster.
-func (n *node) spread(h rpc.Handler, prog uint32, versions []uint32) (rpc.Handler, error) {
-	volume := func(*rpc.Call) (causeway.VolumeID, bool) { return 0, false }
-	switch prog {
-	case nfsProgram:
-		volume = route.ByHandle(n.volumes.catalog)
-	case mount.Program:
-		volume = route.ByPath(n.volumes.catalog)
-	case nlm.Program:
-		volume = route.ByLock(n.volumes.catalog)
-	}
-	h, err := n.relay.Handler(prog, versions, h, volume)
-	if err != nil || prog != nfsProgram {
-		return h, err
-	}
-	replies, err := drc.New(drc.Config{Secret: n.secret()})
-	return route.Remember{Handler: h, Table: n.member.Routes(), Replies: replies, Volume: volume}, err
 }
 
 // secret is the key by which retransmissions are recognised: in a cluster, the same at all gateways.
@@ -173,6 +145,7 @@ func (n *node) secret() [16]byte {
 func (n *node) serve(context.Context) error {
 	n.run("rpc over TCP", func() error { return n.rpc.Serve(n.listen.stream) })
 	n.run("rpc over UDP", func() error { return n.rpc.ServePacket(n.listen.packet) })
+	n.serveSMB()
 	return nil
 }
 

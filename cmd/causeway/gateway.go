@@ -13,12 +13,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causeway"
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
+	"causeway/gateway/near"
 	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/mount"
@@ -40,6 +42,7 @@ type node struct {
 	listen   *endpoint
 	offered  netip.AddrPort // where the programs answer; unspecified: at all service addresses
 	http     net.Listener   // nil: none
+	smb      smbFront
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
 	grace    time.Time // when the grace period of the start ends at the latest
@@ -52,22 +55,47 @@ type node struct {
 	groups   *export.Groups // nil: as clients claim
 	access   *access.Engine
 	moves    *transfer.Engine
+	self     string // the node's name; empty: no cluster
+	circle   *circle
 	gate     gate.Gate         // through which every request goes that uses a volume
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
-	relay    *member.Relay
-	grower   *grower         // nil: it is one of a cluster
-	portmap  string          // who answers port 111: "", "causeway" or "rpcbind"
-	lacking  map[uint32]bool // programs to which port 111 does not lead, because another server has them there
+	faces    faces             // of the engines, to the fronts
+	grower   *grower           // nil: it is one of a cluster
+	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
+	lacking  map[uint32]bool   // programs to which port 111 does not lead, because another server has them there
 
 	teardown teardown
 	serving  sync.WaitGroup
 	failed   chan error // what stopped serving by itself
 }
 
+// faces are what the fronts see: the engines of this gateway, or of its cluster.
+type faces struct {
+	access   gateway.Access
+	transfer gateway.Transfer
+	persist  gateway.Persister // of what was changed here
+	enter    func(causeway.VolumeID) gate.Pass
+	clients  nlm.Records
+}
+
 // holder breaks the circle between access, which recalls grants, and transfer, which asks for them.
 type holder struct{ gateway.Holder }
+
+// circle is what the engines need of what is made after them: of a cluster, what reaches other gateways.
+type circle struct {
+	gateway.Layouts // whom transfer asks for grants
+	gateway.Guard   // and before I/O on what is locked
+	gateway.Holders // who ends grants at other gateways; nil: there are none
+	near            *near.Cache
+}
+
+func (c *circle) granted(h causeway.Handle, seq uint64) {
+	if c.near != nil {
+		c.near.Granted(h, seq)
+	}
+}
 
 // start makes a gateway and serves. What was started when a step fails is stopped again.
 func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin.Command, g *grower) (*node, error) {
@@ -79,6 +107,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.startEngines,
 		func(ctx context.Context) error { _, err := n.volumes.apply(ctx, c.Volumes); return err },
 		n.startFronts,
+		n.startSMB,
 		n.serve,
 		n.startPortmap,
 		n.startCallbacks,
@@ -121,7 +150,7 @@ func (n *node) bind(ctx context.Context) (err error) {
 	}
 	n.offered = n.listen.addr
 	n.teardown.addClose("listeners", func() error { n.listen.close(); return nil }) // twice: the RPC server closes them too
-	return n.bindAdmin(ctx)
+	return errors.Join(n.bindSMB(ctx), n.bindAdmin(ctx))
 }
 
 // bindAdmin takes the address of administration over HTTP, if there is to be one.
@@ -169,10 +198,15 @@ func (n *node) startEngines(context.Context) (err error) {
 	if err := n.startLocks(); err != nil {
 		return err
 	}
-	h := &holder{}
-	n.access = access.New(access.Config{Locks: n.locks, Holder: h})
-	n.moves = transfer.New(transfer.Config{Grants: n.access})
-	h.Holder = n.moves
+	h, c := &holder{}, &circle{}
+	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self}
+	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
+	if n.self != "" {
+		engine.Holders, data.Granted = c, c.granted
+	}
+	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c
+	h.Holder, c.Layouts, c.Guard = n.moves, n.access, n.access
+	n.faces = faces{n.access, n.moves, n.access, func(causeway.VolumeID) gate.Pass { return n.gate.Enter() }, n.records}
 	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log, gate: &n.gate}
 	n.volumes.ended, n.volumes.end = context.WithCancel(context.Background())
 	if n.volumes.stateSub, err = n.state.Sub("volumes"); err != nil {

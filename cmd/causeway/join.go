@@ -16,6 +16,8 @@ import (
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/undertaker"
+	"causeway/discovery"
+	"causeway/gateway/near"
 )
 
 // membership is what a gateway of a cluster is told beside what every gateway is.
@@ -24,12 +26,14 @@ type membership struct {
 	peer      netip.AddrPort
 	addresses []netip.Addr
 	port      uint16 // of NFS, at every service address of the cluster
+	smbPort   uint16 // of SMB there; 0: none
 	network   string // the interface that carries service addresses
 	bootstrap bool
 	join      string
 	token     string
 	survivor  *address.Guard // clears up if the process is killed; nil: none
 	alone     bool           // without an undertaker
+	naming    naming         // how it answers by DNS
 	etcd      external       // zero: the database is in the gateways
 }
 
@@ -58,11 +62,12 @@ func (c *membership) at(offset uint16) string {
 
 // startMember makes a gateway of a cluster, and serves.
 func startMember(ctx context.Context, c *config.Config, mc *membership, log *slog.Logger) (*node, error) {
-	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1)}
+	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1), self: mc.name}
 	j := &joining{node: n, membership: mc}
 	for _, step := range []func(context.Context) error{
 		n.openState,
 		j.listen,
+		j.listenDNS,
 		n.startEngines,
 		j.startUndertaker,
 		j.newMember,
@@ -70,6 +75,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.enter,
 		j.seed,
 		n.startFronts,
+		j.startSMB,
 		j.serve,
 		n.startCallbacks,
 	} {
@@ -93,6 +99,7 @@ type joining struct {
 	door, between net.Listener // for joiners, and for other gateways' requests
 	mirror        net.Listener // for what other gateways say of their clients' connections
 	site          *site
+	dns           *discovery.Server      // nil: it does not answer by DNS
 	undertaker    *undertaker.Undertaker // nil: none
 }
 
@@ -113,7 +120,8 @@ func (j *joining) listen(ctx context.Context) (err error) {
 }
 
 func (j *joining) newMember(context.Context) (err error) {
-	j.site = newSite(j.node, j.port)
+	j.site, j.volumes.holder = newSite(j.node, j.port), j.name
+	j.site.smbPort = j.smbPort
 	dir, err := j.state.Sub("cluster")
 	if err != nil {
 		return err
@@ -123,6 +131,9 @@ func (j *joining) newMember(context.Context) (err error) {
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
 		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
+	if j.dns != nil {
+		cfg.DNS = j.dns.Addresses()
+	}
 	cfg.External = j.etcd.endpoints
 	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
 		return err
@@ -131,13 +142,34 @@ func (j *joining) newMember(context.Context) (err error) {
 	if j.peer.Port() != 0 {
 		cfg.EnginePeer, cfg.EngineClient = j.at(enginePeerPort), j.at(engineClientPort)
 	}
-	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: clusterVolumes{j.volumes},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
-		Log: j.log.With("node", j.name), Reading: j.reading})
+	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
+	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
+		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
 	if err != nil {
 		return err
 	}
+	volumes.prove = j.member.Witnessed
+	if err := j.close(holding); err != nil {
+		return err
+	}
 	return j.metrics.Registry().Register(j.member.Metrics())
+}
+
+// close closes the circle: engines ask other gateways, and are asked by them.
+func (j *joining) close(holding *holder) (err error) {
+	split, c := j.member.Split(), j.circle
+	c.near, err = near.New(near.Config{
+		Access: split.Router(), Leased: split.Leased, Holder: j.moves, Attr: j.moves.Attr, Node: j.name,
+	})
+	if err != nil {
+		return err
+	}
+	c.Layouts, c.Guard, c.Holders, holding.Holder = split.Router(), split.Router(), split.Holders(), c.near
+	split.Near(c.near)
+	j.teardown.addClose("leases", c.near.Close)
+	return nil
 }
 
 // enter joins. What follows needs what the cluster's gateways share.
@@ -148,8 +180,9 @@ func (j *joining) enter(ctx context.Context) (err error) {
 	if err := j.member.Join(ctx); err != nil {
 		return err
 	}
-	j.relay, err = j.member.NewRelay()
-	return err
+	split := j.member.Split()
+	j.faces = faces{j.circle.near, split.Transfer(), split.Stable(), j.member.Routes().Pass, j.member.LockClients(j.records)}
+	return nil
 }
 
 // serve answers other gateways, then clients.
@@ -157,11 +190,9 @@ func (j *joining) serve(context.Context) error {
 	if err := j.site.start(); err != nil {
 		return err
 	}
-	stop, err := j.relay.Serve(j.between)
-	if err != nil {
-		return err
-	}
-	j.teardown.add("relay", stop)
+	split := j.member.Split()
+	j.run("other gateways", func() error { return split.Serve(j.between) })
+	j.teardown.addClose("other gateways", func() error { split.Close(); return nil })
 	if err := j.member.Serve(); err != nil {
 		return err
 	}

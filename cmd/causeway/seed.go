@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +16,7 @@ func (j *joining) seed(ctx context.Context) error {
 	for i := range j.config.Volumes {
 		spec := &j.config.Volumes[i]
 		r := seedRecord(spec)
-		id, err := clusterVolumes{j.volumes}.Identify(ctx, r.Backend)
+		id, err := newClusterVolumes(j.volumes).Identify(ctx, r.Backend)
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", spec.Name, err)
 		}
@@ -29,5 +30,5 @@ func (j *joining) seed(ctx context.Context) error {
 		}
 		all = append(all, r)
 	}
-	return j.member.Seed(ctx, all)
+	return errors.Join(j.member.Seed(ctx, all), j.seedUsers(ctx))
 }

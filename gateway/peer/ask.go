@@ -44,6 +44,7 @@ func (p *Peers) prepare(ctx context.Context, r *peerpb.Request) error {
 	if end, ok := ctx.Deadline(); ok {
 		r.TimeoutMs = uint32(max(1, min(time.Until(end).Milliseconds(), 1<<31)))
 	}
+	r.Joining = p.cfg.Joining()
 	p.counts.asked.Add(1)
 	return nil
 }

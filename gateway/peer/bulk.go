@@ -78,6 +78,9 @@ func (b bulk) admit(ctx context.Context, r *peerpb.Request) (context.Context, *g
 		return fail(err)
 	}
 	c, h, err := wire.AboutOf(r)
+	if err == nil {
+		err = b.timely(from, r)
+	}
 	switch {
 	case err != nil:
 		return fail(err)

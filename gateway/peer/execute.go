@@ -16,8 +16,8 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 		p.cfg.Log.Error("a request of a depth that the call graph does not have", "node", from, "op", r.Op.String())
 		return wire.Failed(causeway.ErrServerFault)
 	}
-	if !p.cfg.Member(from) {
-		return wire.Failed(causeway.ErrAccess)
+	if err := p.timely(from, r); err != nil {
+		return wire.Failed(err)
 	}
 	slots, err := p.slots.Take(ctx, int(r.Depth), 1)
 	if err != nil {
@@ -38,6 +38,19 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 		return wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	}
 	return p.administer(ctx, from, r)
+}
+
+// timely refuses what a gateway has sent before it was cut off, or without being a member.
+func (p *Peers) timely(from string, r *peerpb.Request) error {
+	joining, ok := p.cfg.Member(from)
+	switch {
+	case !ok:
+		return causeway.ErrAccess
+	case joining != r.Joining:
+		p.counts.stale.Add(1)
+		return causeway.ErrStaleEpoch
+	}
+	return nil
 }
 
 // administer executes what is for the owner of a volume, if this gateway is that, in the epoch that is meant.

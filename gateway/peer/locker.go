@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"causeway"
@@ -63,8 +64,27 @@ func (r *Router) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, cli
 	return errors.Join(errs...)
 }
 
-// Locks implements gateway.Locker: those of volumes that this gateway administers.
-func (r *Router) Locks(ctx context.Context) ([]gateway.Lock, error) { return r.local.Locks(ctx) }
+// Locks implements gateway.Locker, for the volumes of all gateways.
+func (r *Router) Locks(ctx context.Context) ([]gateway.Lock, error) {
+	others := r.peers.cfg.Others()
+	lists, errs := make([][]gateway.Lock, len(others)+1), make([]error, len(others)+1)
+	var all sync.WaitGroup
+	for i, node := range others {
+		all.Go(func() {
+			reply, err := r.peers.ask(ctx, node, &peerpb.Request{Op: peerpb.Op_LOCKS})
+			if err != nil {
+				errs[i] = noAnswer(err)
+				return
+			}
+			if errs[i] = wire.Error(reply); errs[i] == nil {
+				lists[i], errs[i] = wire.Locks(reply)
+			}
+		})
+	}
+	lists[len(others)], errs[len(others)] = r.local.Locks(ctx)
+	all.Wait()
+	return slices.Concat(lists...), errors.Join(errs...)
+}
 
 // Subscribe implements gateway.Access.
 func (r *Router) Subscribe(kind causeway.OwnerKind, e gateway.Events) { r.peers.Subscribe(kind, e) }

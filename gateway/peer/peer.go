@@ -33,7 +33,8 @@ type Table interface {
 	Changed() <-chan struct{} // closed when the standing of any volume changes next
 	// Enter counts a call in, so that who closes the volume waits for it, and returns where the volume is answered.
 	Enter(causeway.VolumeID) (gateway.Standing, gate.Pass)
-	Valid() bool // this gateway may do I/O and report success now
+	Valid() bool  // this gateway may do I/O and report success now
+	Life() uint64 // changes when this gateway was cut off: what has waited since before must not be begun
 }
 
 // Config says how gateways reach each other.
@@ -43,7 +44,11 @@ type Config struct {
 	Client  func() *tls.Config                           // asked anew for every connection
 	Server  *tls.Config                                  // must demand certificates of the cluster: what a peer says of a client is believed
 	Table   Table
-	Member  func(node string) bool       // whether a node is of the cluster still: certificates outlive that; nil: all that have one are
+	// Member tells since which joining a node is a member now: certificates outlive that. What a node sent before it was fenced may
+	// arrive after its client had another gateway do the same, and more: it counts only while the joining lasts in which it was
+	// sent. Nil: all that have a certificate are members for ever.
+	Member  func(node string) (joining uint64, ok bool)
+	Joining func() uint64                // of this gateway; nil: 0
 	Known   func(causeway.VolumeID) bool // whether there is such a volume: calls for others are ErrStale; nil: all exist
 	Others  func() []string              // all other nodes of the cluster; nil: none
 	Slots   depth.Config
@@ -75,7 +80,10 @@ func (c *Config) Validate() error {
 		return errors.New("peer: Table is needed")
 	}
 	if c.Member == nil {
-		c.Member = func(string) bool { return true }
+		c.Member = func(string) (uint64, bool) { return 0, true }
+	}
+	if c.Joining == nil {
+		c.Joining = func() uint64 { return 0 }
 	}
 	if c.Known == nil {
 		c.Known = func(causeway.VolumeID) bool { return true }

@@ -361,7 +361,9 @@ func TestSlowPeer(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	var removed atomic.Bool
 	s := newSite(t, options{
-		tune:   func(c *Config) { c.Member = func(node string) bool { return node != "g2" || !removed.Load() } },
+		tune: func(c *Config) {
+			c.Member = func(node string) (uint64, bool) { return 0, node != "g2" || !removed.Load() }
+		},
 		routes: func(c *RouterConfig) { c.Patience = 50 * time.Millisecond },
 	})
 	a, b := s.g[1], s.g[0]
@@ -384,4 +386,43 @@ func TestStrangers(t *testing.T) {
 	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		t.Error("a stranger was kept")
 	}
+}
+
+// TestLateRequests: what was sent in an earlier joining of the cluster, or has waited since then, is not done any more.
+func TestLateRequests(t *testing.T) {
+	var joined, known atomic.Uint64
+	joined.Store(1)
+	known.Store(1)
+	s := newSite(t, options{
+		tune: func(c *Config) {
+			c.Joining = joined.Load
+			c.Member = func(string) (uint64, bool) { return known.Load(), true }
+		},
+		routes: func(c *RouterConfig) { c.Patience = 10 * time.Second },
+	})
+	a, b := s.g[1], s.g[0]
+	h := s.root(a)
+	make := func(name string) error {
+		_, _, err := a.router.Create(t.Context(), gatewaytest.Root(), h, name, &gateway.CreateSpec{Type: causeway.TypeRegular})
+		return err
+	}
+	must(t, make("timely"))
+	known.Store(2) // the others know of the next joining already
+	ended := goErr(func() error { return make("late") })
+	time.Sleep(50 * time.Millisecond)
+	a.table.CloseAll() // and so does it
+	if err := <-ended; !errors.Is(err, gateway.ErrUnknown) {
+		t.Fatal(err)
+	}
+	joined.Store(2)
+	must(t, make("again"))
+	if _, _, err := b.router.Lookup(t.Context(), gatewaytest.Root(), h, "late"); causeway.CodeOf(err) != causeway.ErrNoEnt {
+		t.Fatal(err)
+	}
+}
+
+func goErr(do func() error) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- do() }()
+	return ended
 }

@@ -93,15 +93,18 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 	if !r.peers.cfg.Known(a.volume) {
 		return causeway.ErrStale
 	}
-	pause := 2 * time.Millisecond
+	life, pause := r.table.Life(), 2*time.Millisecond
 	for {
 		changed := r.table.Changed() // before the standing is looked at
 		s, v, err := r.try(ctx, a)
 		if v == answered {
 			return err
 		}
-		if a.noWait {
+		switch {
+		case a.noWait:
 			return causeway.ErrWouldBlock
+		case life != r.table.Life():
+			return gateway.ErrUnknown
 		}
 		patience := r.until(a)
 		if time.Now().After(patience) || ctx.Err() != nil {

@@ -49,7 +49,8 @@ func (p *Peers) nodeOf(ctx context.Context) (string, error) {
 	from, _ := peer.FromContext(ctx)
 	if from != nil {
 		if t, ok := from.AuthInfo.(credentials.TLSInfo); ok && len(t.State.PeerCertificates) > 0 {
-			if node := t.State.PeerCertificates[0].Subject.CommonName; node != "" && p.cfg.Member(node) {
+			node := t.State.PeerCertificates[0].Subject.CommonName
+			if _, member := p.cfg.Member(node); node != "" && member {
 				return node, nil
 			}
 		}

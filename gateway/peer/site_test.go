@@ -15,7 +15,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/access"
 	"causeway/gateway/gatewaytest"
-	"causeway/gateway/nfs/route"
+	"causeway/gateway/route"
 	"causeway/gateway/transfer"
 	"causeway/lockmgr"
 )

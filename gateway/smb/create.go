@@ -157,6 +157,22 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	if err := m.register(o); err != nil {
 		return nil, opened, err
 	}
+	if folding := m.conn.srv.cfg.folding(m.tree.volume); opened.Action == gateway.DidCreate && folding != names.Exact {
+		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
+	}
+	if opened.Action != gateway.DidOpen {
+		if err := m.recordNew(o, r.Attributes); err != nil {
+			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
+		}
+	}
+	if c := contexts.Find(list, contexts.EABuffer); c != nil && opened.Action != gateway.DidOpen {
+		if err := m.setEAs(o, c.Data); err != nil {
+			m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), opened.Action == gateway.DidCreate)
+			o.end(m.conn.ctx)
+			m.open = nil
+			return nil, opened, err
+		}
+	}
 	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
 		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
 	}
@@ -246,7 +262,10 @@ func (m *message) close() error {
 			return err
 		}
 		if err == nil {
-			object := fscc.ObjectOf(&attr, &fscc.DOS{}, m.open.name())
+			object, err := m.objectOf(m.open.handle, &attr, m.open.name())
+			if err != nil {
+				return err
+			}
 			i := infoOf(&object)
 			info = &i
 		}

@@ -15,8 +15,8 @@ func refuseContexts(list []contexts.Context) error {
 	for _, c := range list {
 		switch c.Name {
 		case contexts.EABuffer:
-			if len(c.Data) > 0 {
-				return ntstatus.EAsNotSupported
+			if _, err := fscc.DecodeEAs(c.Data); err != nil {
+				return err
 			}
 		case contexts.TimewarpToken:
 			at, err := contexts.DecodeTimewarp(c.Data)
@@ -45,7 +45,11 @@ const allocationUnit = 4096
 // appendCreate appends the reply's body with the answers to the contexts.
 func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened, asked *caching) error {
 	attr := &opened.Attr
-	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
+	m.caller.NoWait = false // it was opened: the message must not begin anew
+	object, err := m.objectOf(o.handle, attr, o.name())
+	if err != nil {
+		return err
+	}
 	var answers []contexts.Context
 	for _, c := range list {
 		switch c.Name {

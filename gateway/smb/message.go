@@ -45,6 +45,7 @@ type request struct {
 	m       []byte // from its header to its end
 	begun   bool   // its ids were taken
 	ch      *channel
+	genuine *channel // the one whose signature it bears: it need not be verified again when it starts over
 	tree    *tree
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer

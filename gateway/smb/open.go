@@ -131,6 +131,8 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 	o.unwatch(cfg)
 	o.cancelWaits()
 	s.srv.files.drop(o)
+	inside := cfg.Enter()
+	defer inside.Leave()
 	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner, ReadOnly: o.tree.share.ReadOnly}
 	if keep {
 		s.srv.files.keep(o, s.srv.cfg.Now())

@@ -44,6 +44,9 @@ var quick = []run{
 	{suite: "smb2.delete-on-close-perms"},
 	{suite: "smb2.compound_async"},
 	{suite: "smb2.compound_find"},
+	{suite: "smb2.sdread"},
+	{suite: "smb2.dir", known: map[string]string{"one": "short names in listings"}},
+	{suite: "smb2.getinfo", known: map[string]string{"complex": streams, "normalized": streams}},
 	{suite: "smb2.compound", known: map[string]string{
 		"related9": "an unsigned element between signed ones", "invalid2": "which of two errors comes first", "compound-padding": streams,
 	}},

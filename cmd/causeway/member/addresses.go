@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
 	"slices"
 	"sync"
@@ -71,6 +72,8 @@ func newKeeper(m *Member) (k *keeper, err error) {
 }
 
 // known reports whether a node was not removed.
+func (m *Member) client() *tls.Config { return m.Cluster().Identity().Client() }
+
 func (m *Member) known(node string) bool { return m.Cluster().Table().Node(node) != nil }
 
 // changed has the others told.

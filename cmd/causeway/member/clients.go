@@ -14,18 +14,19 @@ import (
 type lockClients struct {
 	m     *Member
 	state uint32
+	alone nlm.Records // of the time when the gateway served alone
 }
 
 // LockClients returns the records of clients that hold locks. It is for after Join.
-func (m *Member) LockClients() nlm.Records {
+func (m *Member) LockClients(alone nlm.Records) nlm.Records {
 	// Later lives of the gateway have higher numbers: each has written its member record in between. Odd is "up".
-	return &lockClients{m, uint32(m.Cluster().Table().Revision())<<1 | 1}
+	return &lockClients{m, uint32(m.Cluster().Table().Revision())<<1 | 1, alone}
 }
 
 const protocolNLM = "nlm"
 
-// Known implements nlm.Records: a gateway that starts has lost no locks, others have them.
-func (l *lockClients) Known() []nlm.Record { return nil }
+// Known implements nlm.Records: a gateway of a cluster that starts has lost no locks, since others have them.
+func (l *lockClients) Known() []nlm.Record { return l.alone.Known() }
 
 // State implements nlm.Records.
 func (l *lockClients) State() uint32 { return l.state }
@@ -82,6 +83,9 @@ func (l *lockClients) Put(ctx context.Context, r nlm.Record) error {
 
 // Delete implements nlm.Records. A client that has gone to another gateway is that one's to forget.
 func (l *lockClients) Delete(ctx context.Context, r nlm.Record) error {
+	if err := l.alone.Delete(ctx, r); err != nil {
+		return err
+	}
 	key := l.recordOf(r).Key()
 	item := l.m.Cluster().Table().Get(key)
 	if item == nil || item.Value.(*record.Client).Node != l.m.cfg.Cluster.Node {

@@ -2,6 +2,8 @@ package member
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"causeway"
 	"causeway/cluster"
@@ -14,6 +16,7 @@ var _ cluster.Hooks = hooks{}
 
 // Pause makes calls of a volume wait, here and where this gateway would send them.
 func (h hooks) Pause(ctx context.Context, v causeway.VolumeID) error {
+	defer h.took("pause", v, time.Now())
 	h.m.routes.Close(v)
 	return h.m.routes.Drain(ctx, v)
 }
@@ -30,12 +33,14 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	if owner == nil || t.Epoch(v) != e {
 		return nil // it moves on: another Pause and Resume follow
 	}
+	h.m.split.near.Drop(v)
 	h.m.routes.Open(v, owner.Node == h.m.cfg.Cluster.Node, owner.Node, e)
 	return nil
 }
 
-// Acquire opens the volume, if it is what the other gateways have under that name.
-func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, _ causeway.Epoch) error {
+// Acquire opens the volume, if it is what the other gateways have under that name, and takes over what its last owner knew.
+func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.Epoch) error {
+	defer h.took("acquire", v.ID, time.Now())
 	dir, err := Place(v.Backend)
 	if err != nil {
 		return err
@@ -45,16 +50,24 @@ func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, _ causeway.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := h.m.witnessed(ctx, v.ID, dir); err != nil {
+	if err := h.m.Witnessed(ctx, v.ID, dir); err != nil {
 		return err
 	}
-	return h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend)
+	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend, e); err != nil {
+		return err
+	}
+	return h.m.split.acquire(ctx, v.ID, e)
 }
 
-// Release closes it. Whoever opens it next finds there that this gateway knew of it.
+// Release keeps what the next owner will ask for, and closes the volume. Whoever opens it next finds there that this gateway knew of it.
 func (h hooks) Release(ctx context.Context, v causeway.VolumeID, _ causeway.Epoch) error {
+	defer h.took("release", v, time.Now())
 	h.m.vouchFor(v)
-	return h.m.cfg.Volumes.Release(ctx, v)
+	return errors.Join(h.m.split.copies.end(ctx, v), h.m.cfg.Volumes.Release(ctx, v))
+}
+
+func (h hooks) took(op string, v causeway.VolumeID, since time.Time) {
+	h.m.log.Debug("a volume moves", "volume", v, "op", op, "took", time.Since(since))
 }
 
 // Fence stops all I/O.

@@ -22,8 +22,9 @@ import (
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
+	"causeway/discovery"
 	"causeway/gateway"
-	"causeway/gateway/nfs/route"
+	"causeway/gateway/route"
 	"causeway/redirect/utilization"
 )
 
@@ -32,18 +33,29 @@ type Volumes interface {
 	// Identify returns the id of the volume in a backend, which is born if there was none.
 	Identify(ctx context.Context, backend string) (causeway.VolumeID, error)
 	// Acquire opens a volume's backend and administers it.
-	Acquire(ctx context.Context, v *causeway.Volume, backend string) error
+	Acquire(ctx context.Context, v *causeway.Volume, backend string, e causeway.Epoch) error
 	// Release ends that. No request for the volume runs.
 	Release(ctx context.Context, id causeway.VolumeID) error
-	// Update gives volumes that are open new settings.
-	Update(vs []*causeway.Volume)
+	// Open reports whether a volume's storage is open here, and Near whether its names and attributes may be read here although
+	// another gateway administers it. Neither blocks.
+	Open(id causeway.VolumeID) bool
+	Near(id causeway.VolumeID) bool
+	// Update says which volumes there are. It opens what it can in the background.
+	Update(ctx context.Context, list []Published)
 }
 
-// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds and Reading.
+// Published is a volume of the cluster, and where its storage is found.
+type Published struct {
+	*causeway.Volume
+	Backend string
+}
+
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, Discovery and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
 	Volumes   Volumes
+	Engines   Engines
 	Listener  address.Listener   // answers clients at service addresses
 	Interface string             // that carries service addresses; "": the one with a network that contains the address
 	Mirror    net.Listener       // for what other gateways say of their clients' connections
@@ -51,6 +63,8 @@ type Config struct {
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
+
+	Discovery Discovery // optional: what is answered by DNS
 
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
@@ -64,14 +78,21 @@ type Member struct {
 	joined  chan struct{} // closed when cluster is set
 	wake    chan struct{} // something changed
 	keeper  *keeper
+	split   *Split
 	shown   shown
 	events  *events
 	metrics *Metrics
+	life    context.Context // until Leave
+	end     context.CancelFunc
 	stop    context.CancelFunc
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
 
+	announcer announcer
+	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
+
+	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
 	attesting chan struct{} // members or owners may have changed
 }
@@ -79,11 +100,18 @@ type Member struct {
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), attesting: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m.life, m.end = context.WithCancel(context.Background())
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
-	m.routes, err = route.New(route.Config{Valid: m.Valid})
+	if m.routes, err = route.New(route.Config{Valid: m.Valid}); err != nil {
+		return nil, err
+	}
+	m.split, err = newSplit(m, cfg.Engines)
 	return m, err
 }
+
+// Split is every volume of the cluster, for the fronts of this gateway.
+func (m *Member) Split() *Split { return m.split }
 
 // Metrics returns what Prometheus is shown of the cluster.
 func (m *Member) Metrics() *Metrics { return m.metrics }
@@ -116,11 +144,14 @@ func (m *Member) Join(ctx context.Context) error {
 	close(m.joined)
 	first := c.Table()
 	m.events.begin(first)
-	if err := m.publish(first); err != nil {
+	if err := m.publish(m.life, first); err != nil {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	return m.claimAddresses(ctx)
+	if err := m.claimAddresses(ctx); err != nil {
+		return err
+	}
+	return m.claimZone(ctx)
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
@@ -169,6 +200,7 @@ func (m *Member) Serve() error {
 	m.stop = cancel
 	m.keeper.begin()
 	m.tasks.Go(func() { m.follow(ctx) })
+	m.tasks.Go(func() { m.split.copies.renew(ctx) })
 	m.tasks.Go(func() { m.attest(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
@@ -188,7 +220,7 @@ func (m *Member) poke() {
 func (m *Member) follow(ctx context.Context) {
 	ticker := time.NewTicker(200 * time.Millisecond) // for what could not be done at once, and for the lease
 	defer ticker.Stop()
-	seen := int64(0)
+	seen, published := int64(0), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -197,37 +229,42 @@ func (m *Member) follow(ctx context.Context) {
 		case <-ticker.C:
 		}
 		t := m.Cluster().Table()
-		if t.Revision() != seen {
-			if err := m.publish(t); err != nil {
+		if t.Revision() != seen || time.Since(published) > time.Second { // storage may be there now that was not
+			published = time.Now()
+			if err := m.publish(ctx, t); err != nil {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
 			m.watchOwners(t)
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}
+		m.announce(t)
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
 	}
 }
 
 // publish shows clients the volumes of the cluster, but those that are for others alone.
-func (m *Member) publish(t *record.Table) error {
+func (m *Member) publish(ctx context.Context, t *record.Table) error {
 	self := t.Node(m.cfg.Cluster.Node)
 	var list []*causeway.Volume
+	var open []Published
 	for _, item := range t.Items(record.KindVolume) {
 		v := item.Value.(*record.Volume)
 		if v.DomainPolicy == record.Strict && (self == nil || !record.SharesDomain(self, v)) {
 			continue
 		}
 		list = append(list, v.Volume())
+		open = append(open, Published{list[len(list)-1], v.Backend})
 	}
-	m.cfg.Volumes.Update(list)
+	m.cfg.Volumes.Update(ctx, open)
 	return m.cfg.Catalog.Publish(list)
 }
 
 // Leave gives up volumes and addresses, so that others take them at once. It does so once.
 func (m *Member) Leave(ctx context.Context) (err error) {
 	m.left.Do(func() {
+		m.end()
 		m.stop()
 		m.tasks.Wait()
 		if m.keeper != nil { // first, so that no address is ever at two gateways

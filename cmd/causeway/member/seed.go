@@ -40,5 +40,5 @@ func (m *Member) Seed(ctx context.Context, list []*record.Volume) error {
 	for _, v := range made {
 		m.awaitServing(ctx, v.ID)
 	}
-	return m.publish(m.Cluster().Table())
+	return m.publish(m.life, m.Cluster().Table())
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,6 +33,7 @@ const maxWitness = 1 << 20
 // witness is what the file holds.
 type witness struct {
 	Format   int                `json:"format"`
+	Cluster  uint64             `json:"cluster"`  // its incarnation: a database that was restored knows other gateways
 	Gateways map[string]sighted `json:"gateways"` // by instance: that is, by state directory
 }
 
@@ -53,7 +55,13 @@ func readWitness(dir string) (*witness, error) {
 	if st.Size() > maxWitness {
 		return nil, fmt.Errorf("%s has %d bytes", path, st.Size())
 	}
-	text, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	forgetPages(f)
+	text, err := io.ReadAll(io.LimitReader(f, maxWitness))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +81,7 @@ func vouch(dir string, t *record.Table) error {
 	if w == nil || err != nil {
 		w = &witness{}
 	}
-	next := witness{Format: 1, Gateways: make(map[string]sighted)}
+	next := witness{Format: 1, Cluster: t.Cluster().Incarnation, Gateways: make(map[string]sighted)}
 	for instance, s := range w.Gateways {
 		if member, _ := t.Member(s.Node); t.Node(s.Node) != nil && member == nil {
 			next.Gateways[instance] = s
@@ -106,15 +114,22 @@ const witnessWithin = 2 * time.Second
 var errNotShared = errors.New("what the volume's administrator wrote there does not arrive: this is not the file system of the other gateways, " +
 	"but perhaps a copy; mount the same one")
 
-// witnessed fails unless the directory is that of the other gateways, or nobody could have shown it since this one joined.
-func (m *Member) witnessed(ctx context.Context, id causeway.VolumeID, dir string) error {
+// Witnessed fails unless the directory is that of the other gateways, or nobody could have shown it since this one joined. What was shown
+// once counts as long as the process lives: all gateways may have to join anew at the same time.
+func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string) error {
 	for begun := time.Now(); ; {
+		if _, shown := m.proved.Load(id); shown {
+			return nil
+		}
 		self, _ := m.Cluster().Table().Member(m.cfg.Cluster.Node)
 		if self == nil {
 			return causeway.ErrDelay
 		}
 		w, err := readWitness(dir)
-		if err == nil && w.shows(self, m.sawOwner(id)) || unwritable(dir) {
+		if err == nil && w.names(self) {
+			m.proved.Store(id, true)
+		}
+		if err == nil && w.shows(self, m.sawOwner(id), m.Cluster().Table().Cluster().Incarnation) || unwritable(dir) {
 			return nil
 		}
 		if time.Since(begun) > witnessWithin {
@@ -136,13 +151,22 @@ func unwritable(dir string) bool {
 }
 
 // shows reports whether the file is proof enough. Without another owner since self joined, nobody could write its number: then
-// it is enough that an owner knew the gateway at any time, or that there was never one.
-func (w *witness) shows(self *record.Member, owned bool) bool {
-	if w == nil {
+// it is enough that an owner knew the gateway at any time, or that there was never one, or none since the database was restored.
+func (w *witness) shows(self *record.Member, owned bool, cluster uint64) bool {
+	if w == nil || w.Cluster < cluster {
 		return !owned
 	}
+	_, listed := w.Gateways[self.Instance]
+	return listed && (!owned || w.names(self))
+}
+
+// names reports whether the file has the number that self has chosen when it joined.
+func (w *witness) names(self *record.Member) bool {
+	if w == nil {
+		return false
+	}
 	s, listed := w.Gateways[self.Instance]
-	return listed && (!owned || s.Incarnation == self.Incarnation)
+	return listed && s.Incarnation == self.Incarnation
 }
 
 // watchOwners remembers which volumes others own.

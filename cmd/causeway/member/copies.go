@@ -1,0 +1,180 @@
+package member
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/replies"
+	"causeway/gateway/shadow"
+)
+
+// copies are the second copies: those that others keep for this gateway, and those that it keeps for others.
+type copies struct {
+	split  *Split
+	sender *shadow.Sender
+	keeper shadow.Keeper
+
+	handing sync.Mutex // held while what this gateway knew as an owner is handed over, before mu
+	mu      sync.Mutex
+	owned   map[causeway.VolumeID]causeway.Epoch
+}
+
+// Add implements replies.Copies.
+func (c *copies) Add(v causeway.VolumeID, op causeway.OpID, data []byte) {
+	c.sender.Add(v, shadow.Record{Kind: shadow.KindReply, Name: string(op[:]), Data: data})
+}
+
+// Wait implements replies.Copies.
+func (c *copies) Wait(ctx context.Context, v causeway.VolumeID) error { return c.sender.Wait(ctx, v) }
+
+// observe is told what clients hold and give up, before they are.
+func (c *copies) observe(ctx context.Context, changes []causeway.Held) {
+	volumes := make(map[causeway.VolumeID]bool, 1)
+	for i := range changes {
+		h := changes[i]
+		c.sender.Add(h.Handle.Volume, c.held(h))
+		volumes[h.Handle.Volume] = true
+	}
+	for v := range volumes {
+		if err := c.sender.Wait(ctx, v); err != nil {
+			c.split.m.log.Debug("a second copy is late", "volume", v, "err", err)
+		}
+	}
+}
+
+// renew begins copies anew where the gateway that kept them is gone.
+func (c *copies) renew(ctx context.Context) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := c.sender.Refresh(ctx); err != nil && ctx.Err() == nil {
+			c.split.m.log.Debug("a second copy is late", "err", err)
+		}
+	}
+}
+
+// held makes a record of what a client holds. Clients of this gateway are another one's there.
+func (c *copies) held(h causeway.Held) shadow.Record {
+	if h.Gateway == "" {
+		h.Gateway = c.split.m.cfg.Cluster.Node
+	}
+	return shadow.HeldRecord(&h)
+}
+
+// all is everything that another gateway would have to know to take a volume over.
+func (c *copies) all(ctx context.Context, v causeway.VolumeID) ([]shadow.Record, error) {
+	var list []shadow.Record
+	for _, r := range c.split.memory.Records(v) {
+		list = append(list, shadow.Record{Kind: shadow.KindReply, Name: string(r.Op[:]), Data: r.Data})
+	}
+	held, err := c.split.engines.State.Held(ctx, v, "")
+	for i := range held {
+		list = append(list, c.held(held[i]))
+	}
+	return list, err
+}
+
+// restore takes a copy over. A record that cannot be read is worth a line, not the volume.
+func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow.Copy) error {
+	var ended []replies.Record
+	var held []causeway.Held
+	log := c.split.m.log
+	for _, r := range copied.Records {
+		switch r.Kind {
+		case shadow.KindReply:
+			if len(r.Name) == len(causeway.OpID{}) {
+				ended = append(ended, replies.Record{Op: causeway.OpID([]byte(r.Name)), Data: r.Data})
+			}
+		case shadow.KindHeld:
+			h, err := shadow.HeldOf(r)
+			if err != nil {
+				log.Error("something that a client holds is lost", "volume", v, "err", err)
+				continue
+			}
+			held = append(held, h)
+		}
+	}
+	if err := c.split.memory.Restore(v, ended); err != nil {
+		log.Error("how a change ended is lost", "volume", v, "err", err)
+	}
+	refused, err := c.split.engines.State.Assert(ctx, v, held)
+	if len(refused) > 0 {
+		log.Error("clients hold what contradicts", "volume", v, "refused", len(refused))
+	}
+	if len(held) > 0 || len(ended) > 0 {
+		log.Info("taken over from the last owner", "volume", v, "held", len(held)-len(refused), "replies", len(ended))
+	}
+	return err
+}
+
+func (c *copies) begin(v causeway.VolumeID, e causeway.Epoch) {
+	c.mu.Lock()
+	c.owned[v] = e
+	c.mu.Unlock()
+	c.sender.Begin(v, e)
+}
+
+// latest is the version of what the owner itself knows: newer than any copy of that ownership.
+func latest(e causeway.Epoch) shadow.Version { return shadow.Version{Epoch: e, Term: math.MaxUint64} }
+
+// end forgets what this gateway knew as the owner, but for a copy for the next one.
+func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
+	c.handing.Lock()
+	defer c.handing.Unlock()
+	e, mine := c.epoch(v)
+	if !mine {
+		return nil
+	}
+	err := c.keepOwn(ctx, v, e)
+	c.sender.End(v)
+	c.mu.Lock()
+	delete(c.owned, v)
+	c.mu.Unlock()
+	c.split.engines.Locks.Drop(v)
+	return err
+}
+
+func (c *copies) epoch(v causeway.VolumeID) (e causeway.Epoch, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, mine = c.owned[v]
+	return e, mine
+}
+
+// keepOwn keeps a copy of what this gateway knows as the owner. It changes no more: the volume is paused.
+func (c *copies) keepOwn(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
+	list, err := c.all(ctx, v)
+	if err == nil {
+		err = c.keeper.Keep(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
+	}
+	if causeway.CodeOf(err) == causeway.ErrStaleEpoch {
+		err = nil // the next owner has asked already, and a copy was made for it
+	}
+	return err
+}
+
+// Keep implements peer.Copies.
+func (c *copies) Keep(b *shadow.Batch) error { return c.keeper.Keep(b) }
+
+// Collect implements peer.Copies. The volume is paused when its owner is asked; it may be giving the volume up at this moment.
+func (c *copies) Collect(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) (shadow.Copy, error) {
+	c.handing.Lock()
+	defer c.handing.Unlock()
+	if own, mine := c.epoch(v); mine && own.Before(e) {
+		if err := c.keepOwn(ctx, v, own); err != nil {
+			return shadow.Copy{}, err
+		}
+	}
+	return c.keeper.Copy(v, e), nil
+}
+
+var _ gateway.Observer = (&copies{}).observe
