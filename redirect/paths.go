@@ -97,9 +97,17 @@ func (t *Paths) Redirect(resource, gateway string, now time.Time) bool {
 	if p == nil || p.State != Valid {
 		return false
 	}
+	t.leave(resource)
 	p.Redirected = now
 	t.take(p)
 	return true
+}
+
+// leave notes that the current path was used: it is not the next one to be taken.
+func (t *Paths) leave(resource string) {
+	if p := t.current[resource]; p != nil && p.Redirected.IsZero() {
+		p.Redirected = p.Added
+	}
 }
 
 // RedirectAnywhere takes the valid path, other than the current one, to which the client was sent the longest time ago.
@@ -114,9 +122,7 @@ func (t *Paths) RedirectAnywhere(resource string, now time.Time) (Path, bool) {
 	if p == nil || p == here {
 		return Path{}, false
 	}
-	if here != nil && here.Redirected.IsZero() {
-		here.Redirected = here.Since // it was used: it is not the next one to be taken
-	}
+	t.leave(resource)
 	p.Redirected = now
 	t.take(p)
 	return *p, true

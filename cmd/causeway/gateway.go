@@ -20,6 +20,7 @@ import (
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
+	"causeway/gateway/aware"
 	"causeway/gateway/near"
 	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
@@ -60,6 +61,7 @@ type node struct {
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
+	aware    *aware.Server     // nil: none
 	faces    faces             // of the engines, to the fronts
 	grower   *grower           // nil: it is one of a cluster
 	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
@@ -106,6 +108,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.startEngines,
 		func(ctx context.Context) error { _, err := n.volumes.apply(ctx, c.Volumes); return err },
 		n.startFronts,
+		n.startAware,
 		n.serve,
 		n.startPortmap,
 		n.startCallbacks,

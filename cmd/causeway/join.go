@@ -71,6 +71,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.enter,
 		j.seed,
 		n.startFronts,
+		j.startAware,
 		j.serve,
 		n.startCallbacks,
 	} {

@@ -30,6 +30,7 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.StringArrayVar(&s.flags.Allow, "allow", def.Allow,
 		"who may mount: CIDR=ro|rw[,root_squash|no_root_squash|all_squash,anonuid=N,anongid=N,secure|insecure]; may be repeated")
 	set.StringVar(&s.flags.Admin, "admin", def.Admin, `address of health, metrics and status over HTTP; "off": none`)
+	set.Uint16Var(&s.flags.Aware, "aware", 0, awareHelp)
 	set.StringVar(&s.flags.StateDir, "state-dir", "", "keys, volume, lock and client records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.BoolVar(&s.flags.Async, "async", false, "acknowledge names and attributes before they are on disk: faster, and a crash loses the last seconds")
 	set.BoolVar(&s.flags.Exclusive, "exclusive", false, "promise that nothing else changes the directories, so that attributes and names may be cached")
@@ -77,6 +78,7 @@ func (s *settings) overlay(c *config.Config) {
 		"portmap":    func() { c.Portmap = s.flags.Portmap },
 		"allow":      func() { c.Allow = s.flags.Allow },
 		"admin":      func() { c.Admin = s.flags.Admin },
+		"aware":      func() { c.Aware = s.flags.Aware },
 		"state-dir":  func() { c.StateDir = s.flags.StateDir },
 		"async":      func() { c.Async = s.flags.Async },
 		"exclusive":  func() { c.Exclusive = s.flags.Exclusive },
