@@ -40,19 +40,25 @@ type call func(context.Context, clientpb.FilesClient) (outcome, error)
 func (c *Client) do(ctx context.Context, volume, prefer string, what call) (gateway string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Patience, causeway.ErrDelay)
 	defer cancel()
+	doubt := false
 	for wait := firstWait; ; {
 		gateway = c.path(volume, prefer)
 		if gateway != "" {
 			err = c.once(ctx, gateway, what)
 			switch {
 			case errors.Is(err, errPath):
+				doubt = true
 				if ctx.Err() == nil && c.cfg.Ways&redirect.WayFailOver != 0 {
 					prefer = ""
 					continue
 				}
 			case !again(err):
+				if doubt && err != nil {
+					err = &doubtful{err}
+				}
 				return gateway, err
 			}
+			doubt = doubt || errors.Is(err, causeway.ErrDelay)
 		}
 		select {
 		case <-time.After(wait):
@@ -63,6 +69,18 @@ func (c *Client) do(ctx context.Context, volume, prefer string, what call) (gate
 			return gateway, causeway.ErrClosed
 		}
 	}
+}
+
+// doubtful is the answer to a call that was made before without an answer: a gateway that died may have made the change and told nobody, so
+// that its repetition finds what it has made itself.
+type doubtful struct{ error }
+
+func (d *doubtful) Unwrap() error { return d.error }
+
+// isDoubtful reports whether an error is of a code, and may come from the call itself.
+func isDoubtful(err error, code causeway.Code) bool {
+	d := (*doubtful)(nil)
+	return errors.As(err, &d) && errors.Is(err, code)
 }
 
 // again reports whether a call that ended so is repeated: nothing was done, or what was done will be answered the next time.
@@ -108,7 +126,11 @@ func (c *Client) once(ctx context.Context, gateway string, what call) error {
 	r, err := what(attempt, l.files)
 	if err == nil {
 		c.timed(l, time.Since(begun))
-		return answer(r)
+		err = answer(r)
+		if d, ok := r.(interface{ GetDoubtful() bool }); ok && d.GetDoubtful() && err != nil {
+			err = &doubtful{err}
+		}
+		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

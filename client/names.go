@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
 	"time"
@@ -32,16 +33,32 @@ func mode(perm fs.FileMode) *clientpb.SetAttr {
 	return &clientpb.SetAttr{Mask: uint32(causeway.SetMode), Mode: uint32(perm.Perm())}
 }
 
-// Mkdir makes a directory.
+// Mkdir makes a directory. If a gateway died meanwhile, an empty directory of that name counts as the one that was made.
 func (v *Volume) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
 	_, err := v.create(ctx, name, &clientpb.Request{Type: uint32(causeway.TypeDirectory), Set: mode(perm)})
+	if isDoubtful(err, causeway.ErrExist) {
+		if list, listErr := v.ReadDir(ctx, name); listErr == nil && len(list) == 0 {
+			err = nil
+		}
+	}
 	return failed("mkdir", name, err)
 }
 
 // Symlink makes a symbolic link.
 func (v *Volume) Symlink(ctx context.Context, target, name string) error {
 	_, err := v.create(ctx, name, &clientpb.Request{Type: uint32(causeway.TypeSymlink), Target: []byte(target)})
+	if isDoubtful(err, causeway.ErrExist) {
+		if now, linkErr := v.Readlink(ctx, name); linkErr == nil && now == target {
+			err = nil
+		}
+	}
 	return failed("symlink", name, err)
+}
+
+// same reports whether a name is of an object.
+func (v *Volume) same(ctx context.Context, name string, handle []byte) bool {
+	o, err := v.walk(ctx, name, false)
+	return err == nil && bytes.Equal(o.handle, handle)
 }
 
 // Readlink returns where a symbolic link leads.
@@ -63,6 +80,9 @@ func (v *Volume) Remove(ctx context.Context, name string) error {
 	if err == nil {
 		_, err = v.c.ask(ctx, v.name, &clientpb.Request{Handle: dir.handle, Name: []byte(last), Kind: removeAny, Op: newOp()}, method(clientpb.FilesClient.Remove))
 	}
+	if isDoubtful(err, causeway.ErrNoEnt) {
+		err = nil
+	}
 	return failed("remove", name, err)
 }
 
@@ -72,10 +92,17 @@ func (v *Volume) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return failed("rename", from, err)
 	}
+	o, err := v.walk(ctx, from, false)
+	if err != nil {
+		return failed("rename", from, err)
+	}
 	dir2, last2, err := v.parent(ctx, to)
 	if err == nil {
 		_, err = v.c.ask(ctx, v.name, &clientpb.Request{Handle: dir.handle, Name: []byte(last), Handle2: dir2.handle, Name2: []byte(last2), Op: newOp()},
 			method(clientpb.FilesClient.Rename))
+	}
+	if isDoubtful(err, causeway.ErrNoEnt) && v.same(ctx, to, o.handle) {
+		err = nil
 	}
 	return failed("rename", to, err)
 }
@@ -89,6 +116,9 @@ func (v *Volume) Link(ctx context.Context, name, further string) error {
 	dir, last, err := v.parent(ctx, further)
 	if err == nil {
 		_, err = v.c.ask(ctx, v.name, &clientpb.Request{Handle: o.handle, Handle2: dir.handle, Name2: []byte(last), Op: newOp()}, method(clientpb.FilesClient.Link))
+	}
+	if isDoubtful(err, causeway.ErrExist) && v.same(ctx, further, o.handle) {
+		err = nil
 	}
 	return failed("link", further, err)
 }

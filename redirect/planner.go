@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -18,9 +19,11 @@ type Config struct {
 	Margin  float64 // points of percent; default 5
 
 	Hysteresis float64       // points of percent by which a target must stay below its own threshold; default 5
-	Budget     int           // moves of one gateway in one interval; default 8
+	Budget     int           // moves of one gateway in one interval; default 32
+	Hold       int           // reports in a row that must be over the threshold before anybody goes; default 1
 	Stay       time.Duration // how long a client is left where it is after it was moved; default 5 minutes
 	Stale      int           // intervals after which a report does not count any more; default 3
+	Spread     float64       // targets are chosen by chance, by what they have free to this power; 0: the least utilized one, but with Average 1
 	Rand       *rand.Rand    // chooses between targets; default seeded by the system
 }
 
@@ -31,8 +34,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("redirect: Ways %#x", c.Ways)
 	case c.Margin < 0 || c.Margin > 100 || c.Hysteresis < 0 || c.Hysteresis > 100:
 		return errors.New("redirect: Margin and Hysteresis must be percent")
-	case c.Budget < 0 || c.Stay < 0 || c.Stale < 0:
-		return errors.New("redirect: Budget, Stay and Stale must not be negative")
+	case c.Budget < 0 || c.Hold < 0 || c.Stay < 0 || c.Stale < 0 || c.Spread < 0:
+		return errors.New("redirect: Budget, Hold, Stay, Stale and Spread must not be negative")
 	}
 	if c.Ways == 0 {
 		c.Ways = AllWays
@@ -44,13 +47,19 @@ func (c *Config) Validate() error {
 		c.Hysteresis = 5
 	}
 	if c.Budget == 0 {
-		c.Budget = 8
+		c.Budget = 32
 	}
 	if c.Stay == 0 {
 		c.Stay = 5 * time.Minute
 	}
 	if c.Stale == 0 {
 		c.Stale = 3
+	}
+	if c.Hold == 0 {
+		c.Hold = 1
+	}
+	if c.Spread == 0 && c.Average {
+		c.Spread = 1
 	}
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
@@ -64,6 +73,8 @@ type Planner struct {
 	cfg   Config
 	self  string
 	moved []moved
+	overs int       // reports in a row that were over the threshold
+	last  time.Time // of the last of them
 }
 
 // moved is load that has gone from this gateway.
@@ -108,7 +119,7 @@ func (p *Planner) Plan(s State) []Move {
 	}
 	self, budget := nodes[i], p.cfg.Budget-p.recent(s.Now, nodes[i].Interval)
 	over := func() bool { return self.Draining || self.limit > 0 && self.expected > self.limit }
-	if !over() {
+	if !over() || !p.held(s.Now, self) {
 		return nil
 	}
 	var out []Move
@@ -130,6 +141,17 @@ func (p *Planner) Plan(s State) []Move {
 		out = append(out, *m)
 	}
 	return out
+}
+
+// held reports whether the gateway is over its threshold for long enough, which it is now.
+func (p *Planner) held(now time.Time, self *view) bool {
+	reported := now.Add(-self.Age)
+	if between := reported.Sub(p.last); p.last.IsZero() || between > self.Interval*2 {
+		p.overs, p.last = 1, reported
+	} else if between >= self.Interval/2 {
+		p.overs, p.last = p.overs+1, reported
+	}
+	return self.Draining || p.overs >= p.cfg.Hold
 }
 
 // recent is how many moves were made within an interval.
@@ -241,50 +263,63 @@ func (p *Planner) destine(s State, nodes []*view, self *view, u *Use) (*Move, *v
 }
 
 // choose takes a gateway at random, the more likely the more room it has: many gateways decide at once from the same records, and must not
-// all take the least utilized one. Gateways of the client's site come first. With one that has nothing to do, it is that.
+// all take the least utilized one. Gateways of the client's site come first.
 func (p *Planner) choose(nodes []*view, self *view, u *Use, domain string) *view {
 	var best []*view
-	site := func(v *view) bool { return u.Site != "" && v.Site == u.Site }
-	total := 0.0
+	var pulls []float64
+	total, near := 0.0, false
 	for _, v := range nodes {
-		if v == self || v.Draining || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) || p.room(v, self, u) <= 0 {
+		if v == self || v.Draining || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
-		if len(best) > 0 && site(best[0]) != site(v) {
-			if !site(v) {
-				continue
-			}
-			best, total = nil, 0
+		room, free := p.room(v, self, u)
+		if room <= 0 {
+			continue
 		}
-		best = append(best, v)
-		total += p.room(v, self, u) * v.capacity()
+		same := u.Site != "" && v.Site == u.Site
+		if near && !same {
+			continue
+		}
+		if same && !near {
+			near, best, pulls, total = true, nil, nil, 0
+		}
+		if p.cfg.Spread > 0 {
+			free = math.Pow(free*v.capacity(), p.cfg.Spread)
+		}
+		best, pulls = append(best, v), append(pulls, free)
+		total += free
+	}
+	switch {
+	case len(best) == 0:
+		return nil
+	case p.cfg.Spread == 0:
+		return best[slices.Index(pulls, slices.Max(pulls))]
 	}
 	at := p.cfg.Rand.Float64() * total
-	for _, v := range best {
-		if at -= p.room(v, self, u) * v.capacity(); at < 0 {
-			return v
+	for i := range best {
+		if at -= pulls[i]; at < 0 {
+			return best[i]
 		}
 	}
-	if len(best) > 0 {
-		return best[len(best)-1]
-	}
-	return nil
+	return best[len(best)-1]
 }
 
-// room is how much more a gateway may get, in percent of it, when this client has come. It stays below where this gateway will be, or the
-// client would be sent back.
-func (p *Planner) room(v, self *view, u *Use) float64 {
+// room is how much more a gateway may get when this client has come, and free what it has free then, both in percent of it. It stays
+// below where this gateway will be, or the client would be sent back.
+func (p *Planner) room(v, self *view, u *Use) (room, free float64) {
 	limit := v.limit
 	if limit <= 0 {
 		limit = 100
 	}
 	after := v.expected + u.Load*self.capacity()/v.capacity()
-	room := limit - p.cfg.Hysteresis - after
+	free = 100 - after
+	room = limit - p.cfg.Hysteresis - after
 	if p.cfg.Average {
 		room = limit - p.cfg.Margin - after // no higher than the mean
+		free = room
 	}
 	if !self.Draining {
 		room = min(room, self.expected-after)
 	}
-	return room
+	return room, free
 }

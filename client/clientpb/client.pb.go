@@ -736,6 +736,7 @@ type Reply struct {
 	Stat          *FSStat                `protobuf:"bytes,9,opt,name=stat,proto3" json:"stat,omitempty"`
 	Exclusive     bool                   `protobuf:"varint,10,opt,name=exclusive,proto3" json:"exclusive,omitempty"` // the volume's attributes are cached at gateways: one writer at a time is faster
 	ReadOnly      bool                   `protobuf:"varint,11,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	Doubtful      bool                   `protobuf:"varint,12,opt,name=doubtful,proto3" json:"doubtful,omitempty"` // the volume changed its owner during the call: the former one may have made the change already, and told nobody
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -843,6 +844,13 @@ func (x *Reply) GetExclusive() bool {
 func (x *Reply) GetReadOnly() bool {
 	if x != nil {
 		return x.ReadOnly
+	}
+	return false
+}
+
+func (x *Reply) GetDoubtful() bool {
+	if x != nil {
+		return x.Doubtful
 	}
 	return false
 }
@@ -1603,7 +1611,7 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x06cookie\x18\r \x01(\x04R\x06cookie\x12\x14\n" +
 	"\x05count\x18\x0e \x01(\rR\x05count\x12\x16\n" +
 	"\x06offset\x18\x0f \x01(\x04R\x06offset\x12\x16\n" +
-	"\x06length\x18\x10 \x01(\x04R\x06length\"\xdc\x02\n" +
+	"\x06length\x18\x10 \x01(\x04R\x06length\"\xf8\x02\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +
@@ -1616,7 +1624,8 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x04stat\x18\t \x01(\v2\x1a.causeway.client.v1.FSStatR\x04stat\x12\x1c\n" +
 	"\texclusive\x18\n" +
 	" \x01(\bR\texclusive\x12\x1b\n" +
-	"\tread_only\x18\v \x01(\bR\breadOnly\"\xe1\x01\n" +
+	"\tread_only\x18\v \x01(\bR\breadOnly\x12\x1a\n" +
+	"\bdoubtful\x18\f \x01(\bR\bdoubtful\"\xe1\x01\n" +
 	"\aSetAttr\x12\x12\n" +
 	"\x04mask\x18\x01 \x01(\rR\x04mask\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x10\n" +

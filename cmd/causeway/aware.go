@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"causeway"
 	"causeway/cluster/record"
 	"causeway/gateway"
 	"causeway/gateway/aware"
@@ -36,6 +37,7 @@ func (n *node) startAware(ctx context.Context) (err error) {
 	}
 	if n.member != nil {
 		cfg.Gateways, cfg.Load = crowd.gateways, crowd.load
+		cfg.Epoch = func(v causeway.VolumeID) causeway.Epoch { return n.member.Routes().Now(v).Epoch }
 	}
 	if n.aware, err = aware.New(cfg); err != nil {
 		return err
@@ -56,7 +58,7 @@ func (n *node) startAware(ctx context.Context) (err error) {
 
 // balanceClients sends clients elsewhere while this gateway is over its threshold.
 func (n *node) balanceClients(c *crowd) (err error) {
-	if c.planner, err = redirect.NewPlanner(n.self, redirect.Config{}); err != nil {
+	if c.planner, err = redirect.NewPlanner(n.self, redirect.Config{Spread: 2}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -61,7 +61,8 @@ type Config struct {
 	Node     string           // this gateway's name; may be empty
 	Gateways func() []Gateway // all that run, this one included; nil: the client knows
 	Load     func() (utilization uint8, draining bool)
-	Enter    func() interface{ Leave() } // what must be held while volumes are used; nil: nothing
+	Epoch    func(causeway.VolumeID) causeway.Epoch // of the ownership of a volume, as this gateway knows it; nil: it never changes
+	Enter    func() interface{ Leave() }            // what must be held while volumes are used; nil: nothing
 
 	Every      time.Duration // how often clients are told about the gateways; default 1 s
 	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
@@ -91,6 +92,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Load == nil {
 		c.Load = func() (uint8, bool) { return 0, false }
+	}
+	if c.Epoch == nil {
+		c.Epoch = func(causeway.VolumeID) causeway.Epoch { return causeway.Epoch{} }
 	}
 	if c.Enter == nil {
 		c.Enter = func() interface{ Leave() } { return nobody{} }
