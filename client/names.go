@@ -25,7 +25,13 @@ func (v *Volume) create(ctx context.Context, name string, r *clientpb.Request) (
 	if err != nil {
 		return object{}, err
 	}
-	return object{m.Handle, m.Attr}, nil
+	if !r.Exclusive {
+		return object{m.Handle, m.Attr}, nil
+	}
+	// The times of a new file say who made it, so that a gateway that repeats the call knows. Now that it is answered they may be set.
+	set := &clientpb.SetAttr{Mask: uint32(causeway.SetMode | causeway.SetAtimeNow | causeway.SetMtimeNow), Mode: r.Set.GetMode()}
+	m2, err := v.c.ask(ctx, v.name, &clientpb.Request{Handle: m.Handle, Set: set, Op: newOp()}, method(clientpb.FilesClient.SetAttr))
+	return object{m.Handle, m2.GetAttr()}, err
 }
 
 // mode is a change of the permission bits.

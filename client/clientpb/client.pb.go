@@ -569,7 +569,7 @@ type Request struct {
 	Names         [][]byte               `protobuf:"bytes,7,rep,name=names,proto3" json:"names,omitempty"`
 	Set           *SetAttr               `protobuf:"bytes,8,opt,name=set,proto3" json:"set,omitempty"`
 	Type          uint32                 `protobuf:"varint,9,opt,name=type,proto3" json:"type,omitempty"`
-	Exclusive     bool                   `protobuf:"varint,10,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	Exclusive     bool                   `protobuf:"varint,10,opt,name=exclusive,proto3" json:"exclusive,omitempty"` // a file that must not exist: set is not used, its times tell who made it until the client sets them
 	Target        []byte                 `protobuf:"bytes,11,opt,name=target,proto3" json:"target,omitempty"`
 	Kind          uint32                 `protobuf:"varint,12,opt,name=kind,proto3" json:"kind,omitempty"`
 	Cookie        uint64                 `protobuf:"varint,13,opt,name=cookie,proto3" json:"cookie,omitempty"`

@@ -167,32 +167,13 @@ func (s *Server) Create(ctx context.Context, r *clientpb.Request) (*clientpb.Rep
 		}
 		if spec.Type != causeway.TypeRegular {
 			spec.How = gateway.Guarded
-		} else if r.Exclusive {
-			return s.createOnce(ctx, c, h, v, string(r.Name), &spec.Set, out)
+		} else if r.Exclusive { // the file itself remembers who made it, until the client sets its attributes
+			spec.How, spec.Verifier, spec.Set = gateway.Exclusive, causeway.Verifier(c.Op[:8]), causeway.SetAttr{}
 		}
 		e, _, err := s.cfg.Access.Create(ctx, c, h, string(r.Name), spec)
 		entry(out, v, &e)
 		return err
 	})
-}
-
-// createOnce makes a file that does not exist. The file itself remembers who made it, so that a client is told of its own file also when
-// the gateway that made it died before anybody else knew; then it gets its attributes, and its times in place of what it remembers.
-func (s *Server) createOnce(ctx context.Context, c *gateway.Caller, dir causeway.Handle, v *causeway.Volume, name string, set *causeway.SetAttr, out *clientpb.Reply) error {
-	spec := &gateway.CreateSpec{Type: causeway.TypeRegular, How: gateway.Exclusive, Verifier: causeway.Verifier(c.Op[:8])}
-	e, _, err := s.cfg.Access.Create(ctx, c, dir, name, spec)
-	if err == nil {
-		set.Mask |= causeway.SetAtimeNow | causeway.SetMtimeNow
-		then := *c
-		then.Op[15] ^= 1 // another change, with a name of its own
-		var changed causeway.Change
-		changed, err = s.cfg.Access.SetAttr(ctx, &then, e.Handle, set, nil)
-		if changed.After.Valid() {
-			e.Attr = changed.After
-		}
-	}
-	entry(out, v, &e)
-	return err
 }
 
 // Remove removes a name.
