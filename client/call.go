@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"causeway"
 	"causeway/client/clientpb"
@@ -209,6 +210,12 @@ func (c *Client) ask(ctx context.Context, volume string, r *clientpb.Request, me
 	_, err = c.do(ctx, volume, "", func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
 		m, err := method(files, ctx, r)
 		reply = m
+		if err == nil && !again(answer(m)) {
+			return m, err
+		}
+		repeated := proto.Clone(r).(*clientpb.Request) // the first may still be about to be sent
+		repeated.Doubtful = true
+		r = repeated
 		return m, err
 	})
 	return reply, err

@@ -576,6 +576,7 @@ type Request struct {
 	Count         uint32                 `protobuf:"varint,14,opt,name=count,proto3" json:"count,omitempty"`
 	Offset        uint64                 `protobuf:"varint,15,opt,name=offset,proto3" json:"offset,omitempty"` // with length: of a commit; 0 and 0 is everything
 	Length        uint64                 `protobuf:"varint,16,opt,name=length,proto3" json:"length,omitempty"`
+	Doubtful      bool                   `protobuf:"varint,17,opt,name=doubtful,proto3" json:"doubtful,omitempty"` // the call was made before, and not answered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,6 +721,13 @@ func (x *Request) GetLength() uint64 {
 		return x.Length
 	}
 	return 0
+}
+
+func (x *Request) GetDoubtful() bool {
+	if x != nil {
+		return x.Doubtful
+	}
+	return false
 }
 
 // Reply says how a call ended: code is a causeway.Code. What is known is set also when it is not 0.
@@ -1593,7 +1601,7 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\bRedirect\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
-	"\x06mirror\x18\x03 \x01(\tR\x06mirror\"\xaa\x03\n" +
+	"\x06mirror\x18\x03 \x01(\tR\x06mirror\"\xc6\x03\n" +
 	"\aRequest\x122\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1a.causeway.client.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\fR\x02op\x12\x16\n" +
@@ -1611,7 +1619,8 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x06cookie\x18\r \x01(\x04R\x06cookie\x12\x14\n" +
 	"\x05count\x18\x0e \x01(\rR\x05count\x12\x16\n" +
 	"\x06offset\x18\x0f \x01(\x04R\x06offset\x12\x16\n" +
-	"\x06length\x18\x10 \x01(\x04R\x06length\"\xf8\x02\n" +
+	"\x06length\x18\x10 \x01(\x04R\x06length\x12\x1a\n" +
+	"\bdoubtful\x18\x11 \x01(\bR\bdoubtful\"\xf8\x02\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +

@@ -170,10 +170,32 @@ func (s *Server) Create(ctx context.Context, r *clientpb.Request) (*clientpb.Rep
 		} else if r.Exclusive { // the file itself remembers who made it, until the client sets its attributes
 			spec.How, spec.Verifier, spec.Set = gateway.Exclusive, causeway.Verifier(c.Op[:8]), causeway.SetAttr{}
 		}
+		before := s.cfg.Epoch(v.ID)
 		e, _, err := s.cfg.Access.Create(ctx, c, h, string(r.Name), spec)
+		if spec.How == gateway.Exclusive && causeway.CodeOf(err) == causeway.ErrExist && (r.Doubtful || s.cfg.Epoch(v.ID) != before) {
+			e, err = s.claim(ctx, c, h, string(r.Name), r.Set.GetMode())
+		}
 		entry(out, v, &e)
 		return err
 	})
+}
+
+// claim takes a file that an owner had just made when it died: without rights, empty, and without times that tell whose it is. Of several
+// clients that find it, the guard lets one have it.
+func (s *Server) claim(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, mode uint32) (gateway.Entry, error) {
+	e, _, err := s.cfg.Access.Lookup(ctx, c, dir, name)
+	a := &e.Attr
+	if err != nil || a.Type != causeway.TypeRegular || a.Mode != 0 || a.Size != 0 || a.Nlink != 1 || a.Atime != a.Mtime || mode&causeway.ModePerm == 0 {
+		return gateway.Entry{}, causeway.ErrExist
+	}
+	mine, ctime := *c, a.Ctime
+	mine.Op[15] ^= 1 // another change, with a name of its own
+	change, err := s.cfg.Access.SetAttr(ctx, &mine, e.Handle, &causeway.SetAttr{Mask: causeway.SetMode, Mode: mode & causeway.ModeAll}, &ctime)
+	if err != nil {
+		return gateway.Entry{}, causeway.ErrExist
+	}
+	e.Attr = change.After
+	return e, nil
 }
 
 // Remove removes a name.
