@@ -20,6 +20,7 @@ import (
 	"causeway/cmd/causeway/state"
 	"causeway/gateway"
 	"causeway/gateway/access"
+	"causeway/gateway/aware"
 	"causeway/gateway/near"
 	"causeway/gateway/nfs/drc"
 	"causeway/gateway/nfs/export"
@@ -61,6 +62,7 @@ type node struct {
 	up       atomic.Bool       // all of the above is set
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
+	aware    *aware.Server     // nil: none
 	faces    faces             // of the engines, to the fronts
 	grower   *grower           // nil: it is one of a cluster
 	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
@@ -108,6 +110,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		func(ctx context.Context) error { _, err := n.volumes.apply(ctx, c.Volumes); return err },
 		n.startFronts,
 		n.startSMB,
+		n.startAware,
 		n.serve,
 		n.startPortmap,
 		n.startCallbacks,

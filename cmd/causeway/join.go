@@ -76,6 +76,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.seed,
 		n.startFronts,
 		j.startSMB,
+		j.startAware,
 		j.serve,
 		n.startCallbacks,
 	} {

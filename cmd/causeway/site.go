@@ -64,6 +64,11 @@ func (s *site) Listen(addr netip.Addr) error {
 		s.log.Warn("no answers by UDP at a service address: clients that restart cannot say so", "addr", addr, "err", err)
 	}
 	s.listenSMB(p, addr)
+	if s.aware != nil {
+		if err := p.stream(s.aware, addr, s.config.Aware); err != nil {
+			s.log.Warn("no answers to aware clients at a service address", "addr", addr, "err", err)
+		}
+	}
 	if s.maps != nil && (s.port == nfsPort || !addr.IsLoopback()) {
 		if err := errors.Join(p.stream(s.maps, addr, portmap.Port), p.packet(s.maps, addr, portmap.Port)); err != nil {
 			s.lead(addr, err)
@@ -79,7 +84,7 @@ func (s *site) Listen(addr netip.Addr) error {
 const nfsPort = 2049
 
 // stream answers by TCP.
-func (p *spot) stream(server *rpc.Server, addr netip.Addr, port uint16) error {
+func (p *spot) stream(server interface{ Serve(net.Listener) error }, addr netip.Addr, port uint16) error {
 	at := netip.AddrPortFrom(addr, port)
 	l, err := (&net.ListenConfig{Control: address.Freebind}).Listen(context.Background(), network("tcp", at), at.String())
 	if err != nil {
@@ -124,6 +129,9 @@ func (s *site) Close(addr netip.Addr) error {
 	}
 	s.rpc.Disconnect(addr)
 	s.smb.disconnect(addr)
+	if s.aware != nil {
+		s.aware.Disconnect(addr)
+	}
 	if s.maps != nil {
 		s.maps.Disconnect(addr)
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	Portmap   bool     `yaml:"portmap"`
 	Allow     []string `yaml:"allow"`
 	Admin     string   `yaml:"admin"` // "" or "off": none
+	Aware     uint16   `yaml:"aware"` // port of aware clients; 0: none
 	StateDir  string   `yaml:"state-dir"`
 	Grace     string   `yaml:"grace"`
 	Groups    bool     `yaml:"groups"`

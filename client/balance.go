@@ -1,0 +1,85 @@
+package client
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"causeway/client/clientpb"
+	"causeway/redirect"
+)
+
+// worthwhile is by how many points of percent another gateway must be less busy before a client goes there by itself.
+const worthwhile = 20
+
+// balance looks for a less busy gateway from time to time: in the records, or by asking the gateways.
+func (c *Client) balance() {
+	for {
+		wait := c.cfg.Balance/2 + rand.N(c.cfg.Balance)
+		select {
+		case <-time.After(wait):
+		case <-c.life.Done():
+			return
+		}
+		figures := c.figures()
+		c.mu.Lock()
+		for name := range c.volumes {
+			c.leaveLocked(name, figures)
+		}
+		c.mu.Unlock()
+	}
+}
+
+// figures says how busy the gateways are, by address.
+func (c *Client) figures() map[string]uint32 {
+	out := map[string]uint32{}
+	c.mu.Lock()
+	known := append([]string(nil), c.known...)
+	if c.cfg.Ways&redirect.WayTable != 0 {
+		for a, r := range c.records {
+			if !r.Draining {
+				out[a] = r.Utilization
+			}
+		}
+	}
+	c.mu.Unlock()
+	if c.cfg.Ways&redirect.WayPoll == 0 {
+		return out
+	}
+	for _, a := range known {
+		l, err := c.link(a)
+		if err != nil {
+			break
+		}
+		var r *clientpb.PingReply
+		if r, err = c.ping(c.life, l); err == nil && !r.Draining {
+			out[a] = r.Utilization
+		} else {
+			delete(out, a)
+		}
+	}
+	return out
+}
+
+// leaveLocked goes to the least busy gateway that reaches the volume, if that is worth it. Which of several it takes is left to chance, so
+// that not all clients meet there.
+func (c *Client) leaveLocked(volume string, figures map[string]uint32) {
+	here, ok := c.paths.Current(volume)
+	mine, known := figures[here.Gateway]
+	if !ok || !known {
+		return
+	}
+	var better []string
+	for _, p := range c.paths.All(volume) {
+		if u, ok := figures[p.Gateway]; ok && p.State == redirect.Valid && u+worthwhile <= mine {
+			if len(better) > 0 && u < figures[better[0]] {
+				better = better[:0]
+			}
+			if len(better) == 0 || u == figures[better[0]] {
+				better = append(better, p.Gateway)
+			}
+		}
+	}
+	if len(better) > 0 {
+		c.paths.Redirect(volume, better[rand.N(len(better))], time.Now())
+	}
+}

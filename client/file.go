@@ -1,0 +1,365 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"causeway"
+	"causeway/client/clientpb"
+)
+
+// File is an open file. Its calls end when the context of its opening does. What was written is stable when Sync or Close has returned
+// without an error; until then the library keeps it, and writes it again if a gateway dies with it.
+type File struct {
+	v      *Volume
+	ctx    context.Context // io's methods have none
+	name   string
+	handle []byte
+	flag   int
+	keep   keep
+
+	order sync.RWMutex // writers share it; who writes again what was kept has it alone
+
+	mu     sync.Mutex
+	pos    int64
+	closed bool
+}
+
+var (
+	_ io.ReaderAt        = (*File)(nil)
+	_ io.WriterAt        = (*File)(nil)
+	_ io.ReadWriteSeeker = (*File)(nil)
+)
+
+// Open opens a file for reading.
+func (v *Volume) Open(ctx context.Context, name string) (*File, error) {
+	return v.OpenFile(ctx, name, os.O_RDONLY, 0)
+}
+
+// Create opens a new or an emptied file for reading and writing.
+func (v *Volume) Create(ctx context.Context, name string) (*File, error) {
+	return v.OpenFile(ctx, name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+}
+
+// OpenFile is os.OpenFile, with O_RDONLY, O_WRONLY, O_RDWR, O_CREATE, O_EXCL and O_TRUNC. Rights are checked by each read and write.
+func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
+	if flag&^(os.O_RDONLY|os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_TRUNC) != 0 {
+		return nil, failed("open", name, causeway.ErrNotSupp)
+	}
+	o, err := v.open(ctx, name, flag, perm)
+	if err != nil {
+		return nil, failed("open", name, err)
+	}
+	return &File{v: v, ctx: ctx, name: name, handle: o.handle, flag: flag}, nil
+}
+
+func (v *Volume) open(ctx context.Context, name string, flag int, perm fs.FileMode) (o object, err error) {
+	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm), Exclusive: true}
+	for try := 0; ; try++ {
+		if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
+			return v.create(ctx, name, made)
+		}
+		o, err = v.walk(ctx, name, true)
+		if !errors.Is(err, causeway.ErrNoEnt) || flag&os.O_CREATE == 0 {
+			break
+		}
+		if o, err = v.create(ctx, name, made); !errors.Is(err, causeway.ErrExist) || try > 2 { // somebody else was faster
+			return o, err
+		}
+	}
+	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0
+	switch {
+	case err != nil:
+		return o, err
+	case causeway.FileType(o.attr.GetType()) == causeway.TypeDirectory && writes:
+		return o, causeway.ErrIsDir
+	case flag&os.O_TRUNC != 0 && writes:
+		return o, v.set(ctx, o.handle, &clientpb.SetAttr{Mask: uint32(causeway.SetSize)})
+	}
+	return o, nil
+}
+
+// Name returns the name as it was given when the file was opened.
+func (f *File) Name() string { return f.name }
+
+// usable reports why the file cannot be used.
+func (f *File) usable(can bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return fs.ErrClosed
+	}
+	if !can {
+		return causeway.ErrAccess
+	}
+	return nil
+}
+
+// piece is a part of a transfer that one gateway moves.
+type piece struct {
+	from, to int // in the caller's bytes
+	gateway  string
+}
+
+// pieces cuts a transfer at multiples of the stripe unit, and gives them to gateways in turn. A small transfer takes the path in use.
+func (f *File) pieces(off int64, n int, spread bool) (out []piece) {
+	unit := int64(f.v.c.cfg.StripeUnit)
+	gateways := []string(nil)
+	if spread && int64(n) > unit {
+		gateways = f.v.gateways()
+	}
+	for at := 0; at < n; {
+		stripe := (off + int64(at)) / unit
+		end := min(int64(n), (stripe+1)*unit-off)
+		p := piece{from: at, to: int(end)}
+		if len(gateways) > 0 {
+			p.gateway = gateways[stripe%int64(len(gateways))]
+		}
+		out = append(out, p)
+		at = int(end)
+	}
+	return out
+}
+
+// each does something for all pieces, some at once, and returns the error of the first piece that has one.
+func (f *File) each(pieces []piece, do func(i int, p piece) error) error {
+	if len(pieces) == 1 {
+		return do(0, pieces[0])
+	}
+	errs, slots := make([]error, len(pieces)), make(chan struct{}, f.v.c.cfg.Parallel)
+	var all sync.WaitGroup
+	for i, p := range pieces {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(i, p)
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadAt reads all of p, or what there is and io.EOF. Large reads come over several gateways at once.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.usable(f.flag&os.O_WRONLY == 0); err != nil {
+		return 0, failed("read", f.name, err)
+	}
+	if off < 0 {
+		return 0, failed("read", f.name, causeway.ErrInval)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := f.settle(); err != nil {
+		return 0, failed("read", f.name, err)
+	}
+	pieces := f.pieces(off, len(p), true)
+	got := make([]int, len(pieces))
+	err := f.each(pieces, func(i int, c piece) (err error) {
+		got[i], err = f.read(c, p[c.from:c.to], uint64(off)+uint64(c.from))
+		return err
+	})
+	n := 0
+	for i, c := range pieces {
+		if n += got[i]; got[i] < c.to-c.from {
+			break
+		}
+	}
+	if err != nil {
+		return n, failed("read", f.name, err)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// read reads a piece, until the end of the file.
+func (f *File) read(c piece, p []byte, off uint64) (n int, err error) {
+	for n < len(p) {
+		var r *clientpb.ReadReply
+		request := &clientpb.ReadRequest{Caller: f.v.c.caller, Handle: f.handle, Offset: off + uint64(n), Count: uint32(len(p) - n)}
+		_, err := f.v.c.do(f.ctx, f.v.name, c.gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
+			m, err := files.Read(ctx, request)
+			r = m
+			return m, err
+		})
+		if err != nil {
+			return n, err
+		}
+		moved := copy(p[n:], r.Data)
+		n += moved
+		if r.Eof || moved == 0 {
+			break
+		}
+	}
+	return n, nil
+}
+
+// WriteAt writes all of p, or returns an error. Large writes go over several gateways at once, unless the volume's gateways cache
+// attributes: there one writer at a time is faster.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.usable(f.flag&(os.O_WRONLY|os.O_RDWR) != 0); err != nil {
+		return 0, failed("write", f.name, err)
+	}
+	if off < 0 {
+		return 0, failed("write", f.name, causeway.ErrInval)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	f.order.RLock()
+	err := f.each(f.pieces(off, len(p), !f.v.exclusive), func(_ int, c piece) error {
+		return f.write(c.gateway, p[c.from:c.to], uint64(off)+uint64(c.from), causeway.Unstable)
+	})
+	f.order.RUnlock()
+	if err == nil && f.keep.full(f.v.c.cfg.MaxUnsynced) {
+		err = f.sync()
+	}
+	if err != nil {
+		return 0, failed("write", f.name, err)
+	}
+	return len(p), nil
+}
+
+// write writes a piece, and keeps it unless it is stable.
+func (f *File) write(prefer string, p []byte, off uint64, how causeway.Stability) error {
+	c := f.v.c
+	failures := c.failures.Load()
+	var r *clientpb.WriteReply
+	request := &clientpb.WriteRequest{Caller: c.caller, Handle: f.handle, Offset: off, Data: p, Stability: uint32(how)}
+	gateway, err := c.do(f.ctx, f.v.name, prefer, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
+		m, err := files.Write(ctx, request)
+		r = m
+		return m, err
+	})
+	if err != nil {
+		return err
+	}
+	if len(r.Verifier) != len(causeway.Verifier{}) {
+		return causeway.ErrServerFault
+	}
+	if how == causeway.Unstable {
+		f.keep.add(kept{off: off, data: p, gateway: gateway, verifier: causeway.Verifier(r.Verifier), failures: failures}, r.Stability == uint32(causeway.FileSync))
+	}
+	return nil
+}
+
+// Read reads from the position.
+func (f *File) Read(p []byte) (int, error) {
+	f.mu.Lock()
+	at := f.pos
+	f.mu.Unlock()
+	n, err := f.ReadAt(p, at)
+	f.mu.Lock()
+	f.pos = at + int64(n)
+	f.mu.Unlock()
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// Write writes at the position.
+func (f *File) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	at := f.pos
+	f.mu.Unlock()
+	n, err := f.WriteAt(p, at)
+	f.mu.Lock()
+	f.pos = at + int64(n)
+	f.mu.Unlock()
+	return n, err
+}
+
+// Seek moves the position.
+func (f *File) Seek(offset int64, whence int) (int64, error) {
+	if err := f.usable(true); err != nil {
+		return 0, failed("seek", f.name, err)
+	}
+	end := int64(0)
+	if whence == io.SeekEnd {
+		i, err := f.Stat()
+		if err != nil {
+			return 0, err
+		}
+		end = i.Size()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		offset += f.pos
+	case io.SeekEnd:
+		offset += end
+	default:
+		return 0, failed("seek", f.name, causeway.ErrInval)
+	}
+	if offset < 0 {
+		return 0, failed("seek", f.name, causeway.ErrInval)
+	}
+	f.pos = offset
+	return offset, nil
+}
+
+// Stat describes the file.
+func (f *File) Stat() (fs.FileInfo, error) {
+	err := f.usable(true)
+	if err == nil {
+		err = f.settle()
+	}
+	if err != nil {
+		return nil, failed("stat", f.name, err)
+	}
+	m, err := f.v.c.ask(f.ctx, f.v.name, &clientpb.Request{Handle: f.handle}, method(clientpb.FilesClient.GetAttr))
+	if err != nil {
+		return nil, failed("stat", f.name, err)
+	}
+	return newInfo(base(f.name), m.Attr), nil
+}
+
+// Truncate sets the size. What was written before is made stable first, so that it is not written again behind the new end.
+func (f *File) Truncate(size int64) error {
+	err := f.usable(f.flag&(os.O_WRONLY|os.O_RDWR) != 0)
+	if err == nil && size < 0 {
+		err = causeway.ErrInval
+	}
+	if err == nil {
+		err = f.sync()
+	}
+	if err == nil {
+		err = f.v.set(f.ctx, f.handle, &clientpb.SetAttr{Mask: uint32(causeway.SetSize), Size: uint64(size)})
+	}
+	return failed("truncate", f.name, err)
+}
+
+// Sync makes what was written stable.
+func (f *File) Sync() error {
+	err := f.usable(true)
+	if err == nil {
+		err = f.sync()
+	}
+	return failed("sync", f.name, err)
+}
+
+// Close syncs and closes the file.
+func (f *File) Close() error {
+	err := f.usable(true)
+	if err == nil {
+		err = f.sync()
+	}
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	return failed("close", f.name, err)
+}

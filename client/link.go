@@ -1,0 +1,189 @@
+package client
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"causeway"
+	"causeway/client/clientpb"
+	"causeway/redirect"
+)
+
+// maxGateways bounds what a client believes there are.
+const maxGateways = 4096
+
+// link is the connection to a gateway.
+type link struct {
+	address   string
+	conn      *grpc.ClientConn
+	files     clientpb.FilesClient
+	responses redirect.Responses // guarded by the client's mu
+}
+
+// link returns the connection to an address, which is made when it is needed.
+func (c *Client) link(address string) (*link, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.links[address]; l != nil {
+		return l, nil
+	}
+	if c.closed {
+		return nil, causeway.ErrClosed
+	}
+	creds := insecure.NewCredentials()
+	if c.cfg.TLS != nil {
+		creds = credentials.NewTLS(c.cfg.TLS)
+	}
+	dialer := net.Dialer{Timeout: 4 * c.cfg.Suspect}
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", to) }),
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
+			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
+		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(16<<20),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(causeway.MaxTransfer+64<<10), grpc.MaxCallSendMsgSize(causeway.MaxTransfer+64<<10)))
+	if err != nil {
+		return nil, err
+	}
+	l := &link{address: address, conn: conn, files: clientpb.NewFilesClient(conn)}
+	c.links[address] = l
+	c.tasks.Go(func() { c.watch(l) })
+	return l, nil
+}
+
+// ping asks a gateway for a sign of life.
+func (c *Client) ping(ctx context.Context, l *link) (*clientpb.PingReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Suspect)
+	defer cancel()
+	return l.files.Ping(ctx, &clientpb.PingRequest{})
+}
+
+// learnLocked adds an address, and the paths through it.
+func (c *Client) learnLocked(address string) {
+	for _, known := range c.known {
+		if known == address {
+			return
+		}
+	}
+	if len(c.known) >= maxGateways {
+		return
+	}
+	c.known = append(c.known, address)
+	for name := range c.volumes {
+		c.paths.Add(name, address, time.Now())
+	}
+}
+
+// told takes in where the gateways are. One that serves a volume no longer, or drains, is left.
+func (c *Client) told(gateways []*clientpb.Gateway) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for _, g := range gateways[:min(len(gateways), maxGateways)] {
+		if len(g.Addresses) == 0 {
+			continue
+		}
+		at := g.Addresses[0]
+		for _, a := range g.Addresses {
+			if c.links[a] != nil {
+				at = a
+			}
+		}
+		c.nodes[g.Node], c.records[at] = at, g
+		c.learnLocked(at)
+		for _, volume := range g.Refuses {
+			c.paths.Remove(volume, at)
+		}
+		if !g.Draining {
+			continue
+		}
+		for name := range c.volumes {
+			if p, ok := c.paths.Current(name); ok && p.Gateway == at {
+				c.paths.RedirectAnywhere(name, now)
+			}
+		}
+	}
+}
+
+// watch hears from a gateway where the others are, and when to go to one of them.
+func (c *Client) watch(l *link) {
+	for c.life.Err() == nil {
+		stream, err := l.files.Watch(c.life, &clientpb.WatchRequest{Caller: c.caller})
+		for err == nil {
+			var e *clientpb.Event
+			if e, err = stream.Recv(); err == nil {
+				c.told(e.Gateways)
+				c.redirected(l, e.Redirect)
+			}
+		}
+		select {
+		case <-time.After(2 * c.cfg.Suspect):
+		case <-c.life.Done():
+		}
+	}
+}
+
+// redirected obeys a gateway, if it is the one in use.
+func (c *Client) redirected(from *link, r *clientpb.Redirect) {
+	if r == nil || r.Mirror != "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.paths.Current(r.Volume)
+	if !ok || p.Gateway != from.address {
+		return
+	}
+	to := r.Address
+	switch {
+	case to != "" && c.cfg.Ways&redirect.WayPath != 0:
+		c.learnLocked(to)
+		ok = c.paths.Redirect(r.Volume, to, time.Now())
+	case to == "" && c.cfg.Ways&redirect.WayNoPath != 0:
+		p, ok = c.paths.RedirectAnywhere(r.Volume, time.Now())
+		to = p.Gateway
+	default:
+		ok = false
+	}
+	if ok {
+		c.cfg.Log.Info("redirected", "volume", r.Volume, "from", from.address, "to", to)
+	}
+}
+
+// probe asks failed gateways whether they are back.
+func (c *Client) probe() {
+	tick := time.NewTicker(c.cfg.Suspect / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-c.life.Done():
+			return
+		}
+		c.mu.Lock()
+		due := c.paths.Probes(time.Now())
+		c.mu.Unlock()
+		for _, address := range due {
+			c.tasks.Go(func() { c.probeOne(address) })
+		}
+	}
+}
+
+func (c *Client) probeOne(address string) {
+	l, err := c.link(address)
+	if err == nil {
+		_, err = c.ping(c.life, l)
+	}
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	c.paths.Alive(address, time.Now())
+	c.mu.Unlock()
+	c.cfg.Log.Info("a gateway answers again", "gateway", address)
+}

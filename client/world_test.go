@@ -1,0 +1,251 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"causeway"
+	"causeway/backend/mem"
+	"causeway/client"
+	"causeway/gateway"
+	"causeway/gateway/access"
+	"causeway/gateway/aware"
+	"causeway/gateway/replies"
+	"causeway/gateway/transfer"
+	"causeway/lockmgr"
+)
+
+// holder breaks the circle between access, which recalls grants, and transfer, which asks for them.
+type holder struct{ gateway.Holder }
+
+// world is a volume in memory behind several fronts, as a cluster is: what differs between them is the address.
+type world struct {
+	t       testing.TB
+	catalog *gateway.Catalog
+	access  gateway.Access
+	data    *faultyTransfer
+	fronts  map[string]*front
+	where   []string
+
+	mu   sync.Mutex
+	list []aware.Gateway
+}
+
+// front is a gateway, as far as clients see it.
+type front struct {
+	server *aware.Server
+	gate   *gatedListener
+}
+
+var rules = []causeway.ExportRule{
+	{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Squash: causeway.NoRootSquash, AnonUID: causeway.Nobody, AnonGID: causeway.Nobody},
+}
+
+func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world {
+	t.Helper()
+	store, h := mem.New(mem.Config{Mode: 0o777}), &holder{}
+	locks, err := lockmgr.New(lockmgr.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := access.New(access.Config{Holder: h, Locks: locks})
+	moves := transfer.New(transfer.Config{Grants: engine})
+	h.Holder = moves
+	v := &causeway.Volume{ID: 7, Name: "v", Async: true, Exports: rules, Keys: []causeway.HandleKey{{ID: 1, Secret: [16]byte{1}}}}
+	if change != nil {
+		change(v)
+	}
+	engine.Attach(v, store)
+	moves.Attach(v.ID, store)
+	w := &world{t: t, catalog: &gateway.Catalog{}, data: &faultyTransfer{Transfer: moves}, fronts: map[string]*front{}}
+	if w.access, err = replies.New(replies.Config{Access: engine}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.catalog.Publish([]*causeway.Volume{v}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, f := range w.fronts {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			f.server.Shutdown(ctx)
+		}
+		if err := errors.Join(moves.Close(), store.Close()); err != nil {
+			t.Error(err)
+		}
+		locks.Close()
+	})
+	for i := range gateways {
+		w.add("g" + string(rune('1'+i)))
+	}
+	return w
+}
+
+// add starts a gateway.
+func (w *world) add(name string) {
+	w.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	at := l.Addr().String()
+	server, err := aware.New(aware.Config{
+		Access: w.access, Transfer: w.data, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
+		Gateways: w.gateways, Every: 20 * time.Millisecond,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := &front{server, &gatedListener{Listener: l}}
+	go server.Serve(f.gate)
+	w.fronts[at] = f
+	w.where = append(w.where, at)
+	w.mu.Lock()
+	w.list = append(w.list, aware.Gateway{Node: name, Addresses: []netip.AddrPort{netip.MustParseAddrPort(at)}})
+	w.mu.Unlock()
+}
+
+func (w *world) gateways() []aware.Gateway {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]aware.Gateway(nil), w.list...)
+}
+
+// kill ends a gateway's connections, and lets none begin.
+func (w *world) kill(at string) { w.fronts[at].gate.shut(true) }
+
+// revive lets connections begin again.
+func (w *world) revive(at string) { w.fronts[at].gate.shut(false) }
+
+// dial connects a client that knows the gateway at.
+func (w *world) dial(cfg client.Config, at ...string) *client.Client {
+	w.t.Helper()
+	if len(at) == 0 {
+		at = w.where[:1]
+	}
+	if cfg.UID == nil {
+		uid := uint32(1000)
+		cfg.UID, cfg.GID = &uid, &uid
+	}
+	c, err := client.Dial(context.Background(), cfg, at...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (w *world) volume(c *client.Client) *client.Volume {
+	w.t.Helper()
+	v, err := c.Volume(context.Background(), "v")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+// until waits for what will come.
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > 30*time.Second {
+			w.t.Fatalf("it never came about: %s", what)
+		}
+	}
+}
+
+// gatedListener can be shut like the port of a process that was killed.
+type gatedListener struct {
+	net.Listener
+	mu    sync.Mutex
+	dead  bool
+	conns []net.Conn
+}
+
+func (g *gatedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		dead := g.dead
+		if !dead {
+			g.conns = append(g.conns, c)
+		}
+		g.mu.Unlock()
+		if !dead {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+func (g *gatedListener) shut(dead bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dead = dead
+	for _, c := range g.conns {
+		c.Close()
+	}
+	g.conns = nil
+}
+
+// faultyTransfer can lose what is not stable, as a machine that dies does.
+type faultyTransfer struct {
+	gateway.Transfer
+	mu       sync.Mutex
+	unstable []func()
+	lives    byte
+}
+
+func (f *faultyTransfer) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (gateway.WriteResult, error) {
+	before := make([]byte, len(data))
+	old, err := f.Transfer.Read(ctx, &gateway.Caller{Cred: c.Cred}, h, off, before)
+	if err != nil {
+		return gateway.WriteResult{}, err
+	}
+	r, err := f.Transfer.Write(ctx, c, h, off, data, how)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil && how == causeway.Unstable {
+		r.Stable = causeway.Unstable
+		f.unstable = append(f.unstable, func() {
+			f.Transfer.Write(context.Background(), &gateway.Caller{}, h, off, append(before[:old.N], make([]byte, len(before)-old.N)...), causeway.FileSync)
+		})
+	}
+	r.Verifier[0] ^= f.lives
+	return r, err
+}
+
+func (f *faultyTransfer) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (gateway.SyncResult, error) {
+	r, err := f.Transfer.Sync(ctx, c, h, s)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.unstable = nil
+	}
+	r.Verifier[0] ^= f.lives
+	return r, err
+}
+
+// lose undoes what was written and not synced.
+func (f *faultyTransfer) lose() {
+	f.mu.Lock()
+	undo := f.unstable
+	f.unstable = nil
+	f.lives++
+	f.mu.Unlock()
+	for i := range undo {
+		undo[len(undo)-1-i]()
+	}
+}
+
+var _ io.ReaderAt = (*client.File)(nil)

@@ -1,0 +1,217 @@
+// Package aware is the front for aware clients: programs that use the library in causeway/client. It speaks client/clientpb over gRPC, in
+// the clear or in TLS, and knows of each client what it uses and how much, so that it can be sent to another gateway.
+//
+// Who a caller is, is decided as for NFS: the export rule for the client's address squashes what the client claims, and handles are those
+// of NFS, with their MAC. Not here: rights on objects (access, transfer), whom to send where (redirect), the client (client).
+package aware
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"causeway"
+	"causeway/client/clientpb"
+	"causeway/gateway"
+)
+
+// Version is that of the protocol.
+const Version = 1
+
+// Bounds of one client's demands. What all of them read and write at once is bounded by Config.MaxCalls.
+const (
+	maxMessage = causeway.MaxTransfer + 64<<10
+	maxStreams = 256 // calls at once on a connection
+)
+
+// Gateway is what clients are told of a gateway.
+type Gateway struct {
+	Node        string
+	Addresses   []netip.AddrPort // where it answers aware clients
+	Utilization uint8            // percent
+	Age         time.Duration    // of that figure
+	Draining    bool
+	Refuses     []string // volumes that it does not serve
+}
+
+// Groups finds the groups that the server knows for a user, in place of those that clients claim.
+type Groups interface {
+	Groups(uid uint32, noWait bool) ([]uint32, error)
+}
+
+// Config says what a Server works with. Access, Transfer, Catalog and Log are needed.
+type Config struct {
+	Access   gateway.Access
+	Transfer gateway.Transfer
+	Catalog  *gateway.Catalog
+	Groups   Groups // nil: as clients claim
+	Log      *slog.Logger
+	TLS      *tls.Config // nil: in the clear, as NFS with AUTH_SYS
+
+	Node     string           // this gateway's name; may be empty
+	Gateways func() []Gateway // all that run, this one included; nil: the client knows
+	Load     func() (utilization uint8, draining bool)
+	Epoch    func(causeway.VolumeID) causeway.Epoch // of the ownership of a volume, as this gateway knows it; nil: it never changes
+	Enter    func() interface{ Leave() }            // what must be held while volumes are used; nil: nothing
+
+	Every      time.Duration // how often clients are told about the gateways; default 1 s
+	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
+	MaxClients int           // that are remembered; default 16,384
+	Now        func() time.Time
+}
+
+// Validate sets defaults and names the field at fault.
+func (c *Config) Validate() error {
+	switch {
+	case c.Access == nil || c.Transfer == nil || c.Catalog == nil || c.Log == nil:
+		return errors.New("aware: Access, Transfer, Catalog and Log are needed")
+	case c.Every < 0 || c.MaxCalls < 0 || c.MaxClients < 0:
+		return fmt.Errorf("aware: Every (%v), MaxCalls (%d) and MaxClients (%d) must not be negative", c.Every, c.MaxCalls, c.MaxClients)
+	}
+	if c.Every == 0 {
+		c.Every = time.Second
+	}
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 256
+	}
+	if c.MaxClients == 0 {
+		c.MaxClients = 16 << 10
+	}
+	if c.Gateways == nil {
+		c.Gateways = func() []Gateway { return nil }
+	}
+	if c.Load == nil {
+		c.Load = func() (uint8, bool) { return 0, false }
+	}
+	if c.Epoch == nil {
+		c.Epoch = func(causeway.VolumeID) causeway.Epoch { return causeway.Epoch{} }
+	}
+	if c.Enter == nil {
+		c.Enter = func() interface{ Leave() } { return nobody{} }
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+type nobody struct{}
+
+func (nobody) Leave() {}
+
+// Server answers aware clients.
+type Server struct {
+	clientpb.UnimplementedFilesServer
+	cfg   Config
+	grpc  *grpc.Server
+	slots chan struct{} // one per call that runs
+	end   context.CancelFunc
+	life  context.Context
+
+	mu      sync.Mutex
+	clients map[who]*session
+	conns   map[*conn]bool
+}
+
+// New returns a Server that does not listen yet.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, conns: map[*conn]bool{}}
+	s.life, s.end = context.WithCancel(context.Background())
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(16 << 20), grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(s.guarded),
+	}
+	if cfg.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
+	}
+	s.grpc = grpc.NewServer(options...)
+	clientpb.RegisterFilesServer(s.grpc, s)
+	return s, nil
+}
+
+// Serve answers on a listener until it is closed, or Shutdown.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.grpc.Serve(&listener{l, s})
+	if errors.Is(err, net.ErrClosed) || s.life.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Shutdown lets calls finish as long as the context lasts, then ends them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.end()
+	done := make(chan struct{})
+	go func() { s.grpc.GracefulStop(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+	}
+	return nil
+}
+
+// Disconnect ends the connections to an address that this gateway no longer has.
+func (s *Server) Disconnect(addr netip.Addr) {
+	s.mu.Lock()
+	var gone []*conn
+	for c := range s.conns {
+		if a, ok := c.LocalAddr().(*net.TCPAddr); ok && a.AddrPort().Addr().Unmap() == addr.Unmap() {
+			gone = append(gone, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range gone {
+		c.Close()
+	}
+}
+
+// listener remembers connections.
+type listener struct {
+	net.Listener
+	s *Server
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: nc, s: l.s}
+	l.s.mu.Lock()
+	l.s.conns[c] = true
+	l.s.mu.Unlock()
+	return c, nil
+}
+
+// conn is a connection of a client.
+type conn struct {
+	net.Conn
+	s *Server
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.s.mu.Lock()
+	delete(c.s.conns, c)
+	c.s.mu.Unlock()
+	return c.Conn.Close()
+}

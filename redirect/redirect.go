@@ -1,0 +1,96 @@
+// Package redirect decides which clients of a busy gateway go to another one, and keeps a client's table of the paths that it may take.
+// All of it is pure: records and the time come in, decisions go out.
+//
+// A gateway has a Planner, which looks at the records of all gateways and at what the gateway's own clients use; a client has Paths. Not
+// here: how busy a gateway is (utilization), how a client is told (gateway/aware, discovery), who administers a volume (cluster/balance).
+package redirect
+
+import "time"
+
+// Ways are the means by which clients are moved, or move themselves. Each can be switched on its own.
+type Ways uint8
+
+// The ways.
+const (
+	WayPath     Ways = 1 << iota // the gateway says where to go
+	WayNoPath                    // the gateway says that the client shall go; it takes its least recently redirected path
+	WayTable                     // the client reads the node records and goes to the least utilized
+	WayPoll                      // the client asks the gateways themselves
+	WayOwn                       // the client goes when its response times leave what is normal
+	WayMirror                    // the gateway names another volume that offers the same
+	WayFailOver                  // the client takes its oldest path when one fails
+	AllWays     = WayPath | WayNoPath | WayTable | WayPoll | WayOwn | WayMirror | WayFailOver
+)
+
+// All is the domain that every gateway, volume and client shares.
+const All = "all"
+
+// Node is a gateway as its records say.
+type Node struct {
+	Name        string
+	Utilization float64       // percent, smoothed or not
+	Age         time.Duration // of that figure
+	Interval    time.Duration // at which it is reported
+	Threshold   float64       // percent above which clients are sent away; 0: never
+	Capacity    float64       // against that of other gateways; 0 counts as 1
+	Domains     []string      // besides All
+	Site        string        // "": none
+	Draining    bool          // all clients shall go
+}
+
+// Volume is what clients use.
+type Volume struct {
+	Name    string
+	Domain  string   // "" counts as All
+	Mirrors []string // volumes that offer the same
+}
+
+// Means says how a client can be moved.
+type Means uint8
+
+// The means, the best first.
+const (
+	Aware    Means = iota + 1 // it obeys redirects
+	Protocol                  // its protocol moves live clients: NFSv4.1's MOVED, SMB's witness
+	DNS                       // a name that it resolves the next time leads elsewhere
+)
+
+// Use is a volume that a client uses through a gateway.
+type Use struct {
+	Client, Volume string
+	Load           float64 // percent of the gateway's utilization that it causes
+	Since          time.Time
+	Moved          time.Time // when it was sent away from a gateway last; zero: never
+	Means          Means
+	Domain         string // of the client; "" counts as All
+	Site           string
+}
+
+// Move sends a client elsewhere with a volume.
+type Move struct {
+	Client, Volume string
+	From, To       string  // To is empty if the client chooses
+	Mirror         string  // the volume to use there, if it is another one
+	Load           float64 // percent of From
+	Means          Means
+}
+
+// shares reports whether a gateway may serve a volume or a client of a domain.
+func (n *Node) shares(domain string) bool {
+	if domain == "" || domain == All {
+		return true
+	}
+	for _, d := range n.Domains {
+		if d == domain {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) capacity() float64 {
+	if n.Capacity <= 0 {
+		return 1
+	}
+	return n.Capacity
+}
