@@ -23,6 +23,7 @@ import (
 	"causeway/cluster/address"
 	"causeway/cluster/record"
 	"causeway/gateway"
+	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/route"
 	"causeway/redirect/utilization"
 )
@@ -86,6 +87,7 @@ type Member struct {
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
 
+	front     atomic.Pointer[LockFront]
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
 	attesting chan struct{} // members or owners may have changed
@@ -103,6 +105,15 @@ func New(cfg Config) (*Member, error) {
 	m.split, err = newSplit(m, cfg.Engines)
 	return m, err
 }
+
+// LockFront is told what becomes of volumes in which its clients hold locks, or wait for them.
+type LockFront interface {
+	AskAgain(causeway.VolumeID)
+	Lost([]nlm.Record)
+}
+
+// Tell says who speaks to clients about their locks.
+func (m *Member) Tell(f LockFront) { m.front.Store(&f) }
 
 // Split is every volume of the cluster, for the fronts of this gateway.
 func (m *Member) Split() *Split { return m.split }
