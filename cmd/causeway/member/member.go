@@ -88,6 +88,7 @@ type Member struct {
 	tasks   sync.WaitGroup
 
 	front     atomic.Pointer[LockFront]
+	lost      lost
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
 	attesting chan struct{} // members or owners may have changed
@@ -96,6 +97,7 @@ type Member struct {
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), attesting: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m.lost.waiting, m.lost.told = make(map[record.Key]waited), make(map[record.Key]uint64)
 	m.life, m.end = context.WithCancel(context.Background())
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
@@ -242,6 +244,7 @@ func (m *Member) follow(ctx context.Context) {
 		}
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
+		m.tellLost(t, m.keeper.held())
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // VolumeOrder makes a volume, or changes what it does not leave out of one.
 type VolumeOrder struct {
 	Name         string                `json:"name"`
-	Backend      string                `json:"backend,omitempty"` // when it is made
+	Backend      string                `json:"backend,omitempty"`   // when it is made
 	Exclusive    bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
 	Weight       *uint64               `json:"weight,omitempty"`
 	Group        *string               `json:"group,omitempty"`
