@@ -35,7 +35,7 @@ type Engines struct {
 		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
 		Lost(node string)
 	}
-	Locks   interface {
+	Locks interface {
 		Drop(causeway.VolumeID) // forgets what clients hold in a volume: another gateway knows it
 		BeginGrace(v causeway.VolumeID, known []lockmgr.Client, grace, settle time.Duration)
 		Told(lockmgr.Client)
