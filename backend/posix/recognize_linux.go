@@ -45,7 +45,7 @@ var errGone = errors.New("posix: the object is gone")
 func (s *Store) identifyEntry(dir *node, c *byte, name string, id *causeway.ObjectID, attr *causeway.Attr) error {
 	var sx unix.Statx_t
 	t, ticket := s.memory.now(), s.cache.ticket()
-	if e := statx(dir.fd, c, 0, &sx); e != 0 {
+	if e := steady(func() unix.Errno { return statx(dir.fd, c, 0, &sx) }); e != 0 {
 		return s.failIn(dir, "lookup", e)
 	}
 	if s.inTree(&sx) {

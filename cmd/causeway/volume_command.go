@@ -32,6 +32,7 @@ type volumeSettings struct {
 	group, domain, policy, preferred string
 	canMigrate, async, readOnly      bool
 	allow                            []string
+	share                            shareFlags
 }
 
 func (f *volumeSettings) register(c *cobra.Command) {
@@ -46,6 +47,7 @@ func (f *volumeSettings) register(c *cobra.Command) {
 	set.BoolVar(&f.readOnly, "read-only", false, "let nobody change anything")
 	set.StringArrayVar(&f.allow, "allow", config.Default().Allow,
 		"who may mount: CIDR=ro|rw[,root_squash|no_root_squash|all_squash,anonuid=N,anongid=N,secure|insecure]; may be repeated")
+	f.share.register(set)
 }
 
 // fill takes those flags that were given, or all.
@@ -61,6 +63,9 @@ func (f *volumeSettings) fill(cmd *cobra.Command, all bool, in *member.VolumeOrd
 		if given(name) {
 			put()
 		}
+	}
+	if err := f.share.fill(given, in); err != nil {
+		return usage(cmd, err)
 	}
 	if !given("allow") {
 		return nil
@@ -103,6 +108,9 @@ func newVolumeSet() *cobra.Command {
 	o, f, in := &clusterCommand{use: "set NAME", short: "Change what is set for a volume"}, volumeSettings{}, member.VolumeOrder{}
 	c := o.command(cobra.ExactArgs(1), func(ctx context.Context, c *control, args []string, w io.Writer) error {
 		in.Name = args[0]
+		if err := o.something(); err != nil {
+			return err
+		}
 		if err := f.fill(o.cmd, false, &in); err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
+	"causeway/discovery"
 	"causeway/gateway"
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/route"
@@ -50,7 +51,7 @@ type Published struct {
 	Backend string
 }
 
-// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds and Reading.
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, Discovery and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
@@ -63,6 +64,8 @@ type Config struct {
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
+
+	Discovery Discovery // optional: what is answered by DNS
 
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
@@ -89,6 +92,9 @@ type Member struct {
 
 	front     atomic.Pointer[LockFront]
 	lost      lost
+	announcer announcer
+	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
+
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
 	attesting chan struct{} // members or owners may have changed
@@ -155,7 +161,10 @@ func (m *Member) Join(ctx context.Context) error {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	return m.claimAddresses(ctx)
+	if err := m.claimAddresses(ctx); err != nil {
+		return err
+	}
+	return m.claimZone(ctx)
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
@@ -239,9 +248,11 @@ func (m *Member) follow(ctx context.Context) {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
 			m.watchOwners(t)
+			m.split.copies.retain(t)
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}
+		m.announce(t)
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
 		m.tellLost(t, m.keeper.held())

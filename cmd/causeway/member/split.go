@@ -209,17 +209,26 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 	if mine := s.copies.keeper.Copy(v, e); newest.Version.Before(mine.Version) {
 		newest = mine
 	}
+	made := s.m.Cluster().Table().Get(record.Of(record.KindVolume, v))
+	if made == nil {
+		return causeway.ErrNoEnt
+	}
+	if err := s.takeOver(ctx, v, e, inherited(newest, e, made.Create)); err != nil {
+		s.engines.Locks.Drop(v) // the next attempt may be after others served it, and less is held then
+		return err
+	}
 	if newest.Version == (shadow.Version{}) && s.m.mayHaveHeld(v) {
 		s.m.lose(v, e)
 	}
-	if err := s.copies.restore(ctx, v, newest); err != nil {
-		return fmt.Errorf("what clients of the volume hold: %w", err)
-	}
-	if err := s.regrant(ctx, v, e); err != nil {
-		return err
-	}
 	s.copies.begin(v, e)
 	return nil
+}
+
+func (s *Split) takeOver(ctx context.Context, v causeway.VolumeID, e causeway.Epoch, copied shadow.Copy) error {
+	if err := s.copies.restore(ctx, v, copied); err != nil {
+		return fmt.Errorf("what clients of the volume hold: %w", err)
+	}
+	return s.regrant(ctx, v, e)
 }
 
 // regrant takes over what gateways hold of a volume. Those that do not run hold nothing any more: they have stopped before their

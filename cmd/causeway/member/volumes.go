@@ -15,18 +15,22 @@ import (
 
 // VolumeOrder makes a volume, or changes what it does not leave out of one.
 type VolumeOrder struct {
-	Name         string                `json:"name"`
-	Backend      string                `json:"backend,omitempty"`   // when it is made
-	Exclusive    bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
-	Weight       *uint64               `json:"weight,omitempty"`
-	Group        *string               `json:"group,omitempty"`
-	Preferred    *string               `json:"preferred,omitempty"`
-	CanMigrate   *bool                 `json:"can_migrate,omitempty"`
-	Domain       *string               `json:"domain,omitempty"`
-	DomainPolicy *record.DomainPolicy  `json:"domain_policy,omitempty"`
-	Async        *bool                 `json:"async,omitempty"`
-	ReadOnly     *bool                 `json:"read_only,omitempty"`
-	Allow        []causeway.ExportRule `json:"allow,omitempty"`
+	Name          string                `json:"name"`
+	Backend       string                `json:"backend,omitempty"`   // when it is made
+	Exclusive     bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
+	Weight        *uint64               `json:"weight,omitempty"`
+	Group         *string               `json:"group,omitempty"`
+	Preferred     *string               `json:"preferred,omitempty"`
+	CanMigrate    *bool                 `json:"can_migrate,omitempty"`
+	Domain        *string               `json:"domain,omitempty"`
+	DomainPolicy  *record.DomainPolicy  `json:"domain_policy,omitempty"`
+	Async         *bool                 `json:"async,omitempty"`
+	ReadOnly      *bool                 `json:"read_only,omitempty"`
+	Allow         []causeway.ExportRule `json:"allow,omitempty"`
+	SMB           *bool                 `json:"smb,omitempty"` // over SMB too
+	SMBEncrypt    *bool                 `json:"smb_encrypt,omitempty"`
+	SMBUsers      *[]string             `json:"smb_users,omitempty"` // none: all
+	CaseSensitive *bool                 `json:"case_sensitive,omitempty"`
 }
 
 // apply changes a record.
@@ -42,6 +46,7 @@ func (o *VolumeOrder) apply(v *record.Volume) error {
 	put(&v.DomainPolicy, o.DomainPolicy)
 	put(&v.Async, o.Async)
 	put(&v.ReadOnly, o.ReadOnly)
+	o.applyShare(v)
 	if o.Allow != nil {
 		v.Exports = nil
 		for _, r := range o.Allow {
@@ -49,6 +54,14 @@ func (o *VolumeOrder) apply(v *record.Volume) error {
 		}
 	}
 	return nil
+}
+
+// known refuses the name of a node that there is not: most likely it is misspelt, and the volume would quietly stay where it is.
+func (o *VolumeOrder) known(t *record.Table) error {
+	if o.Preferred == nil || *o.Preferred == "" || t.Node(*o.Preferred) != nil {
+		return nil
+	}
+	return fmt.Errorf("there is no node %.80q that could be preferred", *o.Preferred)
 }
 
 // createVolume makes a volume of a backend that this gateway reaches.
@@ -65,7 +78,7 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	v := &record.Volume{Name: o.Name, ID: 1, Backend: o.Backend, Exclusive: o.Exclusive, Weight: 1, CanMigrate: true, Domain: record.AllDomain,
 		DomainPolicy: record.Reach, Keys: []record.HandleKey{{ID: 1}}}
 	rand.Read(v.Keys[0].Secret[:]) // never fails
-	if err := errors.Join(o.apply(v), v.Validate()); err != nil {
+	if err := errors.Join(o.known(t), o.apply(v), v.Validate()); err != nil {
 		return nil, err
 	}
 	var err error
@@ -120,6 +133,9 @@ func (m *Member) setVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	v := m.Cluster().Table().VolumeByName(o.Name)
 	if v == nil {
 		return nil, fmt.Errorf("volume %s: %w", o.Name, causeway.ErrNoEnt)
+	}
+	if err := o.known(m.Cluster().Table()); err != nil {
+		return nil, err
 	}
 	err := m.change(ctx, record.Of(record.KindVolume, v.ID), func(r record.Record) (record.Record, error) {
 		next := *r.(*record.Volume)
