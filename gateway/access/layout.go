@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"causeway"
@@ -209,7 +210,9 @@ func (e *Engine) leaseEntriesOnce(ctx context.Context, v *volume, s *gateway.Gra
 			if len(r.Entries) == min(s.List, gateway.MaxGrantList) {
 				return false
 			}
-			r.Entries = append(r.Entries, gateway.GrantEntry{DirEntry: *x})
+			kept := *x
+			kept.Name = strings.Clone(x.Name) // a buffer's, which the next entries are read into
+			r.Entries = append(r.Entries, gateway.GrantEntry{DirEntry: kept})
 			return true
 		})
 		if err != nil {
