@@ -120,6 +120,9 @@ func (s *stage) survive(guests []*machine) {
 	t.Helper()
 	monitors := [2]string{s.reclaims(guests[0]), s.reclaims(guests[1])}
 	for i, loss := range lockLosses {
+		if strings.HasPrefix(loss.name, "all are restarted") && !harness.Long() {
+			continue // who waits at a gateway that restarts asks again after half a minute
+		}
 		file := fmt.Sprint("survives-", i)
 		holder, other, third := guests[0].actor(t, file), guests[1].actor(t, file), guests[1].actor(t, file)
 		if err := errors.Join(holder.Lock(locks.Exclusive, 0, 10), holder.Lock(locks.Shared, 20, 10), other.Lock(locks.Shared, 25, 10)); err != nil {
