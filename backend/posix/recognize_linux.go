@@ -1,6 +1,8 @@
 package posix
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"causeway"
@@ -33,6 +35,12 @@ func (s *Store) identify(dir *node, name string, id *causeway.ObjectID, attr *ca
 	return err
 }
 
+// lookAgain bounds how often a name is looked up again because its object was gone when it was looked at.
+const lookAgain = 100
+
+// errGone says that what had a name when it was opened has none any more.
+var errGone = errors.New("posix: the object is gone")
+
 // identifyEntry is identify of a valid name, which c holds with a NUL at its end.
 func (s *Store) identifyEntry(dir *node, c *byte, name string, id *causeway.ObjectID, attr *causeway.Attr) error {
 	var sx unix.Statx_t
@@ -50,6 +58,17 @@ func (s *Store) identifyEntry(dir *node, c *byte, name string, id *causeway.Obje
 	}
 	s.cache.misses.Add(1)
 	err := s.identifyOpen(dir, name, &sx, id, attr)
+	for n := 0; err == errGone && n < lookAgain; n++ {
+		// What was opened has lost the name since, or all of its names: another object may have it now.
+		t = s.memory.now()
+		if e := statx(dir.fd, c, 0, &sx); e != 0 {
+			return s.failIn(dir, "lookup", e)
+		}
+		err = s.identifyOpen(dir, name, &sx, id, attr)
+	}
+	if err == errGone {
+		err = causeway.ErrNoEnt
+	}
 	if err == nil {
 		s.memory.publish(t, id, attr)
 	}
@@ -111,7 +130,7 @@ func (s *Store) recognizeByName(dir *node, c *byte, name string, sx *unix.Statx_
 	return true
 }
 
-// identifyOpen opens the object and identifies it by its descriptor.
+// identifyOpen opens the object and identifies it by its descriptor; errGone if it was removed between the two.
 func (s *Store) identifyOpen(dir *node, name string, sx *unix.Statx_t, id *causeway.ObjectID, attr *causeway.Attr) error {
 	var c cname
 	if code := c.set(name); code != causeway.OK {
@@ -126,7 +145,7 @@ func (s *Store) identifyOpen(dir *node, name string, sx *unix.Statx_t, id *cause
 	}
 	if err != nil {
 		if err == causeway.ErrStale {
-			err = causeway.ErrNoEnt // removed after it was opened
+			err = errGone
 		}
 		return err
 	}

@@ -17,6 +17,8 @@ type Client struct {
 	Locals   []netip.Addr `json:"locals,omitempty"` // service addresses that it has used
 	State    uint32       `json:"state,omitempty"`  // of its status monitor
 	Node     string       `json:"node"`             // the gateway that it has used last
+	Lost     uint64       `json:"lost,omitempty"`   // revision of the owner key that lost its locks; it was not told yet
+	Told     uint64       `json:"told,omitempty"`   // the same, of the latest loss that it was told of
 }
 
 // MaxClientName is the longest name of a client in bytes (LM_MAXSTRLEN of NLM).

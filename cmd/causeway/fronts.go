@@ -81,7 +81,12 @@ func (n *node) startFronts(context.Context) (err error) {
 	}
 	n.nlm, err = nlm.New(nlm.Config{
 		Locker: n.faces.access, Guard: n.guard, Records: n.faces.clients, Log: n.log,
-		Told: func(client string) { n.locks.Told(lockmgr.Client{Kind: causeway.OwnerNLM, Name: client}) },
+		Told: func(client string) {
+			n.locks.Told(lockmgr.Client{Kind: causeway.OwnerNLM, Name: client})
+			if n.member != nil {
+				n.member.Told(client)
+			}
+		},
 	})
 	if err != nil {
 		return err

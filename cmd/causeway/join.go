@@ -191,6 +191,7 @@ func (j *joining) serve(context.Context) error {
 	if err := j.site.start(); err != nil {
 		return err
 	}
+	j.member.Tell(j.nlm)
 	split := j.member.Split()
 	j.run("other gateways", func() error { return split.Serve(j.between) })
 	j.teardown.addClose("other gateways", func() error { split.Close(); return nil })

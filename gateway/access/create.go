@@ -63,7 +63,11 @@ func (e *Engine) takeExisting(ctx context.Context, c *gateway.Caller, ch *change
 		return gateway.Entry{}, err
 	}
 	if ch.v.shared() {
-		if err := e.fresh(ctx, ch.v, causeway.Handle{Volume: ch.v.ID, Object: id}, &attr); err != nil {
+		err := e.fresh(ctx, ch.v, causeway.Handle{Volume: ch.v.ID, Object: id}, &attr)
+		if causeway.CodeOf(err) == causeway.ErrStale {
+			err = causeway.ErrNoEnt // not any more
+		}
+		if err != nil {
 			return gateway.Entry{}, err
 		}
 	}

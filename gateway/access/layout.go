@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"causeway"
@@ -175,6 +176,22 @@ func (e *Engine) locate(ctx context.Context, v *volume, g *causeway.Grant, a *gr
 
 // leaseEntries adds entries of a directory with leases on their attributes.
 func (e *Engine) leaseEntries(ctx context.Context, v *volume, s *gateway.GrantSpec, holder string, r *gateway.GrantReply) (err error) {
+	for range lookAgain {
+		if err = e.leaseEntriesOnce(ctx, v, s, holder, r); s.Name == "" || causeway.CodeOf(err) != causeway.ErrStale {
+			return err
+		}
+		if _, statErr := v.store.Stat(ctx, s.Handle.Object); statErr != nil {
+			return statErr
+		}
+	}
+	return err
+}
+
+// lookAgain bounds how often a name is looked up again because its object was gone when it was looked at: another one may have the name.
+const lookAgain = 100
+
+func (e *Engine) leaseEntriesOnce(ctx context.Context, v *volume, s *gateway.GrantSpec, holder string, r *gateway.GrantReply) (err error) {
+	r.Entries = nil
 	if s.Name != "" {
 		if err := checkName(s.Name); err != nil {
 			return err
@@ -193,7 +210,9 @@ func (e *Engine) leaseEntries(ctx context.Context, v *volume, s *gateway.GrantSp
 			if len(r.Entries) == min(s.List, gateway.MaxGrantList) {
 				return false
 			}
-			r.Entries = append(r.Entries, gateway.GrantEntry{DirEntry: *x})
+			kept := *x
+			kept.Name = strings.Clone(x.Name) // a buffer's, which the next entries are read into
+			r.Entries = append(r.Entries, gateway.GrantEntry{DirEntry: kept})
 			return true
 		})
 		if err != nil {

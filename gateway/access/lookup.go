@@ -33,15 +33,21 @@ func (e *Engine) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err := checkName(name); err != nil {
 		return gateway.Entry{}, attr, err
 	}
-	id, found, err := v.store.Lookup(ctx, dir.Object, name)
-	if err != nil {
-		return gateway.Entry{}, attr, err
+	var entry gateway.Entry
+	for range lookAgain {
+		id, found, err := v.store.Lookup(ctx, dir.Object, name)
+		if err != nil {
+			return gateway.Entry{}, attr, err
+		}
+		entry = gateway.Entry{Handle: causeway.Handle{Volume: dir.Volume, Object: id}, Attr: found}
+		if !v.shared() {
+			return entry, attr, nil
+		}
+		if err = e.fresh(ctx, v, entry.Handle, &entry.Attr); causeway.CodeOf(err) != causeway.ErrStale {
+			return entry, attr, err
+		}
 	}
-	entry := gateway.Entry{Handle: causeway.Handle{Volume: dir.Volume, Object: id}, Attr: found}
-	if v.shared() {
-		err = e.fresh(ctx, v, entry.Handle, &entry.Attr)
-	}
-	return entry, attr, err
+	return gateway.Entry{}, attr, causeway.ErrNoEnt
 }
 
 // GetAttr implements gateway.Namespace. Attributes are not secret to who holds a handle (RFC 1813 §3.3.1).

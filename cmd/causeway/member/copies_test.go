@@ -10,6 +10,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/replies"
 	"causeway/gateway/shadow"
+	"causeway/lockmgr"
 )
 
 type engine = gateway.Access
@@ -38,6 +39,9 @@ func (s *state) Drop(causeway.VolumeID) {
 	defer s.mu.Unlock()
 	s.held = nil
 }
+
+func (s *state) BeginGrace(causeway.VolumeID, []lockmgr.Client, time.Duration, time.Duration) {}
+func (s *state) Told(lockmgr.Client)                                                          {}
 
 func newCopies(t *testing.T, s *state) *copies {
 	t.Helper()

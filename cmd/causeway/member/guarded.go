@@ -22,6 +22,12 @@ const patience = 20 * time.Second
 func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) error {
 	var until time.Time
 	life := g.table.Life()
+	if life > 0 && !g.table.Valid() { // sent before this gateway was cut off, perhaps, and found in a buffer now
+		if c.NoWait {
+			return causeway.ErrWouldBlock
+		}
+		return causeway.ErrDelay
+	}
 	for !g.table.Valid() {
 		if c.NoWait {
 			return causeway.ErrWouldBlock

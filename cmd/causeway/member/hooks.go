@@ -35,6 +35,9 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 	}
 	h.m.split.near.Drop(v)
 	h.m.routes.Open(v, owner.Node == h.m.cfg.Cluster.Node, owner.Node, e)
+	if front := h.m.front.Load(); front != nil {
+		(*front).AskAgain(v)
+	}
 	return nil
 }
 

@@ -24,6 +24,7 @@ import (
 	"causeway/cluster/record"
 	"causeway/discovery"
 	"causeway/gateway"
+	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/route"
 	"causeway/redirect/utilization"
 )
@@ -89,6 +90,8 @@ type Member struct {
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
 
+	front     atomic.Pointer[LockFront]
+	lost      lost
 	announcer announcer
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
 
@@ -100,6 +103,7 @@ type Member struct {
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), attesting: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m.lost.waiting, m.lost.told = make(map[record.Key]waited), make(map[record.Key]uint64)
 	m.life, m.end = context.WithCancel(context.Background())
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
@@ -109,6 +113,15 @@ func New(cfg Config) (*Member, error) {
 	m.split, err = newSplit(m, cfg.Engines)
 	return m, err
 }
+
+// LockFront is told what becomes of volumes in which its clients hold locks, or wait for them.
+type LockFront interface {
+	AskAgain(causeway.VolumeID)
+	Lost([]nlm.Record)
+}
+
+// Tell says who speaks to clients about their locks.
+func (m *Member) Tell(f LockFront) { m.front.Store(&f) }
 
 // Split is every volume of the cluster, for the fronts of this gateway.
 func (m *Member) Split() *Split { return m.split }
@@ -242,6 +255,7 @@ func (m *Member) follow(ctx context.Context) {
 		m.announce(t)
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
+		m.tellLost(t, m.keeper.held())
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"causeway/gateway/peer"
 	"causeway/gateway/replies"
 	"causeway/gateway/shadow"
+	"causeway/lockmgr"
 )
 
 // Engines are what this gateway does itself: the access part of the volumes that it administers, and the data part of all volumes whose
@@ -34,7 +35,11 @@ type Engines struct {
 		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
 		Lost(node string)
 	}
-	Locks interface{ Drop(causeway.VolumeID) } // forgets what clients hold in a volume: another gateway knows it
+	Locks interface {
+		Drop(causeway.VolumeID) // forgets what clients hold in a volume: another gateway knows it
+		BeginGrace(v causeway.VolumeID, known []lockmgr.Client, grace, settle time.Duration)
+		Told(lockmgr.Client)
+	}
 }
 
 // Split is every volume of the cluster, as the fronts of this gateway see it: the access part is answered by whoever administers the
@@ -211,6 +216,9 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 	if err := s.takeOver(ctx, v, e, inherited(newest, e, made.Create)); err != nil {
 		s.engines.Locks.Drop(v) // the next attempt may be after others served it, and less is held then
 		return err
+	}
+	if newest.Version == (shadow.Version{}) && s.m.mayHaveHeld(v) {
+		s.m.lose(v, e)
 	}
 	s.copies.begin(v, e)
 	return nil
