@@ -95,6 +95,7 @@ func newVolumeCreate() *cobra.Command {
 	})
 	f.register(c)
 	c.Flags().StringVar(&in.Backend, "backend", "", "where its files are: posix:DIR, a directory that every gateway of its domain has")
+	c.Flags().BoolVar(&in.Exclusive, "exclusive", false, "promise that nothing but the gateways changes the directory, so that they may cache attributes and names")
 	return c
 }
 

@@ -3,6 +3,7 @@
 //
 //	go run ./e2e/bench [flags]
 //	go run ./e2e/bench scale [flags]
+//	go run ./e2e/bench cluster [flags]
 //
 // It needs root, for a network namespace per server. Peers that are not installed are left out.
 package main
@@ -71,8 +72,13 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	args, run := os.Args[1:], compare
-	if len(args) > 0 && args[0] == "scale" {
-		args, run = args[1:], scale
+	if len(args) > 0 {
+		switch args[0] {
+		case "scale":
+			args, run = args[1:], scale
+		case "cluster":
+			args, run = args[1:], clusters
+		}
 	}
 	if err := run(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

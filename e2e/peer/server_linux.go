@@ -26,6 +26,23 @@ type Server struct {
 	Export     string // what to mount
 	Dir        string // the exported directory on this machine
 	Admin      string // unix socket with pprof, empty if there is none
+
+	more   []netip.AddrPort // where NFS is answered too
+	turn   int              // of NFS and more, whose it is to get a connection
+	beside []*Process       // servers whose work counts too: the other gateways of its cluster
+}
+
+// CPU returns the time of all processes that serve what is asked of this one.
+func (s *Server) CPU() (time.Duration, error) {
+	sum, err := s.Process.CPU()
+	for _, p := range s.beside {
+		if err == nil {
+			var d time.Duration
+			d, err = p.CPU()
+			sum += d
+		}
+	}
+	return sum, err
 }
 
 // Config is where a server runs.
@@ -113,8 +130,13 @@ func (s *Server) client(to netip.AddrPort, cred nfs3.Cred) (*nfs3.Client, error)
 	return nfs3.NewClient(conn, cred), nil
 }
 
-// Dial returns a connected blocking socket to the NFS port.
-func (s *Server) Dial() (int, error) { return s.Namespace.Dial(s.NFS) }
+// Dial returns a connected blocking socket to the NFS port, where there are several to one after the other. It is not for
+// concurrent use.
+func (s *Server) Dial() (int, error) {
+	all := append([]netip.AddrPort{s.NFS}, s.more...)
+	s.turn++
+	return s.Namespace.Dial(all[(s.turn-1)%len(all)])
+}
 
 // Connect returns a client of the NFS port.
 func (s *Server) Connect(cred nfs3.Cred) (*nfs3.Client, error) { return s.client(s.NFS, cred) }

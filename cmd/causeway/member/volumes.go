@@ -16,7 +16,8 @@ import (
 // VolumeOrder makes a volume, or changes what it does not leave out of one.
 type VolumeOrder struct {
 	Name         string                `json:"name"`
-	Backend      string                `json:"backend,omitempty"` // when it is made
+	Backend      string                `json:"backend,omitempty"`   // when it is made
+	Exclusive    bool                  `json:"exclusive,omitempty"` // when it is made: what gateways hold depends on it
 	Weight       *uint64               `json:"weight,omitempty"`
 	Group        *string               `json:"group,omitempty"`
 	Preferred    *string               `json:"preferred,omitempty"`
@@ -61,7 +62,7 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 			return nil, fmt.Errorf("%s is the volume %s already", o.Backend, v.Name)
 		}
 	}
-	v := &record.Volume{Name: o.Name, ID: 1, Backend: o.Backend, Weight: 1, CanMigrate: true, Domain: record.AllDomain,
+	v := &record.Volume{Name: o.Name, ID: 1, Backend: o.Backend, Exclusive: o.Exclusive, Weight: 1, CanMigrate: true, Domain: record.AllDomain,
 		DomainPolicy: record.Reach, Keys: []record.HandleKey{{ID: 1}}}
 	rand.Read(v.Keys[0].Secret[:]) // never fails
 	if err := errors.Join(o.apply(v), v.Validate()); err != nil {
