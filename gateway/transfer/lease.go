@@ -17,7 +17,14 @@ func margin(lease time.Duration) time.Duration { return lease / 50 }
 func (o *object) valid() bool { return !o.leased || o.validAt(o.engine.recent()) }
 
 // validExactly is valid for writes, whose harm lasts.
-func (o *object) validExactly() bool { return !o.leased || o.validAt(o.engine.cfg.Now()) }
+func (o *object) validExactly() bool {
+	alive := o.engine.cfg.Alive
+	if !o.leased && alive == nil {
+		return true
+	}
+	now := o.engine.cfg.Now()
+	return (alive == nil || alive(now)) && (!o.leased || o.validAt(now))
+}
 
 func (o *object) validAt(now time.Duration) bool {
 	return int64(now) < o.until.Load() && o.tenure.Load() == o.vol.tenure.Load()
