@@ -17,7 +17,7 @@ import (
 type lease struct {
 	clock    func() time.Duration
 	recent   func() time.Duration // clock, nearly, for what harms nobody for some milliseconds after the machine has slept
-	deadline atomic.Int64 // 0: no member
+	deadline atomic.Int64         // 0: no member
 }
 
 // valid reports whether the lease has certainly not ended.

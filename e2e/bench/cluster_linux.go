@@ -104,7 +104,7 @@ func (c *clustering) prepared(ctx context.Context, f func() error) (err error) {
 
 // tree is what a volume holds.
 func (c *clustering) tree(volume string) (*workload.Tree, error) {
-	t := &workload.Tree{Dir: filepath.Join(c.base, volume), Sizes: clusterSizes}
+	t := &workload.Tree{Dir: filepath.Join(c.base, volume), Sizes: clusterSizes, Keep: true}
 	return t, errors.Join(os.MkdirAll(t.Dir, 0o755), t.Prepare())
 }
 

@@ -34,7 +34,8 @@ func splitTarget(name string) float64 {
 }
 
 // split compares, on a volume that other programs may change and on an exclusive one, the administrative gateway with another one, and
-// a gateway without a cluster with both. CPU time is that of all three gateways.
+// a gateway without a cluster with both. CPU time is that of all three
+// gateways, beyond what they use when idle.
 func (c *clustering) split(ctx context.Context) error {
 	match, err := regexp.Compile(c.workloads)
 	if err != nil {
@@ -68,8 +69,12 @@ func (c *clustering) split(ctx context.Context) error {
 		return err
 	}
 	defer alone.Stop()
-	if err := idleCPU(ctx, plain.owner); err != nil {
-		return err
+	for _, one := range []*peer.Server{plain.owner, plain.other, exclusive.owner, exclusive.other} {
+		idle, err := one.Rest(2 * time.Second)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("idle, all gateways: %.3f CPU s/s, left out of what follows\n", idle)
 	}
 	f := &fleet{}
 	for _, m := range []struct {
@@ -95,23 +100,6 @@ func splitGoal(workload, server string) float64 {
 		return splitTarget(workload)
 	}
 	return 0
-}
-
-// idleCPU prints what the gateways use when they are asked nothing: it is in all figures.
-func idleCPU(ctx context.Context, s *peer.Server) error {
-	before, err := s.CPU()
-	if err != nil {
-		return err
-	}
-	begun := time.Now()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(3 * time.Second):
-	}
-	after, err := s.CPU()
-	fmt.Printf("idle, all gateways: %.4f CPU s/s\n", (after-before).Seconds()/time.Since(begun).Seconds())
-	return err
 }
 
 // writeSplit prints a block per workload. Ratios are those to the administrative gateway of the same volume.

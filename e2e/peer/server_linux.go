@@ -30,11 +30,25 @@ type Server struct {
 	more   []netip.AddrPort // where NFS is answered too
 	turn   int              // of NFS and more, whose it is to get a connection
 	beside []*Process       // servers whose work counts too: the other gateways of its cluster
+	idle   float64          // what all of these use when nothing is asked, in CPU seconds per second, …
+	rested time.Time        // … since when that is left out
+}
+
+// Rest measures for a time in which nothing is asked what the processes use by themselves, in seconds per second. From then on CPU leaves
+// that out.
+func (s *Server) Rest(d time.Duration) (float64, error) {
+	s.idle, s.rested = 0, time.Now()
+	before, err := s.CPU()
+	time.Sleep(d)
+	after, err2 := s.CPU()
+	s.idle = (after - before).Seconds() / time.Since(s.rested).Seconds()
+	return s.idle, errors.Join(err, err2)
 }
 
 // CPU returns the time of all processes that serve what is asked of this one.
 func (s *Server) CPU() (time.Duration, error) {
 	sum, err := s.Process.CPU()
+	sum -= time.Duration(s.idle * float64(time.Since(s.rested)))
 	for _, p := range s.beside {
 		if err == nil {
 			var d time.Duration
