@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"gateway/nfs/*":          {"gateway", "gateway/nfs/*"},
 	"admin":                  {},
 	"cluster/balance":        {},
+	"discovery":              {},
 	"redirect/*":             {},
 	"cmd/causeway":           {"*"},
 	"cmd/causeway/*":         {"*"},
@@ -46,6 +47,8 @@ var arrows = map[string][]string{
 	"e2e/*":                  {"e2e/*"},
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
+	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
+	"backend/blocks/device":  {"backend"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},
 	"gateway/smb":            {"gateway", "gateway/smb/*"},
 }

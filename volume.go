@@ -11,8 +11,17 @@ type Volume struct {
 	Exclusive bool   // nothing but the gateways changes the tree: attributes and names may be cached
 	ReadOnly  bool   // the storage itself cannot be written
 	Mandatory bool   // byte-range locks of SMB clients refuse I/O of NFS clients too
+	SMB       Share  // how it is served over SMB
 	Exports   []ExportRule
 	Keys      []HandleKey // the first one signs; all verify
+}
+
+// Share says how a volume is served over SMB. The zero Share is open to all users.
+type Share struct {
+	Off           bool     // it is not
+	Encrypt       bool     // requests that are not encrypted are refused
+	Users         []string // who may use it; none: every user
+	CaseSensitive bool     // names that differ in case only are not the same to SMB clients
 }
 
 // HandleKey authenticates filehandles. It is born with its volume and never replaced, only joined by newer ones.

@@ -63,7 +63,8 @@ type Tree interface {
 type Store interface {
 	Tree
 	// Open returns the bytes of a regular file: ErrIsDir, ErrInval for others. Objects of one id share their state; each is
-	// closed by its opener. The locator is what Locate returned at the owner, may be nil.
+	// closed by its opener. The locator is what Extents returned at the owner, may be nil; an old or false one leads to ErrMoved or to
+	// the object, never to another.
 	Open(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, loc causeway.Locator) (Object, error)
 	// Extents maps a span of the file, allocating when the mode is IOReadWrite. Storage whose blocks a file system below
 	// owns answers one extent that covers the file.
@@ -89,6 +90,10 @@ type Object interface {
 	Close() error
 }
 
+// ErrMoved is what Open answers when a locator does not lead to its object any more: whoever gave it knows another one by now, or that
+// the object is gone. To clients it means "try later".
+var ErrMoved = &causeway.Error{Op: "locate", Code: causeway.ErrDelay}
+
 // Descriptor is an optional power of an Object: its bytes are those of a file descriptor, good until Close.
 type Descriptor interface {
 	FD() int
@@ -103,6 +108,17 @@ type NoWaitReader interface {
 // Puncher is an optional power of an Object: Punch makes a range read as zeros and gives its storage back.
 type Puncher interface {
 	Punch(ctx context.Context, s causeway.Span) error
+}
+
+// Xattrs is an optional power of a Store: extended attributes of objects, by names that begin with "user.". What an object cannot
+// have (a symbolic link, a file system without them) is ErrNotSupp; ErrNoEnt says that there is no attribute of the name.
+type Xattrs interface {
+	Xattr(ctx context.Context, id causeway.ObjectID, name string) ([]byte, error)
+	// SetXattr sets one: ErrNoSpc if the storage has no room for it.
+	SetXattr(ctx context.Context, id causeway.ObjectID, name string, value []byte, how causeway.XattrHow) error
+	RemoveXattr(ctx context.Context, id causeway.ObjectID, name string) error
+	// ListXattrs returns the names, in no order.
+	ListXattrs(ctx context.Context, id causeway.ObjectID) ([]string, error)
 }
 
 // Forgetter is an optional power of a Store that remembers what it read: Forget makes it read anew what is known of an object,

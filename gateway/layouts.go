@@ -67,6 +67,8 @@ type Layouts interface {
 	// The mode may be more than was asked for. Bytes and leases are held apart: a grant of one replaces an earlier one of the
 	// same object and kind, with the sum of both. The right to write comes without LeaseAttr, and
 	// its holder no longer relies on what it was told of the attributes before. Seq 0: the owner keeps no record of it, there is nothing to renew or return.
+	// Of a volume with a block map the span may be more than was asked for, up to all that the gateway holds by then, and
+	// extents come for the beginning of what was asked for: who needs more asks again.
 	Grant(ctx context.Context, s *GrantSpec) (GrantReply, error)
 	// Renew lengthens leases, counted from when it was sent. It returns those that were not: they have ended, or are being
 	// recalled, and must not be relied on any more. All are of one volume.

@@ -184,9 +184,20 @@ type Watcher interface {
 	Unwatch(ctx context.Context, dir causeway.Handle, id WatchID) error
 }
 
+// Xattrs is the part of Access about extended attributes (RFC 8276). Names begin with "user."; others are ErrNotSupp, as all are where
+// the storage keeps none. ErrNoEnt: there is none of the name. Those whose names begin with causeway.OwnXattr belong to the fronts: they
+// are part of an object's attributes, read without a right and set by who may set times or write.
+type Xattrs interface {
+	Xattr(ctx context.Context, c *Caller, h causeway.Handle, name string) ([]byte, error)
+	SetXattr(ctx context.Context, c *Caller, h causeway.Handle, name string, value []byte, how causeway.XattrHow) (causeway.Change, error)
+	RemoveXattr(ctx context.Context, c *Caller, h causeway.Handle, name string) (causeway.Change, error)
+	ListXattrs(ctx context.Context, c *Caller, h causeway.Handle) ([]string, error)
+}
+
 // Stateful is what Access has beyond names and grants, for protocols that open.
 type Stateful interface {
 	Opener
 	Guard
 	Watcher
+	Xattrs
 }

@@ -32,6 +32,23 @@ var concurrencyTests = []test{
 			v.check(won == 1, "%d creators won", won)
 		}
 	}},
+	{"Concurrency/made and taken away", func(v *volume) {
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for range 300 {
+					if g%2 == 0 {
+						_, _, err := v.s.Create(v.ctx, v.root, "f", v.spec(causeway.TypeRegular, 0o644))
+						v.check(err == nil || causeway.CodeOf(err) == causeway.ErrExist, "create: %v", err)
+					} else {
+						err := v.s.Remove(v.ctx, v.root, "f", false)
+						v.check(err == nil || causeway.CodeOf(err) == causeway.ErrNoEnt, "remove: %v", err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}},
 	{"Concurrency/the tree stays a tree", func(v *volume) {
 		rounds := 400
 		if testing.Short() {

@@ -39,6 +39,7 @@ func Load(cfg Config, img Image) (*Store, error) {
 	delete(s.nodes, rootIno)
 	for i := range img.Objects {
 		n := img.Objects[i].node()
+		n.used = s.cfg.Used
 		if s.nodes[n.ino] != nil || n.ino > s.seq {
 			return nil, fmt.Errorf("object %d stands twice or is newer than %d", n.ino, s.seq)
 		}
@@ -96,4 +97,25 @@ func (s *Store) loadEntries(o *ImageObject) error {
 		s.used += entryCost + uint64(len(e.Name))
 	}
 	return nil
+}
+
+// Image returns the state of the store, but for objects without a name. The pages of files are not copied: they are valid as
+// long as nothing is written.
+func (s *Store) Image() Image {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	img := Image{Seq: s.seq}
+	for _, n := range s.nodes {
+		if n.attr.Nlink == 0 {
+			continue
+		}
+		o := ImageObject{Attr: n.attr, Target: n.target, DefaultACL: n.defaultACL, Pages: n.pages}
+		if n.dir != nil {
+			for _, e := range n.dir.names {
+				o.Entries = append(o.Entries, ImageEntry{Name: e.name, Cookie: e.cookie, FileID: e.node.ino})
+			}
+		}
+		img.Objects = append(img.Objects, o)
+	}
+	return img
 }

@@ -29,6 +29,10 @@ type Config struct {
 	UID, GID   uint32           // owner of the root directory
 	Mode       uint32           // of the root directory, 0755 if zero
 	Observe    func(*Op)        // called for every change, in order, under the store's lock; it must not call the store
+	// For a store whose contents lie elsewhere, which are called under the lock too: the bytes that a file uses, by its number,
+	// and that an object is forgotten, with its last name and opener.
+	Used   func(ino uint64) uint64
+	Forgot func(ino uint64)
 }
 
 // Validate sets defaults.

@@ -51,6 +51,7 @@ func (s *Store) create(op *Op) error {
 		return err
 	}
 	n := newNode(op)
+	n.used = s.cfg.Used
 	n.inherit(d)
 	op.Object, op.IsDir = s.id(n.ino), n.dir != nil
 	s.nodes[n.ino] = n

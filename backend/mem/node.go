@@ -10,12 +10,14 @@ import (
 // node is an object. What is set of parent, dir, pages and target depends on its type.
 type node struct {
 	ino   uint64
-	attr  causeway.Attr // FileID, Nlink and Size are kept here, Used is counted from pages
-	opens int           // Objects that keep the node when its last name is gone
+	used  func(ino uint64) uint64 // nil: what pages take
+	attr  causeway.Attr           // FileID, Nlink and Size are kept here, Used is counted from pages
+	opens int                     // Objects that keep the node when its last name is gone
 
 	parent     *node
 	dir        *directory
 	defaultACL *causeway.ACL
+	xattrs     map[string][]byte
 	pages      sparse.Pages
 	target     string
 }
@@ -57,7 +59,9 @@ func (n *node) stat() causeway.Attr {
 	a := n.attr
 	switch a.Type {
 	case causeway.TypeRegular:
-		a.Used = n.pages.Bytes()
+		if a.Used = n.pages.Bytes(); n.used != nil {
+			a.Used = n.used(n.ino)
+		}
 	case causeway.TypeDirectory:
 		a.Size = uint64(len(n.dir.names)+2) * entrySize
 	case causeway.TypeSymlink:
@@ -107,6 +111,9 @@ func (s *Store) reap(n *node) {
 	}
 	s.used -= objectCost + uint64(len(n.target)) + n.pages.Bytes()
 	delete(s.nodes, n.ino)
+	if s.cfg.Forgot != nil {
+		s.cfg.Forgot(n.ino)
+	}
 }
 
 // isBelow reports whether n is top or lies in the tree below it.

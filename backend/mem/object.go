@@ -183,3 +183,31 @@ func (s *Store) punch(op *Op) error {
 	op.ObjectAttr = n.stat()
 	return nil
 }
+
+// Written tells that contents which lie elsewhere were written: the file is size bytes long at least, and its mtime is not
+// before the given one, or now if that is zero.
+func (s *Store) Written(id causeway.ObjectID, size uint64, mtime causeway.Time) error {
+	return s.change(&Op{Kind: OpWritten, Object: id, Offset: size, Set: causeway.SetAttr{Mtime: mtime}})
+}
+
+func (s *Store) written(op *Op) error {
+	n, err := s.regular(op.Object)
+	if err != nil {
+		return err
+	}
+	if op.Offset > maxSize {
+		return causeway.ErrFBig
+	}
+	n.attr.Size = max(n.attr.Size, op.Offset)
+	n.dropPrivileges()
+	before := n.attr.Mtime
+	n.touch(op, true)
+	if op.Set.Mtime != (causeway.Time{}) {
+		n.attr.Mtime = op.Set.Mtime
+		if before.Compare(op.Set.Mtime) > 0 {
+			n.attr.Mtime = before
+		}
+	}
+	op.ObjectAttr = n.stat()
+	return nil
+}

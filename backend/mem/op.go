@@ -17,6 +17,7 @@ const (
 	OpSetStat
 	OpWrite
 	OpPunch
+	OpWritten // contents that lie elsewhere were written: the file is at least Offset long, Set.Mtime is the least of its mtime
 )
 
 // Op is one change of a store, as an observer sees it. Fields that the kind does not name are zero; names and Data are
@@ -57,6 +58,25 @@ func (s *Store) apply(op *Op) error {
 		return causeway.ErrClosed
 	}
 	op.Seq, op.Time = s.seq+1, causeway.TimeOf(s.cfg.Clock())
+	return s.applyAs(op)
+}
+
+// Replay makes a change that a store with the same state has made, with its number and time, and does not show it to the
+// observer. Changes of objects without a name are lost with these: their numbers may be missing.
+func (s *Store) Replay(op *Op) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if op.Seq <= s.seq {
+		return causeway.ErrInval
+	}
+	done, err := s.dispatch(op)
+	if err == nil && done {
+		s.seq = op.Seq
+	}
+	return err
+}
+
+func (s *Store) applyAs(op *Op) error {
 	done, err := s.dispatch(op)
 	if err != nil || !done {
 		return err
@@ -85,6 +105,8 @@ func (s *Store) dispatch(op *Op) (bool, error) {
 		return true, s.write(op)
 	case OpPunch:
 		return true, s.punch(op)
+	case OpWritten:
+		return true, s.written(op)
 	}
 	return false, causeway.ErrInval
 }

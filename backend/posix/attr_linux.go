@@ -113,14 +113,23 @@ func (s *Store) attrs(n *node, a *causeway.Attr) error {
 	}
 	t := s.memory.now()
 	var st unix.Stat_t
-	if e := fstat(n.fd, &st); e != 0 {
-		return fail("stat", e)
+	if e := s.fstat(n.fd, &st); e != 0 {
+		return s.failNode(n, "stat", e)
 	}
 	if err := s.attrsFrom(n, &st, a); err != nil {
 		return err
 	}
 	s.memory.publish(t, &n.id, a)
 	return nil
+}
+
+// failNode is fail for an operation on an open object: one that another machine took away is stale, and not kept open.
+func (s *Store) failNode(n *node, op string, e unix.Errno) error {
+	if e == unix.ESTALE || e == unix.ENOENT {
+		s.cache.drop(n)
+		return causeway.ErrStale
+	}
+	return fail(op, e)
 }
 
 // attrsFrom is attrs with what fstat told.

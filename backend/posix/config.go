@@ -26,6 +26,7 @@ const (
 // Bounds of Config.
 const (
 	MinDescriptors     = 64
+	MaxHolder          = 128
 	maxAutoDescriptors = 1 << 16
 )
 
@@ -36,6 +37,9 @@ type Config struct {
 	StateDir string
 	// Volume is the one that must be there: nothing is born in an empty directory where something else should be mounted. 0: any.
 	Volume causeway.VolumeID
+	// Holder is the name of the gateway where several may have the volume open at once: letters, digits, ".", "-" and "_", at most
+	// MaxHolder bytes. Each keeps an index under its name; one without a name keeps the volume's only one, and nobody else may.
+	Holder string
 	// MaxDescriptors bounds the cache of open descriptors: at least MinDescriptors; 0: three quarters of what the process may open,
 	// at most 65,536. Objects that are open beyond it are not refused.
 	MaxDescriptors int
@@ -71,6 +75,9 @@ func (c *Config) Validate() error {
 	if c.MaxDescriptors != 0 && c.MaxDescriptors < MinDescriptors {
 		return fmt.Errorf("posix: MaxDescriptors: %d is less than %d", c.MaxDescriptors, MinDescriptors)
 	}
+	if err := checkHolder(c.Holder); err != nil {
+		return err
+	}
 	if c.SyncWorkers == 0 {
 		c.SyncWorkers = 64
 	}
@@ -79,6 +86,21 @@ func (c *Config) Validate() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// checkHolder says what is wrong with a holder's name.
+func checkHolder(name string) error {
+	if len(name) > MaxHolder {
+		return fmt.Errorf("posix: Holder: %d bytes are more than %d", len(name), MaxHolder)
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return fmt.Errorf("posix: Holder: %q has a %q", name, c)
+		}
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec, sx *unix.Sta
 		if err != nil {
 			return nil, s.staleIn(dir, err)
 		}
-		return s.adopt(fd, fdWrite, sx)
+		return s.adoptNew(fd, fdWrite, sx, true)
 	}
 	dir.names.Lock()
 	defer dir.names.Unlock()
@@ -96,8 +96,11 @@ func (s *Store) make(dir *node, c *cname, spec *backend.CreateSpec, sx *unix.Sta
 
 // staleIn turns "no such entry" into stale if the directory itself is gone.
 func (s *Store) staleIn(dir *node, err error) error {
-	if err == causeway.ErrNoEnt {
+	switch err {
+	case causeway.ErrNoEnt:
 		return s.failIn(dir, "create", unix.ENOENT)
+	case causeway.ErrStale:
+		return s.failIn(dir, "create", unix.ESTALE)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,11 +32,12 @@ const (
 type index struct {
 	store      *Store
 	db         *indexDB
+	others     *borrowed // indexes of other gateways
 	generation generation
 
 	mu      sync.Mutex
-	queued  chan struct{}                       // closed when the next scan is done; nil: nobody waits for one
-	missing map[causeway.ObjectID]chan struct{} // what was not found, and the scan that looks for it
+	queued  chan struct{}                  // closed when the next scan is done; nil: nobody waits for one
+	missing map[causeway.ObjectID]*lookout // what was not found, and the scan that looks for it
 	scans   atomic.Uint64
 	scanner chan struct{} // wakes the scanner
 	flusher chan struct{} // wakes the flusher before its time
@@ -86,12 +88,13 @@ func (s *Store) openIndex() error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	db, err := openIndexDB(dir)
+	db, err := openIndexDB(dir, s.cfg.Holder)
 	if err != nil {
+		dir.Close()
 		return fmt.Errorf("posix: %s: %w", s.dir, err)
 	}
-	ix := &index{store: s, db: db, generation: s.marker.Generation, missing: map[causeway.ObjectID]chan struct{}{},
+	ix := &index{store: s, db: db, others: &borrowed{store: s, place: dir, dir: s.cfg.StateDir, files: map[string]*borrowing{}},
+		generation: s.marker.Generation, missing: map[causeway.ObjectID]*lookout{},
 		flusher: make(chan struct{}, 1), scanner: make(chan struct{}, 1)}
 	s.identity = ix
 	s.workers.Go(ix.flushBehind)
@@ -153,20 +156,21 @@ func (ix *index) open(ctx context.Context, id causeway.ObjectID) (int, error) {
 	}
 	patience := time.NewTimer(scanPatience)
 	defer patience.Stop()
-	var waited <-chan struct{}
+	var waited *lookout
 	for {
 		fd, err := ix.find(id)
+		if err == causeway.ErrNoEnt && ix.others.renew(ix.db.file) {
+			fd, err = ix.find(id)
+		}
 		if err != causeway.ErrNoEnt {
 			return fd, err
 		}
-		if waited != nil {
+		if waited != nil && !waited.seen {
 			return -1, causeway.ErrStale
-		}
-		if waited = ix.scanFor(id); waited == nil {
-			return -1, causeway.ErrStale
-		}
+		} // else somebody moved it, or removed it, after it was seen: that shows when one looks again
+		waited = ix.scanFor(id)
 		select {
-		case <-waited:
+		case <-waited.done:
 		case <-patience.C:
 			return -1, causeway.ErrDelay
 		case <-ctx.Done():
@@ -188,30 +192,56 @@ func (ix *index) find(id causeway.ObjectID) (int, error) {
 		fd, e := openat(ix.store.mount.fd, &cname{'.'}, unix.O_PATH|unix.O_DIRECTORY, 0)
 		return fd, fail("open", e)
 	}
-	for _, at := range ix.db.places(ino) {
+	for _, at := range ix.places(ino) {
 		parent := ix.directory(at.parent, 0)
 		if parent == nil {
 			continue
 		}
 		fd, e := ix.openPlace(parent, at.name)
-		parent.unpin()
 		if e != 0 {
+			parent.unpin()
 			continue
 		}
-		var st unix.Stat_t
-		if fstat(fd, &st) == 0 && st.Ino == ino {
-			got, e := idOf(ix, fd, ino, birth(fd))
-			if e == 0 && got == id {
-				return fd, nil
-			}
-			if e == 0 { // another object has its number now
-				unix.Close(fd)
-				return -1, causeway.ErrStale
-			}
+		same, other := ix.isObject(fd, ino, id)
+		if same {
+			ix.learn(ino, parent, at.name)
+		}
+		parent.unpin()
+		if same {
+			return fd, nil
 		}
 		unix.Close(fd)
+		if other {
+			return -1, causeway.ErrStale
+		}
 	}
 	return -1, causeway.ErrNoEnt
+}
+
+// isObject reports whether what was opened is the object, and whether it is another one that has its number now.
+func (ix *index) isObject(fd int, ino uint64, id causeway.ObjectID) (same, other bool) {
+	var st unix.Stat_t
+	if fstat(fd, &st) != 0 || st.Ino != ino {
+		return false, false
+	}
+	got, e := idOf(ix, fd, ino, birth(fd))
+	return e == 0 && got == id, e == 0 && got != id
+}
+
+// places returns where an object may be found: as this gateway knows, then as others knew.
+func (ix *index) places(ino uint64) []place {
+	own := ix.db.places(ino)
+	others := ix.others.places(ino)
+	if len(others) == 0 {
+		return own
+	}
+	all := slices.Clone(own)
+	for _, at := range others {
+		if !slices.Contains(all, at) {
+			all = append(all, at)
+		}
+	}
+	return all
 }
 
 func (ix *index) openPlace(parent *node, name string) (int, unix.Errno) {
@@ -219,7 +249,12 @@ func (ix *index) openPlace(parent *node, name string) (int, unix.Errno) {
 	if c.setNew(name) != causeway.OK || ix.store.hides(parent, name) {
 		return -1, unix.ENOENT
 	}
-	return ix.store.roomy(func() (int, unix.Errno) { return ix.store.mount.open(parent.fd, &c, unix.O_PATH) })
+	fd, e := -1, unix.Errno(0)
+	e = steady(func() (e unix.Errno) {
+		fd, e = ix.store.roomy(func() (int, unix.Errno) { return ix.store.mount.open(parent.fd, &c, unix.O_PATH) })
+		return e
+	})
+	return fd, e
 }
 
 // directory returns the pinned node of the directory with an inode number, nil if it is not where the index says.
@@ -235,22 +270,15 @@ func (ix *index) directory(ino uint64, depth int) *node {
 	if depth > maxDepth {
 		return nil
 	}
-	for _, at := range ix.db.places(ino) {
+	for _, at := range ix.places(ino) {
 		parent := ix.directory(at.parent, depth+1)
 		if parent == nil {
 			continue
 		}
-		fd, e := ix.openPlace(parent, at.name)
+		n := ix.childDirectory(parent, at.name, ino)
 		parent.unpin()
-		if e != 0 {
-			continue
-		}
-		n, err := s.adopt(fd, fdPath, nil)
-		if err == nil && n.ino == ino && n.typ == causeway.TypeDirectory {
+		if n != nil {
 			return n
-		}
-		if err == nil {
-			n.unpin()
 		}
 	}
 	return nil
@@ -289,4 +317,7 @@ func (ix *index) deleted(n *node) {
 
 func (ix *index) scanned() uint64 { return ix.scans.Load() }
 
-func (ix *index) close() error { return ix.db.close() }
+func (ix *index) close() error {
+	ix.others.close()
+	return ix.db.close()
+}

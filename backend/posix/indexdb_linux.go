@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the index keeps, in the file index.db beside the marker: inode number (8 bytes, big endian) → names of the object,
+// What the index keeps, in the file index.db beside the marker, or index-HOLDER.db where several gateways have the volume open: inode number (8 bytes, big endian) → names of the object,
 // the newest first, each as parent's inode number (8), length (1), bytes.
 const (
 	indexFile   = "index.db"
+	holderFile  = "index-%s.db"
 	indexFormat = "objects-1"
 	maxNames    = 8       // of one object that are remembered
 	maxPending  = 1 << 14 // changes that wait to be written
@@ -35,7 +36,8 @@ type inoGen struct{ ino, generation uint64 }
 
 // indexDB maps inode numbers to places. Changes are written behind: what a crash loses, a scan of the tree finds again.
 type indexDB struct {
-	db *bolt.DB
+	db   *bolt.DB
+	file string
 
 	mu      sync.Mutex
 	pending map[uint64][]place // the whole truth about these objects; empty: forget it
@@ -46,9 +48,25 @@ type indexDB struct {
 	writing sync.Mutex // one flush at a time
 }
 
-// openIndexDB opens or makes the index in a directory. One that cannot be read is made anew: it holds nothing that the tree
-// does not.
-func openIndexDB(dir *os.File) (*indexDB, error) {
+// openIndexDB opens or makes the index of a holder in a directory. A file system may keep the lock of a machine that died for a
+// while: its gateway uses another file then when it comes back, and reads the first as it reads those of others.
+func openIndexDB(dir *os.File, holder string) (d *indexDB, err error) {
+	if holder == "" {
+		return openIndexFile(dir, indexFile)
+	}
+	for _, suffix := range []string{"", "~2", "~3"} {
+		d, err = openIndexFile(dir, fmt.Sprintf(holderFile, holder+suffix))
+		if !errors.Is(err, errIndexInUse) {
+			break
+		}
+	}
+	return d, err
+}
+
+var errIndexInUse = errors.New("the index is in use by another process")
+
+// openIndexFile opens or makes an index. One that cannot be read is made anew: it holds nothing that the tree does not.
+func openIndexFile(dir *os.File, indexFile string) (*indexDB, error) {
 	at := func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		fd, err := unix.Openat(int(dir.Fd()), name, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
 		if err != nil {
@@ -64,7 +82,7 @@ func openIndexDB(dir *os.File) (*indexDB, error) {
 		}
 	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, errors.New("the index is in use by another process")
+		return nil, errIndexInUse
 	}
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
@@ -77,7 +95,7 @@ func openIndexDB(dir *os.File) (*indexDB, error) {
 		db.Close()
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	return &indexDB{db: db, pending: map[uint64][]place{}, deleted: map[inoGen]bool{}}, nil
+	return &indexDB{db: db, file: indexFile, pending: map[uint64][]place{}, deleted: map[inoGen]bool{}}, nil
 }
 
 // places returns where an object may be found.

@@ -143,7 +143,7 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 		return nil
 	case unix.EEXIST:
 		return causeway.ErrNotEmpty
-	case unix.ENOENT:
+	case unix.ENOENT, unix.ESTALE:
 		if err := s.failIn(fn, "rename", e); err == causeway.ErrStale {
 			return err
 		}

@@ -35,6 +35,7 @@ type node struct {
 	access atomic.Int32
 	dirty  atomic.Bool   // data was written and not synced: the descriptor must stay, it alone surely sees a writeback error
 	change atomic.Uint64 // names in this directory that this store changed
+	direct bool          // its bytes go past the page cache
 	slot   int           // in the ring of its shard, guarded by the shard
 
 	acl   aclCache
@@ -103,6 +104,9 @@ func (n *node) upgrade(want int32) unix.Errno {
 	}
 	if e != 0 {
 		return e
+	}
+	if n.direct {
+		noPages(fd)
 	}
 	e = retry(func() error { return unix.Dup3(fd, n.fd, unix.O_CLOEXEC) })
 	unix.Close(fd)

@@ -28,14 +28,14 @@ var (
 )
 
 // Open implements backend.Store.
-func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, _ causeway.Locator) (backend.Object, error) {
+func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, loc causeway.Locator) (backend.Object, error) {
 	want := fdRead
 	if mode == causeway.IOReadWrite {
 		if want = fdWrite; s.readOnly {
 			return nil, causeway.ErrROFS
 		}
 	}
-	n, err := s.get(ctx, &id)
+	n, err := s.getAt(ctx, &id, loc)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,11 @@ func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IO
 		n.unpin()
 		return nil, err
 	}
-	return &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}, nil
+	o := &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}
+	if n.direct {
+		return direct{o, o}, nil
+	}
+	return o, nil
 }
 
 // openNode makes the bytes of a node accessible.
@@ -57,18 +61,18 @@ func (s *Store) openNode(n *node, want int32) error {
 	}
 	var st unix.Stat_t
 	if e := fstat(n.fd, &st); e != 0 {
-		return fail("open", e)
+		return s.failNode(n, "open", e)
 	}
 	if st.Nlink == 0 {
 		s.cache.drop(n)
 		return causeway.ErrStale
 	}
 	_, e := s.roomy(func() (int, unix.Errno) { return 0, n.upgrade(want) })
-	return fail("open", e)
+	return s.failNode(n, "open", e)
 }
 
 // Extents implements backend.Store: the file system below owns the blocks, so the file is its own device and one extent
-// covers it.
+// covers it. The locator helps where ids are resolved through an index.
 func (s *Store) Extents(ctx context.Context, id causeway.ObjectID, mode causeway.IOMode, _ causeway.Span) ([]causeway.Extent, causeway.Locator, error) {
 	n, err := s.get(ctx, &id)
 	if err != nil {
@@ -83,7 +87,11 @@ func (s *Store) Extents(ctx context.Context, id causeway.ObjectID, mode causeway
 	case mode == causeway.IOReadWrite && s.readOnly:
 		return nil, nil, causeway.ErrROFS
 	}
-	return []causeway.Extent{{Length: causeway.ToEOF}}, nil, nil
+	var loc causeway.Locator
+	if ix, ok := s.identity.(*index); ok {
+		loc = ix.locate(n.ino)
+	}
+	return []causeway.Extent{{Length: causeway.ToEOF}}, loc, nil
 }
 
 // FD implements backend.Descriptor.
@@ -97,8 +105,8 @@ func (o *object) Stat(context.Context) (attr causeway.Attr, err error) {
 	}
 	t := s.memory.now()
 	var st unix.Stat_t
-	if e := fstat(n.fd, &st); e != 0 {
-		return attr, fail("stat", e)
+	if e := s.fstat(n.fd, &st); e != 0 {
+		return attr, s.failNode(n, "stat", e)
 	}
 	s.fillAll(n, &st, &attr)
 	s.memory.publish(t, &n.id, &attr)

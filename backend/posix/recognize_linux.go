@@ -37,7 +37,7 @@ func (s *Store) identify(dir *node, name string, id *causeway.ObjectID, attr *ca
 func (s *Store) identifyEntry(dir *node, c *byte, name string, id *causeway.ObjectID, attr *causeway.Attr) error {
 	var sx unix.Statx_t
 	t, ticket := s.memory.now(), s.cache.ticket()
-	if e := statx(dir.fd, c, 0, &sx); e != 0 {
+	if e := steady(func() unix.Errno { return statx(dir.fd, c, 0, &sx) }); e != 0 {
 		return s.failIn(dir, "lookup", e)
 	}
 	if s.inTree(&sx) {

@@ -29,7 +29,7 @@ func (s *Store) sweep() {
 func (s *Store) dropDeleted() {
 	s.cache.each(func(n *node) {
 		var st unix.Stat_t
-		if fstat(n.fd, &st) == 0 && st.Nlink == 0 && n != s.root {
+		if e := fstat(n.fd, &st); n != s.root && (e == 0 && st.Nlink == 0 || e == unix.ESTALE) {
 			s.cache.drop(n)
 		}
 	})

@@ -25,6 +25,7 @@ type Store struct {
 	cache    *cache
 	known    *known
 	memory   *memory // of an exclusive volume, else nil
+	direct   bool    // bytes go past the page cache, and attributes are always asked for
 	births   bool    // times of birth are to be trusted
 	byName   bool    // objects can be recognized by a name, without being opened
 	streams  streams
@@ -100,7 +101,7 @@ func (s *Store) openRoot() error {
 		return fmt.Errorf("posix: %s: %w", s.dir, e)
 	}
 	s.dev, s.mount.ino = unix.Mkdev(sx.Dev_major, sx.Dev_minor), sx.Ino
-	s.readOnly = s.cfg.ReadOnly
+	s.readOnly, s.direct = s.cfg.ReadOnly, s.mount.magic == magicFUSE && !s.cfg.Exclusive
 	if err := s.openMarker(); err != nil {
 		return err
 	}

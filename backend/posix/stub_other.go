@@ -34,3 +34,12 @@ func (s *Store) ReadOnly() bool { return true }
 
 // Identity returns the way in which objects are named.
 func (s *Store) Identity() Identity { return IdentityAuto }
+
+// Coherent reports whether names may be read at any gateway.
+func (s *Store) Coherent() bool { return false }
+
+// Shareable says why several gateways must not have the volume open at once.
+func (s *Store) Shareable() error { return causeway.ErrNotSupp }
+
+// SafeInCluster says why the volume cannot be one of a cluster.
+func (s *Store) SafeInCluster() error { return causeway.ErrNotSupp }

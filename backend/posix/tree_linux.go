@@ -24,25 +24,27 @@ func (s *Store) get(ctx context.Context, id *causeway.ObjectID) (*node, error) {
 		}
 		return nil, err
 	}
-	n, err := s.adopt(fd, fdPath, nil)
-	if err != nil {
-		return nil, err
-	}
-	if n.id != *id {
-		n.unpin()
-		return nil, causeway.ErrStale
-	}
-	return n, nil
+	return s.adoptAs(fd, id)
 }
 
 // adopt makes a pinned node of an open descriptor, which is the node's from then on, or closed. sx is filled if not nil.
 func (s *Store) adopt(fd int, access int32, sx *unix.Statx_t) (*node, error) {
+	return s.adoptNew(fd, access, sx, false)
+}
+
+// adoptNew is adopt of an object that was made a moment ago, or not: one that was made has had a name, although another call may have taken
+// it away by now.
+func (s *Store) adoptNew(fd int, access int32, sx *unix.Statx_t, made bool) (*node, error) {
 	var own unix.Statx_t
 	if sx == nil {
 		sx = &own
 	}
 	e := statxFD(fd, sx)
-	if e == 0 && sx.Nlink == 0 {
+	switch {
+	case e != 0 || sx.Nlink != 0:
+	case made:
+		sx.Nlink = 1
+	default:
 		e = unix.ESTALE
 	}
 	if e == 0 && !s.inTree(sx) {
@@ -59,6 +61,7 @@ func (s *Store) adopt(fd int, access int32, sx *unix.Statx_t) (*node, error) {
 	s.remember(n)
 	n.refs.Store(1)
 	n.access.Store(access)
+	s.pageless(n)
 	s.makeRoom()
 	return s.cache.put(n), nil
 }
@@ -73,9 +76,13 @@ func (s *Store) remember(n *node) {
 // openNamed returns the pinned node of a name in a directory: an errno of opening it, or an error of what was opened.
 func (s *Store) openNamed(dir *node, c *cname, seen causeway.FileType, sx *unix.Statx_t) (*node, unix.Errno, error) {
 	var access int32
-	fd, e := s.roomy(func() (fd int, e unix.Errno) {
-		fd, access, e = s.mount.openEntry(dir.fd, c, seen)
-		return fd, e
+	fd := -1
+	e := steady(func() (e unix.Errno) {
+		fd, e = s.roomy(func() (fd int, e unix.Errno) {
+			fd, access, e = s.mount.openEntry(dir.fd, c, seen)
+			return fd, e
+		})
+		return e
 	})
 	if e != 0 {
 		return nil, e, nil
@@ -95,8 +102,16 @@ func (s *Store) openNamed(dir *node, c *cname, seen causeway.FileType, sx *unix.
 // hides reports whether a name is the store's own.
 func (s *Store) hides(dir *node, name string) bool { return name == markerDir && dir == s.root }
 
-// failIn is fail for an operation in a directory: what is not found in a directory that is gone is stale.
+// failIn is fail for an operation in a directory: what is not found in a directory that is gone is stale, and what is stale in one
+// that lives is in motion.
 func (s *Store) failIn(dir *node, op string, e unix.Errno) error {
+	if e == unix.ESTALE {
+		var st unix.Stat_t
+		if fstat(dir.fd, &st) == 0 && st.Nlink > 0 {
+			return &causeway.Error{Op: "posix " + op, Code: causeway.ErrDelay, Err: e}
+		}
+		s.cache.drop(dir)
+	}
 	if e == unix.ENOENT {
 		var st unix.Stat_t
 		if fstat(dir.fd, &st) == 0 && st.Nlink == 0 {

@@ -110,6 +110,8 @@ func blank(k Kind) Record {
 		return new(Settings)
 	case KindRebalance:
 		return new(Rebalance)
+	case KindUser:
+		return new(User)
 	}
 	return nil
 }

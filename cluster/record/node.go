@@ -76,19 +76,20 @@ func validName(s string) bool {
 // Member is a running gateway: it says this of itself, under its lease.
 type Member struct {
 	Header
-	Node         string       `json:"node"`
-	Instance     string       `json:"instance"`    // of the state directory: who may take the place of a member of the same name
-	Incarnation  uint64       `json:"incarnation"` // another one for each time that the gateway joined; never 0
-	Lease        int64        `json:"lease"`
-	Peer         string       `json:"peer,omitempty"`        // where other gateways reach it, host:port
-	Relay        string       `json:"relay,omitempty"`       // where it takes other gateways' clients' requests, host:port
-	Mirror       string       `json:"mirror,omitempty"`      // where others tell it which addresses and connections they have, host:port
-	EnginePeer   string       `json:"engine_peer,omitempty"` // where it would run a server of the database, host:port; empty: nowhere
-	EngineClient string       `json:"engine_client,omitempty"`
-	Addresses    []netip.Addr `json:"addresses,omitempty"` // service addresses
-	Versions     Versions     `json:"versions"`
-	Since        time.Time    `json:"since"`
-	Returned     bool         `json:"returned,omitempty"` // it was a member before: it is held down for a while
+	Node         string           `json:"node"`
+	Instance     string           `json:"instance"`    // of the state directory: who may take the place of a member of the same name
+	Incarnation  uint64           `json:"incarnation"` // another one for each time that the gateway joined; never 0
+	Lease        int64            `json:"lease"`
+	Peer         string           `json:"peer,omitempty"`        // where other gateways reach it, host:port
+	Relay        string           `json:"relay,omitempty"`       // where it answers other gateways, host:port
+	Mirror       string           `json:"mirror,omitempty"`      // where others tell it which addresses and connections they have, host:port
+	DNS          []netip.AddrPort `json:"dns,omitempty"`         // where it answers by DNS
+	EnginePeer   string           `json:"engine_peer,omitempty"` // where it would run a server of the database, host:port; empty: nowhere
+	EngineClient string           `json:"engine_client,omitempty"`
+	Addresses    []netip.Addr     `json:"addresses,omitempty"` // service addresses
+	Versions     Versions         `json:"versions"`
+	Since        time.Time        `json:"since"`
+	Returned     bool             `json:"returned,omitempty"` // it was a member before: it is held down for a while
 }
 
 // Versions is a range of protocol versions that a gateway speaks, both included.

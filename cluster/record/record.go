@@ -35,6 +35,7 @@ const (
 	KindClient                    // a client of a protocol that has to know it after the death of a gateway
 	KindSettings                  // one record: what an operator sets for the whole cluster
 	KindRebalance                 // one record: when placement was ordered last, and by whom
+	KindUser                      // an account that may log on over SMB
 	kinds
 )
 
@@ -44,6 +45,7 @@ var kindNames = [kinds]string{
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
 	KindClient:   "client",
 	KindSettings: "settings", KindRebalance: "rebalance",
+	KindUser: "user",
 }
 
 // Known reports whether this version knows the kind.

@@ -90,7 +90,7 @@ func TestKeys(t *testing.T) {
 
 func TestVolumeOf(t *testing.T) {
 	got := sample().Volume()
-	want := &causeway.Volume{ID: 1<<63 + 5, Name: "sales", Exclusive: true, Keys: []causeway.HandleKey{{ID: 2, Secret: [16]byte{1, 2, 3}}},
+	want := &causeway.Volume{ID: 1<<63 + 5, Name: "sales", Exclusive: true, Mandatory: true, Keys: []causeway.HandleKey{{ID: 2, Secret: [16]byte{1, 2, 3}}},
 		Exports: []causeway.ExportRule{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Squash: causeway.AllSquash, AnonUID: 7, AnonGID: 8, Secure: true}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, not %+v", got, want)

@@ -2,6 +2,8 @@ package record
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -13,6 +15,28 @@ type Settings struct {
 	HoldDown  Duration   `json:"hold_down"`           // how long a node that came back gets no volumes that are well where they are
 	Budget    int        `json:"budget,omitempty"`    // volumes that one rebalance moves at most, beside those without an owner; 0: the default of placement
 	Schedules []Schedule `json:"schedules,omitempty"` // when the master rebalances by itself
+	Zone      string     `json:"zone,omitempty"`      // the domain that gateways answer for by DNS; empty: none
+	Sites     []Site     `json:"sites,omitempty"`     // where clients are
+}
+
+// Site is a place where clients are. Gateways that have a domain of its name, or an address in one of its networks, are there too.
+type Site struct {
+	Name     string         `json:"name"`
+	Networks []netip.Prefix `json:"networks"`
+	unknown  unknown
+}
+
+// MarshalJSON keeps the fields that this version does not know.
+func (s Site) MarshalJSON() ([]byte, error) {
+	type plain Site
+	return merge((*plain)(&s), s.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (s *Site) UnmarshalJSON(data []byte) (err error) {
+	type plain Site
+	s.unknown, err = split(data, (*plain)(s))
+	return err
 }
 
 // Schedule is a set of times at which the master rebalances.
@@ -29,6 +53,8 @@ const (
 	maxHoldDown     = Duration(24 * time.Hour)
 	maxBudget       = 1 << 17
 	maxSchedules    = 16
+	maxZone         = 150
+	maxNetworks     = 1024 // of all sites
 )
 
 // DefaultSettings returns what holds for a cluster for which nothing was set.
@@ -43,6 +69,16 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("settings: budget %d is not within 0 to %d", s.Budget, maxBudget)
 	case len(s.Schedules) > maxSchedules:
 		return fmt.Errorf("settings: %d schedules: at most %d", len(s.Schedules), maxSchedules)
+	}
+	networks := 0
+	for _, site := range s.Sites {
+		networks += len(site.Networks)
+		if !validName(site.Name) || slices.ContainsFunc(site.Networks, func(p netip.Prefix) bool { return !p.IsValid() }) {
+			return fmt.Errorf("settings: site %.80q with networks %v", site.Name, site.Networks)
+		}
+	}
+	if networks > maxNetworks || len(s.Sites) > maxNetworks || len(s.Zone) > maxZone {
+		return fmt.Errorf("settings: %d sites with %d networks: at most %d; zone of %d characters: at most %d", len(s.Sites), networks, maxNetworks, len(s.Zone), maxZone)
 	}
 	for i := range s.Schedules {
 		if _, err := s.Schedules[i].Next(time.Time{}); err != nil {

@@ -28,6 +28,37 @@ type Volume struct {
 	Exclusive    bool              `json:"exclusive,omitempty"`
 	ReadOnly     bool              `json:"read_only,omitempty"`
 	Settings     map[string]string `json:"settings,omitempty"` // those of fronts and backends
+	SMB          *Share            `json:"smb,omitempty"`      // nil: to all users
+}
+
+// Share is the stored form of [causeway.Share].
+type Share struct {
+	Off           bool     `json:"off,omitempty"`
+	Encrypt       bool     `json:"encrypt,omitempty"`
+	Users         []string `json:"users,omitempty"`
+	CaseSensitive bool     `json:"case_sensitive,omitempty"`
+	unknown       unknown
+}
+
+// MarshalJSON keeps the fields that this version does not know.
+func (s Share) MarshalJSON() ([]byte, error) {
+	type plain Share
+	return merge((*plain)(&s), s.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (s *Share) UnmarshalJSON(data []byte) (err error) {
+	type plain Share
+	s.unknown, err = split(data, (*plain)(s))
+	return err
+}
+
+// Share returns how the volume is served over SMB.
+func (v *Volume) Share() causeway.Share {
+	if v.SMB == nil {
+		return causeway.Share{}
+	}
+	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive}
 }
 
 // DomainPolicy says what gateways outside a volume's domain do with it.
@@ -131,7 +162,8 @@ func (v *Volume) Validate() error {
 
 // Volume returns what the fronts see of the volume.
 func (v *Volume) Volume() *causeway.Volume {
-	out := &causeway.Volume{ID: v.ID, Name: v.Name, Async: v.Async, Exclusive: v.Exclusive, ReadOnly: v.ReadOnly}
+	out := &causeway.Volume{ID: v.ID, Name: v.Name, Async: v.Async, Exclusive: v.Exclusive, ReadOnly: v.ReadOnly, SMB: v.Share()}
+	out.Mandatory = !out.SMB.Off
 	for _, k := range v.Keys {
 		out.Keys = append(out.Keys, causeway.HandleKey{ID: k.ID, Secret: k.Secret})
 	}

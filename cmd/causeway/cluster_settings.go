@@ -28,6 +28,7 @@ func newClusterSet() *cobra.Command {
 	var holdDown time.Duration
 	var budget int
 	var version uint32
+	var zone string
 	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
 		in, given := member.ClusterOrder{}, o.cmd.Flags().Changed
 		if given("hold-down") {
@@ -38,6 +39,9 @@ func newClusterSet() *cobra.Command {
 		}
 		if given("min-version") {
 			in.MinVersion = &version
+		}
+		if given("zone") {
+			in.Zone = &zone
 		}
 		if in == (member.ClusterOrder{}) {
 			return usage(o.cmd, errors.New("say what to change"))
@@ -52,12 +56,16 @@ func newClusterSet() *cobra.Command {
 	c.Flags().DurationVar(&holdDown, "hold-down", 30*time.Second, "how long a node that came back gets no volumes that are well where they are")
 	c.Flags().IntVar(&budget, "move-budget", 0, "volumes that one rebalance moves at most, beside those without an owner; 0: 500")
 	c.Flags().Uint32Var(&version, "min-version", 0, "protocol version that every gateway must speak from now on; it never falls")
+	c.Flags().StringVar(&zone, "zone", "", `domain that gateways with --dns answer for, as in nas.example.com; "off": none`)
 	return c
 }
 
 func writeSettings(w io.Writer, s *member.Settings) {
 	fmt.Fprintf(w, "a node that came back is held down for %v; protocol version %d at least\n",
 		time.Duration(s.HoldDown*float64(time.Second)), s.MinVersion)
+	if s.Zone != "" {
+		fmt.Fprintf(w, "gateways with --dns answer for %s; causeway discovery records shows what\n", s.Zone)
+	}
 	for _, one := range s.Schedules {
 		how := "moving little"
 		if one.Thorough {

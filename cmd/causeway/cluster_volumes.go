@@ -47,9 +47,12 @@ func (v *clusterVolumes) Identify(ctx context.Context, backend string) (causeway
 	if err != nil {
 		return 0, err
 	}
-	store, err := posix.Open(ctx, dir, posix.Config{MaxDescriptors: posix.MinDescriptors, Logger: v.log})
+	store, err := posix.Open(ctx, dir, posix.Config{MaxDescriptors: posix.MinDescriptors, Holder: v.holder, Logger: v.log})
 	if err != nil {
 		return 0, err
+	}
+	if err := store.SafeInCluster(); err != nil {
+		return 0, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
 	}
 	return store.VolumeID(), store.Close()
 }
@@ -114,7 +117,7 @@ func (v *clusterVolumes) Release(_ context.Context, id causeway.VolumeID) error 
 }
 
 // shareable reports whether several gateways may have the store open at once.
-func shareable(s *posix.Store) bool { return s.Identity() == posix.IdentityHandle }
+func shareable(s *posix.Store) bool { return s.Shareable() == nil }
 
 // ensure opens a volume unless it is open. Of several who ask, one does it.
 func (v *clusterVolumes) ensure(ctx context.Context, p member.Published, owner bool) error {
@@ -171,7 +174,7 @@ func (v *clusterVolumes) keep(next []*served) {
 	near := make(map[causeway.VolumeID]bool, len(next))
 	for _, s := range next {
 		meters[s.volume.ID] = s.meter
-		near[s.volume.ID] = shareable(s.store) && !s.volume.Exclusive
+		near[s.volume.ID] = s.store.Coherent() && !s.volume.Exclusive
 		s.store.SetMaxDescriptors(descriptors(len(next)))
 	}
 	v.served = next
@@ -232,7 +235,7 @@ func (v *clusterVolumes) tryLater(ctx context.Context, p member.Published) {
 // openVolume opens the store of a volume that there is.
 func (v *clusterVolumes) openVolume(ctx context.Context, spec config.Volume, id causeway.VolumeID) (*posix.Store, error) {
 	store, err := posix.Open(ctx, spec.Path, posix.Config{
-		StateDir: v.stateSub, MaxDescriptors: descriptors(1), Volume: id,
+		StateDir: v.stateSub, Holder: v.holder, MaxDescriptors: descriptors(1), Volume: id,
 		OnSyncError: func(causeway.ObjectID, error) { v.transfer.SyncFailed(id) }, Logger: v.log,
 	})
 	if err != nil {

@@ -44,6 +44,7 @@ type stage struct {
 	dir     string
 	port    uint16 // of NFS
 	peer    uint16 // the first of the gateways' own
+	dns     uint16
 	out     io.Writer
 	log     *slog.Logger
 	actors  []*actor
@@ -175,6 +176,14 @@ func (s *stage) choosePorts() error {
 	if err != nil {
 		return err
 	}
+	for _, s.dns = range []uint16{10053, 20053, 30053, 40053} {
+		if err = free(s.dns); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
 	for _, s.peer = range []uint16{9441, 19441, 29441, 39441} {
 		if err = errors.Join(free(s.peer), free(s.peer+enginePeerPort), free(s.peer+engineClientPort), free(s.peer+relayPort), free(s.peer+mirrorPort)); err == nil {
 			break
@@ -207,6 +216,7 @@ func (s *stage) explain() {
 		fmt.Fprintf(w, "  %s: %s\n", a.name, p.linux(demoVolumes[i]))
 	}
 	fmt.Fprintf(w, "\nSee who administers what, and who answers where:\n  %s status --state-dir %s\n", s.program, first.state)
+	s.explainDNS(w)
 	fmt.Fprintf(w, "\nKill a gateway while you copy files through its address (it is started again after %v):\n", restartAfter)
 	for _, a := range s.actors {
 		fmt.Fprintf(w, "  kill -9 $(head -1 %s)   # %s\n", filepath.Join(a.state, "lock"), a.name)
@@ -214,7 +224,7 @@ func (s *stage) explain() {
 	fmt.Fprintf(w, "\nMore to try:\n")
 	for _, line := range []string{
 		"volume ls", "volume create spare --backend posix:" + s.spare(), "volume set " + demoVolumes[0] + " --preferred g3",
-		"node drain g2", "node set g2 --active", "node set g1 --weight 3", "rebalance --dry-run", "token",
+		"node drain g2", "node set g2 --active", "node set g1 --weight 3", "rebalance --dry-run", "token", "discovery records --client 127.0.0.1",
 	} {
 		fmt.Fprintf(w, "  %s %s --state-dir %s\n", s.program, line, first.state)
 	}

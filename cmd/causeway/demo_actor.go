@@ -34,7 +34,8 @@ func (a *actor) start(ctx context.Context, words ...string) error {
 	}
 	defer log.Close() // the process has its own
 	a.process = exec.Command(a.program, append([]string{"node", "--name", a.name, "--service-address", a.addr.String(),
-		"--peer", netip.AddrPortFrom(a.addr, a.peer).String(), "--port", fmt.Sprint(a.port), "--state-dir", a.state}, words...)...)
+		"--peer", netip.AddrPortFrom(a.addr, a.peer).String(), "--port", fmt.Sprint(a.port), "--state-dir", a.state,
+		"--zone", demoZone, "--dns", netip.AddrPortFrom(a.addr, a.dns).String()}, words...)...)
 	a.process.Env = append(os.Environ(), "NOTIFY_SOCKET=", "STATE_DIRECTORY=")
 	a.process.Stderr = log
 	a.process.SysProcAttr = dieWithDemo()

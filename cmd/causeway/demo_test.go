@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // TestDemo starts the demo, does what it tells a newcomer to do, and ends it as ^C does.
@@ -57,6 +59,19 @@ func TestDemo(t *testing.T) {
 	port, err := strconv.ParseUint(regexp.MustCompile(`port=(\d+)`).FindStringSubmatch(said)[1], 10, 16)
 	if err != nil {
 		t.Fatal(err)
+	}
+	asked := regexp.MustCompile(`(?m)^  dig @(\S+) -p (\d+) \S+ \S+ (?:SRV |PTR )?(\S+)$`).FindAllStringSubmatch(said, -1)
+	if len(asked) != 3 {
+		t.Errorf("%d questions to copy", len(asked))
+	}
+	for i, kind := range []uint16{dns.TypeA, dns.TypeSRV, dns.TypePTR}[:len(asked)] {
+		dnsAt, err := netip.ParseAddrPort(asked[i][1] + ":" + asked[i][2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := resolve(t, dnsAt.Addr(), dnsAt.Port(), asked[i][3]+".", kind); len(got) == 0 {
+			t.Errorf("%v has no answer", asked[i])
+		}
 	}
 	user := &client{t: t, at: netip.AddrPortFrom(demoAddress(1), uint16(port)), volume: demoVolumes[1]}
 	user.write("before", "the kill")

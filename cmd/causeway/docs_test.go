@@ -153,6 +153,9 @@ func TestMetricsInDocs(t *testing.T) {
 	if err := m.Registry().Register(member.NewMetrics()); err != nil {
 		t.Fatal(err)
 	}
+	if err := m.Registry().Register(dnsMetrics{}); err != nil {
+		t.Fatal(err)
+	}
 	m.Registry().Describe(described)
 	close(described)
 	exists := map[string]bool{}

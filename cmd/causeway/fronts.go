@@ -145,6 +145,7 @@ func (n *node) secret() [16]byte {
 func (n *node) serve(context.Context) error {
 	n.run("rpc over TCP", func() error { return n.rpc.Serve(n.listen.stream) })
 	n.run("rpc over UDP", func() error { return n.rpc.ServePacket(n.listen.packet) })
+	n.serveSMB()
 	return nil
 }
 

@@ -42,6 +42,7 @@ type node struct {
 	listen   *endpoint
 	offered  netip.AddrPort // where the programs answer; unspecified: at all service addresses
 	http     net.Listener   // nil: none
+	smb      smbFront
 	rpc      *rpc.Server
 	locks    *lockmgr.Manager
 	grace    time.Time // when the grace period of the start ends at the latest
@@ -107,6 +108,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.startEngines,
 		func(ctx context.Context) error { _, err := n.volumes.apply(ctx, c.Volumes); return err },
 		n.startFronts,
+		n.startSMB,
 		n.serve,
 		n.startPortmap,
 		n.startCallbacks,
@@ -149,7 +151,7 @@ func (n *node) bind(ctx context.Context) (err error) {
 	}
 	n.offered = n.listen.addr
 	n.teardown.addClose("listeners", func() error { n.listen.close(); return nil }) // twice: the RPC server closes them too
-	return n.bindAdmin(ctx)
+	return errors.Join(n.bindSMB(ctx), n.bindAdmin(ctx))
 }
 
 // bindAdmin takes the address of administration over HTTP, if there is to be one.

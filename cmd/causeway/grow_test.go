@@ -18,13 +18,14 @@ import (
 	"github.com/willscott/go-nfs-client/nfs"
 
 	"causeway/cmd/causeway/member"
+	"causeway/internal/testport"
 )
 
 // freePorts finds a port that is free on all of the addresses, with five free ones behind it.
 func freePorts(t *testing.T, addrs ...string) uint16 {
 	t.Helper()
 	for range 100 {
-		port, free := sharedPort(t, addrs...), true
+		port, free := netip.MustParseAddrPort(testport.Free(t)).Port(), true
 		for i := range uint16(6 * len(addrs)) {
 			l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addrs[int(i)%len(addrs)], port+i/uint16(len(addrs))))
 			if err != nil {

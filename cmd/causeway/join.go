@@ -16,6 +16,7 @@ import (
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/undertaker"
+	"causeway/discovery"
 	"causeway/gateway/near"
 )
 
@@ -25,12 +26,14 @@ type membership struct {
 	peer      netip.AddrPort
 	addresses []netip.Addr
 	port      uint16 // of NFS, at every service address of the cluster
+	smbPort   uint16 // of SMB there; 0: none
 	network   string // the interface that carries service addresses
 	bootstrap bool
 	join      string
 	token     string
 	survivor  *address.Guard // clears up if the process is killed; nil: none
 	alone     bool           // without an undertaker
+	naming    naming         // how it answers by DNS
 	etcd      external       // zero: the database is in the gateways
 }
 
@@ -64,6 +67,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 	for _, step := range []func(context.Context) error{
 		n.openState,
 		j.listen,
+		j.listenDNS,
 		n.startEngines,
 		j.startUndertaker,
 		j.newMember,
@@ -71,6 +75,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.enter,
 		j.seed,
 		n.startFronts,
+		j.startSMB,
 		j.serve,
 		n.startCallbacks,
 	} {
@@ -94,6 +99,7 @@ type joining struct {
 	door, between net.Listener // for joiners, and for other gateways' requests
 	mirror        net.Listener // for what other gateways say of their clients' connections
 	site          *site
+	dns           *discovery.Server      // nil: it does not answer by DNS
 	undertaker    *undertaker.Undertaker // nil: none
 }
 
@@ -114,7 +120,8 @@ func (j *joining) listen(ctx context.Context) (err error) {
 }
 
 func (j *joining) newMember(context.Context) (err error) {
-	j.site = newSite(j.node, j.port)
+	j.site, j.volumes.holder = newSite(j.node, j.port), j.name
+	j.site.smbPort = j.smbPort
 	dir, err := j.state.Sub("cluster")
 	if err != nil {
 		return err
@@ -123,6 +130,9 @@ func (j *joining) newMember(context.Context) (err error) {
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
 		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
 		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
+	}
+	if j.dns != nil {
+		cfg.DNS = j.dns.Addresses()
 	}
 	cfg.External = j.etcd.endpoints
 	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
@@ -135,8 +145,8 @@ func (j *joining) newMember(context.Context) (err error) {
 	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
 		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
-		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: []uint16{j.port}, Guard: j.survivor, Holds: j.holds,
-		Log: j.log.With("node", j.name), Reading: j.reading})
+		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
+		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
 	if err != nil {
 		return err
 	}

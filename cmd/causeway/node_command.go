@@ -57,6 +57,7 @@ func newNode() *cobra.Command {
 	set.StringArrayVar(&f.service, "service-address", nil, "IP address that clients use; may be repeated")
 	set.StringVar(&f.peerText, "peer", "", "IP address and port where other gateways reach this one")
 	set.Uint16Var(&f.port, "port", 2049, "port of NFS at the service addresses, the same at all gateways")
+	set.Uint16Var(&f.smbPort, "smb", 0, "port of SMB at the service addresses, the same at all gateways: 445; 0: none")
 	set.BoolVar(&f.config.Portmap, "portmap", true, "answer on port 111 of the service addresses too, or register with rpcbind")
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
@@ -64,6 +65,7 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.token, "token", "", "what causeway token printed there")
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
 	f.etcd.register(set)
+	f.naming.register(set)
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")
@@ -99,7 +101,7 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--port 0: all gateways must have the same port")
 	}
 	seed := record.Node{Name: f.name, State: record.Active}
-	return errors.Join(seed.Validate(), f.etcd.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
+	return errors.Join(seed.Validate(), f.etcd.validate(), f.naming.validate(), engine.CheckEndpoints(f.etcd.endpoints, true), f.config.Validate())
 }
 
 // runNode runs a gateway of a cluster until a signal ends it.
@@ -126,7 +128,11 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	for _, a := range f.addresses {
 		fmt.Fprintf(stdout, " %v", netip.AddrPortFrom(a, f.port))
 	}
-	fmt.Fprintln(stdout, "\nready")
+	fmt.Fprintln(stdout)
+	if f.smbPort != 0 {
+		fmt.Fprintf(stdout, "SMB clients at the same addresses, port %d; causeway user add NAME lets somebody in\n", f.smbPort)
+	}
+	fmt.Fprintln(stdout, "ready")
 	notify(log, daemon.SdNotifyReady)
 	return wait(ctx, n, &reloader{log: log}, signals)
 }

@@ -56,8 +56,8 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 }
 
 // fixed are the settings that only a start puts into force.
-func fixed(c *config.Config) [8]string {
-	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, fmt.Sprint(c.Groups), c.LogFormat, c.LogLevel}
+func fixed(c *config.Config) [10]string {
+	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, fmt.Sprint(c.Groups), c.LogFormat, c.LogLevel, c.SMB, c.Signing}
 }
 
 // command is reload, logged.

@@ -34,9 +34,9 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "causeway",
-		Short: "Serve directories over NFS",
-		Long: "Causeway is a file server: every directory that it is given is a volume that clients mount over NFSv3, with\n" +
-			"nothing installed on them.",
+		Short: "Serve directories over NFS and SMB",
+		Long: "Causeway is a file server: every directory that it is given is a volume that clients mount over NFSv3 or SMB 3,\n" +
+			"with nothing installed on them.",
 		Example:       "  causeway serve /srv/data\n  causeway serve --config /etc/causeway.yaml\n  causeway status",
 		Version:       versionText(),
 		SilenceUsage:  true,
@@ -46,7 +46,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetVersionTemplate("causeway {{.Version}}\n")
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(newServe(), newDemo(), newNode(), newVolume(), newCluster(), newToken(), newRebalance(), newStatus(), newReload(), newConfig(), newVersion(), newUndertaker())
+	root.AddCommand(newServe(), newDemo(), newNode(), newVolume(), newUser(), newCluster(), newToken(), newRebalance(), newDiscovery(), newSites(), newStatus(), newReload(), newConfig(), newVersion(), newUndertaker())
 	return root
 }
 

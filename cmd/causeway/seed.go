@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,5 +30,5 @@ func (j *joining) seed(ctx context.Context) error {
 		}
 		all = append(all, r)
 	}
-	return j.member.Seed(ctx, all)
+	return errors.Join(j.member.Seed(ctx, all), j.seedUsers(ctx))
 }

@@ -98,6 +98,7 @@ func launch(ctx context.Context, s *settings, c *config.Config, f *founding, g *
 	r := &reloader{settings: s, log: g.log}
 	if f != nil {
 		mc := f.membership()
+		mc.smbPort = c.SMBAddr.Port()
 		var err error
 		if mc.survivor, err = address.NewGuard(); err != nil {
 			g.log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
@@ -134,6 +135,7 @@ func (n *node) announce(w io.Writer, f *founding) {
 		}
 		fmt.Fprintln(w, "\nOther gateways join with what causeway token prints.")
 	}
+	n.announceSMB(w, f)
 	if n.http != nil {
 		fmt.Fprintf(w, "administration on %v\n", n.http.Addr())
 	}

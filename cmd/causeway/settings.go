@@ -35,6 +35,9 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.BoolVar(&s.flags.Exclusive, "exclusive", false, "promise that nothing else changes the directories, so that attributes and names may be cached")
 	set.BoolVar(&s.flags.ReadOnly, "read-only", false, "let nobody change anything")
 	set.StringVar(&s.flags.Grace, "grace", def.Grace, "how long after a restart only clients that held locks may take locks")
+	set.StringVar(&s.flags.SMB, "smb", def.SMB, `address and port of SMB, as in 0.0.0.0:445; "off": none; users are made with causeway user add`)
+	set.StringVar(&s.flags.Encrypt, "smb-encrypt", def.Encrypt, "required or offered: whether SMB requests that are not encrypted are refused")
+	set.StringVar(&s.flags.Signing, "smb-signing", def.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
 	set.BoolVar(&s.flags.Groups, "groups", false, "look up the groups of users on this machine, in place of the at most 16 that clients claim")
 	set.StringVar(&s.flags.LogFormat, "log-format", def.LogFormat, "text or json")
 	set.StringVar(&s.flags.LogLevel, "log-level", def.LogLevel, "debug, info, warn or error")
@@ -73,18 +76,21 @@ func (s *settings) load() (*config.Config, error) {
 // overlay puts the flags that were given over what the file says.
 func (s *settings) overlay(c *config.Config) {
 	put := map[string]func(){
-		"listen":     func() { c.Listen = s.flags.Listen },
-		"portmap":    func() { c.Portmap = s.flags.Portmap },
-		"allow":      func() { c.Allow = s.flags.Allow },
-		"admin":      func() { c.Admin = s.flags.Admin },
-		"state-dir":  func() { c.StateDir = s.flags.StateDir },
-		"async":      func() { c.Async = s.flags.Async },
-		"exclusive":  func() { c.Exclusive = s.flags.Exclusive },
-		"read-only":  func() { c.ReadOnly = s.flags.ReadOnly },
-		"grace":      func() { c.Grace = s.flags.Grace },
-		"groups":     func() { c.Groups = s.flags.Groups },
-		"log-format": func() { c.LogFormat = s.flags.LogFormat },
-		"log-level":  func() { c.LogLevel = s.flags.LogLevel },
+		"listen":      func() { c.Listen = s.flags.Listen },
+		"portmap":     func() { c.Portmap = s.flags.Portmap },
+		"allow":       func() { c.Allow = s.flags.Allow },
+		"admin":       func() { c.Admin = s.flags.Admin },
+		"state-dir":   func() { c.StateDir = s.flags.StateDir },
+		"async":       func() { c.Async = s.flags.Async },
+		"exclusive":   func() { c.Exclusive = s.flags.Exclusive },
+		"read-only":   func() { c.ReadOnly = s.flags.ReadOnly },
+		"grace":       func() { c.Grace = s.flags.Grace },
+		"smb":         func() { c.SMB = s.flags.SMB },
+		"smb-encrypt": func() { c.Encrypt = s.flags.Encrypt },
+		"smb-signing": func() { c.Signing = s.flags.Signing },
+		"groups":      func() { c.Groups = s.flags.Groups },
+		"log-format":  func() { c.LogFormat = s.flags.LogFormat },
+		"log-level":   func() { c.LogLevel = s.flags.LogLevel },
 	}
 	s.set.Visit(func(f *pflag.Flag) {
 		if p := put[f.Name]; p != nil {

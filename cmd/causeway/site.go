@@ -15,8 +15,9 @@ import (
 // site answers clients at service addresses, which come and go.
 type site struct {
 	*node
-	port uint16
-	maps *rpc.Server // port 111; nil: not answered
+	port    uint16
+	smbPort uint16      // 0: SMB is not answered
+	maps    *rpc.Server // port 111; nil: not answered
 
 	registering sync.Once
 	said        sync.Once
@@ -62,6 +63,7 @@ func (s *site) Listen(addr netip.Addr) error {
 	if err := p.packet(s.rpc, addr, s.port); err != nil {
 		s.log.Warn("no answers by UDP at a service address: clients that restart cannot say so", "addr", addr, "err", err)
 	}
+	s.listenSMB(p, addr)
 	if s.maps != nil && (s.port == nfsPort || !addr.IsLoopback()) {
 		if err := errors.Join(p.stream(s.maps, addr, portmap.Port), p.packet(s.maps, addr, portmap.Port)); err != nil {
 			s.lead(addr, err)
@@ -121,6 +123,7 @@ func (s *site) Close(addr netip.Addr) error {
 		err = errors.Join(err, abandonErr)
 	}
 	s.rpc.Disconnect(addr)
+	s.smb.disconnect(addr)
 	if s.maps != nil {
 		s.maps.Disconnect(addr)
 	}

@@ -32,6 +32,7 @@ type volumeSettings struct {
 	group, domain, policy, preferred string
 	canMigrate, async, readOnly      bool
 	allow                            []string
+	share                            shareFlags
 }
 
 func (f *volumeSettings) register(c *cobra.Command) {
@@ -46,6 +47,7 @@ func (f *volumeSettings) register(c *cobra.Command) {
 	set.BoolVar(&f.readOnly, "read-only", false, "let nobody change anything")
 	set.StringArrayVar(&f.allow, "allow", config.Default().Allow,
 		"who may mount: CIDR=ro|rw[,root_squash|no_root_squash|all_squash,anonuid=N,anongid=N,secure|insecure]; may be repeated")
+	f.share.register(set)
 }
 
 // fill takes those flags that were given, or all.
@@ -61,6 +63,9 @@ func (f *volumeSettings) fill(cmd *cobra.Command, all bool, in *member.VolumeOrd
 		if given(name) {
 			put()
 		}
+	}
+	if err := f.share.fill(given, in); err != nil {
+		return usage(cmd, err)
 	}
 	if !given("allow") {
 		return nil
@@ -94,8 +99,8 @@ func newVolumeCreate() *cobra.Command {
 		return o.volume(ctx, c, "/cluster/volume/create", &in, w)
 	})
 	f.register(c)
+	c.Flags().BoolVar(&in.Exclusive, "exclusive", false, "promise that nothing but the gateways ever changes it, so that attributes and names may be cached")
 	c.Flags().StringVar(&in.Backend, "backend", "", "where its files are: posix:DIR, a directory that every gateway of its domain has")
-	c.Flags().BoolVar(&in.Exclusive, "exclusive", false, "promise that nothing but the gateways changes the directory, so that they may cache attributes and names")
 	return c
 }
 

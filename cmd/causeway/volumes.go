@@ -29,6 +29,7 @@ type volumes struct {
 	access   *access.Engine
 	transfer *transfer.Engine
 	log      *slog.Logger
+	holder   string // the gateway's name in its cluster; empty: it is alone
 	meters   atomic.Pointer[map[causeway.VolumeID]*admin.Meter]
 	gate     *gate.Gate // through which every request goes that may use a store
 
@@ -138,7 +139,7 @@ func (v *volumes) name(s *served) error {
 	}
 	s.volume = &causeway.Volume{
 		ID: id, Name: spec.Name, Async: spec.Modes.Async, Exclusive: spec.Modes.Exclusive, ReadOnly: spec.Modes.ReadOnly || s.store.ReadOnly(),
-		Exports: spec.Rules, Keys: record.HandleKeys(),
+		Exports: spec.Rules, Keys: record.HandleKeys(), SMB: spec.Share, Mandatory: !spec.Share.Off,
 	}
 	return nil
 }
@@ -151,6 +152,7 @@ func (v *volumes) open(ctx context.Context, spec config.Volume, of int) (*posix.
 	store, err := posix.Open(ctx, spec.Path, posix.Config{
 		StateDir:       v.stateSub,
 		MaxDescriptors: descriptors(of),
+		Holder:         v.holder,
 		Exclusive:      spec.Modes.Exclusive,
 		ReadOnly:       spec.Modes.ReadOnly,
 		OnSyncError:    func(causeway.ObjectID, error) { v.transfer.SyncFailed(id) },

@@ -32,6 +32,9 @@ type mount struct {
 	xid    uint32
 	cred   nfs3.Cred
 	buf    []byte
+	last   []byte // the latest answer
+
+	repeated bool // a call was sent more than once
 }
 
 func newMount(host *harness.Host, at string, volume string, xid uint32) *mount {
@@ -47,7 +50,11 @@ func (m *mount) close() {
 
 // call makes a call and returns its result, whatever it says but "try later". It fails only with ctx.
 func (m *mount) call(ctx context.Context, prog, proc uint32, args func(*nfs3.Record)) (nfs3.Reply, error) {
-	record := nfs3.NewCall(prog, 3, proc, m.cred)
+	version := uint32(3)
+	if prog == progNLM {
+		version = 4
+	}
+	record := nfs3.NewCall(prog, version, proc, m.cred)
 	args(&record)
 	record = record.Seal(0)
 	m.xid++
@@ -59,12 +66,15 @@ func (m *mount) call(ctx context.Context, prog, proc uint32, args func(*nfs3.Rec
 		message, err := m.exchange(ctx, record)
 		if err != nil {
 			m.close()
+			m.repeated = true
 			time.Sleep(3 * time.Millisecond)
 			continue
 		}
+		m.last = message
 		_, reply := nfs3.Accept(message)
 		if prog == nfs3.ProgNFS && len(message) >= 28 && nfs3.Status(binary.BigEndian.Uint32(message[24:])) == nfs3.JukeBox {
 			m.xid++ // another call
+			m.repeated = true
 			record.SetXID(m.xid)
 			time.Sleep(20 * time.Millisecond)
 			continue

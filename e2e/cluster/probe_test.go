@@ -4,16 +4,19 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"causeway/e2e/bench/nfs3"
 	"causeway/e2e/harness"
 )
 
-// probe asks one gateway for the attributes of a volume's root every few milliseconds, and remembers when it was answered.
+// probe asks one gateway every few milliseconds to remove what is not there, and remembers when it was answered: only whoever
+// administers the volume can say that, and not before another gateway knows what it said.
 type probe struct {
 	via    *harness.Member
 	volume string
@@ -51,7 +54,7 @@ func (p *probe) run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		if p.m.getattr(ctx, p.m.root) == nil {
+		if errors.Is(p.m.remove(ctx, "nothing"), nfs3.NoEnt) {
 			p.mu.Lock()
 			p.at = append(p.at, time.Now())
 			p.mu.Unlock()

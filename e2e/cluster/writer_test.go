@@ -184,7 +184,21 @@ func (w *writer) look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	return w.check("through "+w.from.at, number, data)
+	if err := w.check("through "+w.from.at, number, data); err != nil {
+		return fmt.Errorf("%w; in the directory now: version %d", err, w.stored(number))
+	}
+	return nil
+}
+
+// stored returns the version of a block in the directory.
+func (w *writer) stored(number int) uint64 {
+	data := make([]byte, blockSize)
+	f, err := os.Open(filepath.Join(w.dir, w.name()))
+	if err == nil {
+		f.ReadAt(data, int64(number)*blockSize)
+		f.Close()
+	}
+	return binary.LittleEndian.Uint64(data)
 }
 
 // verify compares everything that was promised with what is there.

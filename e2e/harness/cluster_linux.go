@@ -302,9 +302,9 @@ func (c *Cluster) Member(name string) *Member {
 }
 
 // CreateVolume makes a volume of a directory of this machine, which root of all the network may change.
-func (c *Cluster) CreateVolume(name, dir string) {
+func (c *Cluster) CreateVolume(name, dir string, flags ...string) {
 	c.t.Helper()
-	c.Members[0].Command("volume", "create", name, "--backend", "posix:"+dir, "--allow", c.network.Subnet()+"=rw,no_root_squash,insecure")
+	c.Members[0].Command(append([]string{"volume", "create", name, "--backend", "posix:" + dir, "--allow", c.network.Subnet() + "=rw,no_root_squash,insecure"}, flags...)...)
 }
 
 // Command runs an operator's command at the gateway, and fails the test if it fails.

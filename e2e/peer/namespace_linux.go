@@ -32,6 +32,15 @@ func NewNamespace() (*Namespace, error) {
 	return ns, err
 }
 
+// HostNamespace is the namespace of this process.
+func HostNamespace() (*Namespace, error) {
+	file, err := os.Open(threadNetwork)
+	if err != nil {
+		return nil, err
+	}
+	return &Namespace{file}, nil
+}
+
 const threadNetwork = "/proc/thread-self/ns/net"
 
 // onThread runs f on an operating system thread of its own kind and brings the thread back to its namespace. A thread that

@@ -64,8 +64,9 @@ type volume struct {
 	*causeway.Volume
 	store     backend.Store
 	epoch     causeway.Epoch
-	grants    *holdings // nil: there are no other gateways
-	remembers bool      // the store can be told to forget what it remembers, and knows all once it reads anew
+	grants    *holdings      // nil: there are no other gateways
+	mapper    backend.Mapper // nil: a file system below owns the blocks
+	remembers bool           // the store can be told to forget what it remembers, and knows all once it reads anew
 }
 
 var (
@@ -104,7 +105,13 @@ func (e *Engine) AttachAt(v *causeway.Volume, s backend.Store, epoch causeway.Ep
 	defer e.mu.Unlock()
 	last := (*e.volumes.Load())[v.ID]
 	_, remembers := s.(backend.Forgetter)
-	next := &volume{Volume: v, store: s, epoch: epoch, remembers: remembers}
+	mapper, _ := s.(backend.Mapper)
+	if mapper != nil && !v.Exclusive { // nobody else can change it
+		alone := *v
+		alone.Exclusive = true
+		v = &alone
+	}
+	next := &volume{Volume: v, store: s, epoch: epoch, mapper: mapper, remembers: remembers}
 	switch {
 	case e.cfg.Holders == nil:
 	case last != nil && last.epoch == epoch && last.store == s && last.Exclusive == v.Exclusive:

@@ -18,6 +18,11 @@ type holdings struct {
 	e     *Engine
 	epoch causeway.Epoch
 	store backend.Store
+	id    causeway.VolumeID
+
+	mapper  backend.Mapper // or nil
+	commits sync.RWMutex   // with a mapper: held while something is committed, alone while a fence ends what could be
+	settled bool           // with a mapper: what nobody has asserted was taken back; guarded by mu
 
 	foreign atomic.Int64 // how much other gateways hold
 	writers atomic.Int64 // how many of these may write
@@ -28,10 +33,15 @@ type holdings struct {
 }
 
 func (e *Engine) newHoldings(v *causeway.Volume, s backend.Store, epoch causeway.Epoch) *holdings {
-	return &holdings{
-		e: e, epoch: epoch, store: s, waiting: map[grants.Ticket]chan grants.Given{},
-		table: grants.New(grants.Rules{Exclusive: v.Exclusive}, grants.Limits{Lease: e.cfg.Lease, Holdings: e.cfg.MaxGrants, Quiet: e.cfg.Quiet}),
+	mapper, mapped := s.(backend.Mapper)
+	t := &holdings{
+		e: e, epoch: epoch, store: s, id: v.ID, mapper: mapper, waiting: map[grants.Ticket]chan grants.Given{},
+		table: grants.New(grants.Rules{Exclusive: v.Exclusive, Apart: mapped, Fence: mapped}, grants.Limits{Lease: e.cfg.Lease, Holdings: e.cfg.MaxGrants, Quiet: e.cfg.Quiet}),
 	}
+	if mapped {
+		t.settleLater()
+	}
+	return t
 }
 
 // step is one event of the table, and carries out its effects.
@@ -50,6 +60,9 @@ func (t *holdings) step(f func(now time.Duration, table *grants.Table)) {
 			}
 		case grants.Ended:
 			forget(t.store, effect.Handle)
+			t.settleLocked(effect.Handle)
+		case grants.Fence:
+			t.e.running.Go(func() { t.fence(effect) })
 		}
 	}
 	t.foreign.Store(int64(t.table.Foreign()))
@@ -70,8 +83,10 @@ func (t *holdings) recall(x grants.Effect) {
 	if err != nil {
 		return
 	}
-	if c.Written {
-		_ = t.commit(x.Handle, &c) // what cannot be committed is lost to its writer's clients, who find another verifier
+	t.commits.RLock()
+	defer t.commits.RUnlock()
+	if c.Written && t.recalling(&x) {
+		_ = t.commit(ctx, x.Handle, &c) // what cannot be committed is lost to its writer's clients, who find another verifier
 	}
 	t.step(func(now time.Duration, table *grants.Table) { table.Recalled(now, x.Handle, x.Holder, x.Seq) })
 }
@@ -89,11 +104,14 @@ func (e *Engine) ask(ctx context.Context, holder string, r *gateway.Recall) (gat
 
 // commit makes what a holder wrote part of the file. Storage whose blocks a file system below owns knows all of it already,
 // so no more is done than to read it anew.
-func (t *holdings) commit(h causeway.Handle, c *gateway.Commit) error {
-	forget(t.store, h)
-	if len(c.Extents) > 0 {
+func (t *holdings) commit(ctx context.Context, h causeway.Handle, c *gateway.Commit) error {
+	switch {
+	case t.mapper != nil:
+		return t.mapper.Commit(ctx, h.Object, c.Size, c.Mtime, c.Extents)
+	case len(c.Extents) > 0:
 		return causeway.ErrNotSupp
 	}
+	forget(t.store, h)
 	return nil
 }
 

@@ -86,7 +86,7 @@ func (e *Engine) unrecorded(ctx context.Context, v *volume, a *grants.Ask, attr 
 			return r, err
 		}
 	}
-	return r, e.locate(ctx, v, &r.Grant)
+	return r, e.locate(ctx, v, &r.Grant, a)
 }
 
 // recorded is a grant that the table keeps. It is in the table before anything of its contents is read: what changes later
@@ -99,7 +99,7 @@ func (e *Engine) recorded(ctx context.Context, v *volume, s *gateway.GrantSpec, 
 	if v.ReadOnly {
 		g.Mode = min(g.Mode, causeway.IORead)
 	}
-	r.Handle, r.Span, r.Epoch, r.Mode, r.Leases = a.Handle, a.Span, v.epoch, g.Mode, g.Leases
+	r.Handle, r.Span, r.Epoch, r.Mode, r.Leases = a.Handle, g.Span, v.epoch, g.Mode, g.Leases
 	if g.Mode|causeway.IOMode(g.Leases) != 0 {
 		r.Seq = g.Seq
 	}
@@ -125,7 +125,7 @@ func (e *Engine) fill(ctx context.Context, v *volume, s *gateway.GrantSpec, a *g
 	if s.Name != "" || s.List > 0 {
 		return e.leaseEntries(ctx, v, s, a.Holder, r)
 	}
-	return e.locate(ctx, v, &r.Grant)
+	return e.locate(ctx, v, &r.Grant, a)
 }
 
 // attrOf returns complete attributes of now.
@@ -153,13 +153,23 @@ func (v *volume) complete(ctx context.Context, id causeway.ObjectID, a *causeway
 }
 
 // locate adds where the bytes lie, and which of them locks deny.
-func (e *Engine) locate(ctx context.Context, v *volume, g *causeway.Grant) (err error) {
+func (e *Engine) locate(ctx context.Context, v *volume, g *causeway.Grant, a *grants.Ask) (err error) {
 	if g.Mode == 0 {
 		return nil
 	}
 	// Asked after the grant got its place: whoever sets a guard from now on recalls it.
 	g.Deny, g.Guarded = e.locks.Deny(g.Handle, g.Mode == causeway.IOReadWrite)
-	g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, g.Mode, g.Span)
+	switch {
+	case v.mapper == nil:
+		g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, g.Mode, g.Span)
+	case a.Holder != grants.Local: // whose engine opens the file, and finds the blocks at each I/O
+		// Blocks are given for what was asked for, not for all that may be held.
+		g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, min(a.Mode, g.Mode), a.Span)
+		if err == causeway.ErrNoSpc { // it holds what it held
+			s := causeway.Span{Offset: a.Span.Offset, Length: causeway.ToEOF}
+			g.Extents, g.Locator, err = v.store.Extents(ctx, g.Handle.Object, min(a.Mode, g.Mode), s)
+		}
+	}
 	return err
 }
 
@@ -247,7 +257,7 @@ func (e *Engine) Renew(_ context.Context, holder string, epoch causeway.Epoch, h
 }
 
 // Commit implements gateway.Layouts.
-func (e *Engine) Commit(_ context.Context, holder string, epoch causeway.Epoch, held gateway.Held, c *gateway.Commit) error {
+func (e *Engine) Commit(ctx context.Context, holder string, epoch causeway.Epoch, held gateway.Held, c *gateway.Commit) error {
 	v, err := e.owned(held.Handle.Volume, epoch)
 	if err != nil || !c.Written {
 		return err
@@ -255,14 +265,7 @@ func (e *Engine) Commit(_ context.Context, holder string, epoch causeway.Epoch, 
 	if v.grants == nil {
 		return causeway.ErrStale
 	}
-	valid := false
-	v.grants.step(func(now time.Duration, table *grants.Table) {
-		valid = table.Holds(now, held.Handle, e.holderOf(holder), held.Seq)
-	})
-	if !valid {
-		return causeway.ErrStale
-	}
-	return v.grants.commit(held.Handle, c)
+	return v.grants.commitHeld(ctx, e.holderOf(holder), held, c)
 }
 
 // Return implements gateway.Layouts.
@@ -288,7 +291,12 @@ func (e *Engine) AssertGrants(holder string, epoch causeway.Epoch, held []gatewa
 	if err != nil || v.grants == nil {
 		return held, err
 	}
+	writes := false
 	v.grants.step(func(now time.Duration, table *grants.Table) {
+		if v.grants.settled { // what it wrote to may be another file's
+			refused = held
+			return
+		}
 		for _, h := range held {
 			a := grants.Ask{Handle: h.Handle, Holder: e.holderOf(holder), Mode: h.Mode, Span: h.Span, Leases: h.Leases}
 			if h.Handle.Volume != v.ID || h.Seq == math.MaxUint64 || !table.Assert(now, a, h.Seq) {
@@ -296,6 +304,12 @@ func (e *Engine) AssertGrants(holder string, epoch causeway.Epoch, held []gatewa
 			}
 		}
 	})
+	for _, h := range refused {
+		writes = writes || h.Mode == causeway.IOReadWrite
+	}
+	if v.mapper != nil && writes { // it believes in it already
+		return refused, v.mapper.Fence(context.Background(), holder)
+	}
 	return refused, nil
 }
 

@@ -78,6 +78,13 @@ func (e *Engine) settled(ctx context.Context, noWait bool, h causeway.Handle) er
 // fresh is stat of an object that another gateway may be writing: the storage is read anew, and where it does not know what
 // its writers know, they are asked.
 func (e *Engine) fresh(ctx context.Context, v *volume, h causeway.Handle, attr *causeway.Attr) (err error) {
+	if v.mapper != nil {
+		if v.grants != nil && len(v.grants.writersOf(h)) > 0 {
+			e.collect(ctx, v, h)
+			*attr, err = v.store.Stat(ctx, h.Object)
+		}
+		return err
+	}
 	holder, seq := v.grants.writer(h)
 	if holder == "" {
 		return nil

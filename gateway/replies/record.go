@@ -1,7 +1,6 @@
 package replies
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"causeway"
@@ -10,47 +9,36 @@ import (
 
 // Result is how a change ended: as much of it as that kind of change has. Code is OK or why it was refused.
 type Result struct {
-	Code    causeway.Code      `json:"code"`
-	Entry   gateway.Entry      `json:"entry,omitzero"`
-	Changes [2]causeway.Change `json:"changes,omitzero"`
+	Code    causeway.Code
+	Entry   gateway.Entry
+	Changes [2]causeway.Change
 }
 
-// MaxRecord is the longest record in bytes that is read: more than any result with two ACLs needs.
-const MaxRecord = 64 << 10
-
-// format of records; a reader refuses others.
+// format of records, their first byte; a reader refuses others.
 const format = 1
 
-type stored struct {
-	Format int    `json:"format"`
-	Result Result `json:"result"`
+// recordSize is that of all records: format, code, object.
+const recordSize = 2 + causeway.ObjectIDSize
+
+// encode keeps what a repetition cannot do without: whether it was done, and what was made. Attributes are left out, as every protocol
+// allows: those of the first answer would be old by now.
+func (r *Result) encode() []byte {
+	b := append(make([]byte, 0, recordSize), format, byte(r.Code))
+	return append(b, r.Entry.Handle.Object[:]...)
 }
 
-// encode leaves out what no answer needs: ACLs are not reported with a change.
-func (r Result) encode() []byte {
-	r.Entry.Attr.ACL = nil
-	for i := range r.Changes {
-		r.Changes[i].Before.ACL, r.Changes[i].After.ACL = nil, nil
+func decode(v causeway.VolumeID, data []byte) (Result, error) {
+	if len(data) != recordSize || data[0] != format {
+		return Result{}, fmt.Errorf("replies: a record of %d bytes, or of another format", len(data))
 	}
-	data, err := json.Marshal(stored{format, r})
-	if err != nil {
-		panic(err) // plain values only
+	r := Result{Code: causeway.Code(data[1])}
+	if !r.Code.Known() {
+		return Result{}, fmt.Errorf("replies: code %d is not known", data[1])
 	}
-	return data
-}
-
-func decode(data []byte) (Result, error) {
-	if len(data) > MaxRecord {
-		return Result{}, fmt.Errorf("replies: a record of %d bytes", len(data))
+	if copy(r.Entry.Handle.Object[:], data[2:]); !r.Entry.Handle.Object.IsZero() {
+		r.Entry.Handle.Volume = v
 	}
-	var s stored
-	if err := json.Unmarshal(data, &s); err != nil {
-		return Result{}, fmt.Errorf("replies: %w", err)
-	}
-	if s.Format != format {
-		return Result{}, fmt.Errorf("replies: format %d of a record is not known", s.Format)
-	}
-	return s.Result, nil
+	return r, nil
 }
 
 // Record is a call that has ended, for another gateway.
@@ -78,7 +66,7 @@ func (m *Memory) Records(v causeway.VolumeID) []Record {
 func (m *Memory) Restore(v causeway.VolumeID, list []Record) error {
 	var fault error
 	for _, rec := range list {
-		r, err := decode(rec.Data)
+		r, err := decode(v, rec.Data)
 		if err != nil {
 			if fault == nil {
 				fault = err

@@ -11,6 +11,7 @@ import (
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/dfs"
 	"causeway/gateway/smb/names"
+	"causeway/internal/gate"
 )
 
 // Access is what the front needs of the access part.
@@ -43,7 +44,9 @@ type Config struct {
 	Logger    *slog.Logger
 	Now       func() time.Time // default time.Now
 	GUID      [16]byte         // of the server; default random
-	Folding   names.Folding    // which spellings of a name mean the same file; default Exact
+	Folding   names.Folding    // which spellings of a name mean the same file, in volumes that are not case-sensitive; default Exact
+	// Enter is called before volumes are used, and Leave after: who takes a volume out of use can wait for that. nil: nobody does.
+	Enter func() gate.Pass
 
 	AllowUnsigned bool // do not require signatures of clients that do not want them
 	Encrypt       bool // refuse clients that cannot encrypt, and encrypt all sessions
@@ -81,8 +84,11 @@ func (c *Config) Validate() error {
 	}
 	if c.Share == nil {
 		c.Share = func(v *causeway.Volume, _ *auth.User, _ netip.Addr) (Share, bool) {
-			return Share{ReadOnly: v.ReadOnly}, true
+			return Share{ReadOnly: v.ReadOnly, Encrypt: v.SMB.Encrypt}, !v.SMB.Off
 		}
+	}
+	if c.Enter == nil {
+		c.Enter = new(gate.Gate).Enter
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -121,4 +127,12 @@ func (c *Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// folding says which spellings of a name mean the same file in a volume.
+func (c *Config) folding(v *causeway.Volume) names.Folding {
+	if v.SMB.CaseSensitive {
+		return names.Exact
+	}
+	return c.Folding
 }

@@ -38,7 +38,9 @@ type conn struct {
 
 	mu       sync.Mutex
 	sessions map[uint64]*channel
-	pending  map[uint64]*pending // by async id
+	ended    map[uint64]*secure.Signer // keys of sessions that have ended
+	pending  map[uint64]*pending       // by async id
+	inFlight map[uint64]bool           // message ids of elements in goroutines; true: cancelled
 	asyncs   uint64
 }
 
@@ -62,7 +64,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
 		srv: s, nc: nc, remote: addrOf(nc.RemoteAddr()), local: addrOf(nc.LocalAddr()),
 		in: bufio.NewReaderSize(nc, 64<<10), window: newWindow(s.cfg.MaxCredits), slots: make(chan struct{}, s.cfg.MaxRequests),
-		sessions: map[uint64]*channel{}, pending: map[uint64]*pending{},
+		sessions: map[uint64]*channel{}, pending: map[uint64]*pending{}, inFlight: map[uint64]bool{}, ended: map[uint64]*secure.Signer{},
 	}
 	c.out.init(c)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)

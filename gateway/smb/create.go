@@ -27,6 +27,17 @@ func (m *message) create() error {
 	if m.tree.volume == nil {
 		return m.createPipe(&r)
 	}
+	list, err := contexts.Parse(r.Contexts)
+	if err != nil {
+		return err
+	}
+	asked, err := m.caching(&r, list)
+	if err != nil {
+		return err
+	}
+	if asked.reconnect {
+		return m.reconnect(&r, list, &asked)
+	}
 	if err := checkCreate(&r); err != nil {
 		return err
 	}
@@ -34,12 +45,13 @@ func (m *message) create() error {
 	if err != nil {
 		return err
 	}
-	list, err := contexts.Parse(r.Contexts)
-	if err != nil {
-		return err
-	}
 	if err := refuseContexts(list); err != nil {
 		return err
+	}
+	if asked.durable && asked.guid != ([16]byte{}) {
+		if done, err := m.replayed(&r, list, &asked); done || err != nil {
+			return err
+		}
 	}
 	if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 && r.Options&wire.OptDeleteOnClose != 0 && r.Options&wire.OptDirectory == 0 {
 		return ntstatus.CannotDelete
@@ -49,7 +61,7 @@ func (m *message) create() error {
 		if err != nil {
 			return err
 		}
-		o, opened, err := m.openAt(&r, &p, list)
+		o, opened, err := m.openAt(&r, &p, list, &asked)
 		if code := causeway.CodeOf(err); err != nil && attempt < 3 && (code == causeway.ErrNoEnt && p.exists) {
 			continue // somebody was faster
 		}
@@ -59,7 +71,7 @@ func (m *message) create() error {
 		if err := m.mostAccess(list, o, &p, opened.Action); err != nil {
 			return err
 		}
-		return m.appendCreate(list, o, &opened)
+		return m.appendCreate(list, o, &opened, &asked)
 	}
 }
 
@@ -80,16 +92,16 @@ func checkCreate(r *wire.CreateRequest) error {
 	switch {
 	case r.Impersonation > 3:
 		return badImpersonation
+	case r.Access == 0, !security.Mask(r.Access).Valid():
+		return ntstatus.AccessDenied
 	case r.Disposition > wire.OverwriteIf,
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
 		r.Options&^optionsKnown != 0,
 		r.Options&wire.OptDirectory != 0 && r.Options&wire.OptNonDirectory != 0:
 		return ntstatus.InvalidParameter
-	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter) != 0:
+	case r.Options&(wire.OptOpenByFileID|wire.OptReserveOpFilter|wire.OptTreeConnection) != 0:
 		return ntstatus.NotSupported
-	case r.Access == 0, !security.Mask(r.Access).Valid():
-		return ntstatus.AccessDenied
 	case r.Options&wire.OptDirectory != 0 && (r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf):
 		return ntstatus.InvalidParameter
 	case r.Options&wire.OptDeleteOnClose != 0 && specific(r.Access)&(wire.AccessDelete|wire.AccessMaximum) == 0:
@@ -104,7 +116,7 @@ const (
 )
 
 // openAt opens what is at a place, or makes it: one decision of the engines, which know all other opens.
-func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Context) (*open, gateway.Opened, error) {
+func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Context, asked *caching) (*open, gateway.Opened, error) {
 	var none gateway.Opened
 	cuts := r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf
 	var err error
@@ -120,21 +132,43 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		return nil, none, err
 	}
 	spec := m.openSpec(r, p)
+	asked.apply(&spec, m, p)
 	at := p.parent
 	if p.root {
 		at = p.entry.Handle
 	}
-	opened, err := m.conn.srv.cfg.Access.Open(m.conn.ctx, &m.caller, at, &spec)
-	if err != nil {
+	files := &m.conn.srv.files
+	files.opening.Add(1)
+	defer files.settled()
+	ctx, wait := m.patiently()
+	opened, err := m.conn.srv.cfg.Access.Open(ctx, &m.caller, at, &spec)
+	if err = wait.end(err); err != nil {
 		return nil, opened, err
 	}
 	o := &open{
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: p.parent, path: p.path, access: uint32(opened.Access), share: r.Share, options: r.Options, mode: r.Options & fscc.ModeMask,
+		keep: opened.Keep, guid: asked.guid,
 	}
 	if err := m.register(o); err != nil {
 		return nil, opened, err
+	}
+	if folding := m.conn.srv.cfg.folding(m.tree.volume); opened.Action == gateway.DidCreate && folding != names.Exact {
+		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
+	}
+	if opened.Action != gateway.DidOpen {
+		if err := m.recordNew(o, r.Attributes); err != nil {
+			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
+		}
+	}
+	if c := contexts.Find(list, contexts.EABuffer); c != nil && opened.Action != gateway.DidOpen {
+		if err := m.setEAs(o, c.Data); err != nil {
+			m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), opened.Action == gateway.DidCreate)
+			o.end(m.conn.ctx)
+			m.open = nil
+			return nil, opened, err
+		}
 	}
 	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
 		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
@@ -182,11 +216,7 @@ func (m *message) openSpec(r *wire.CreateRequest, p *place) gateway.OpenSpec {
 		OnlyDir:     r.Options&wire.OptDirectory != 0, NoDir: r.Options&wire.OptNonDirectory != 0,
 		Access: causeway.AccessMask(specific(r.Access)), Share: causeway.Sharing(r.Share),
 		DeleteOnClose: r.Options&wire.OptDeleteOnClose != 0,
-		Lease:         gateway.LeaseSpec{ID: causeway.LeaseID{Kind: causeway.Oplock, Client: m.caller.Owner.Client}, Caching: cachingOf(r.Oplock)},
 		Create:        gateway.CreateSpec{Type: causeway.TypeRegular, Set: causeway.SetAttr{Mask: causeway.SetMode, Mode: newFileMode}},
-	}
-	if spec.Lease.Caching == causeway.CacheNone {
-		spec.Lease = gateway.LeaseSpec{}
 	}
 	if p.root {
 		spec.Disposition = gateway.OpenExisting
@@ -229,7 +259,10 @@ func (m *message) close() error {
 			return err
 		}
 		if err == nil {
-			object := fscc.ObjectOf(&attr, &fscc.DOS{}, m.open.name())
+			object, err := m.objectOf(m.open.handle, &attr, m.open.name())
+			if err != nil {
+				return err
+			}
 			i := infoOf(&object)
 			info = &i
 		}

@@ -15,8 +15,8 @@ func refuseContexts(list []contexts.Context) error {
 	for _, c := range list {
 		switch c.Name {
 		case contexts.EABuffer:
-			if len(c.Data) > 0 {
-				return ntstatus.EAsNotSupported
+			if _, err := fscc.DecodeEAs(c.Data); err != nil {
+				return err
 			}
 		case contexts.TimewarpToken:
 			at, err := contexts.DecodeTimewarp(c.Data)
@@ -26,8 +26,6 @@ func refuseContexts(list []contexts.Context) error {
 			if err != nil {
 				return err
 			}
-		case contexts.DurableReconnect, contexts.DurableV2Reconnect:
-			return ntstatus.ObjectNameNotFound // no open outlives its connection yet
 		case contexts.AllocationSize:
 			if _, err := contexts.DecodeAllocationSize(c.Data); err != nil {
 				return err
@@ -41,10 +39,17 @@ func refuseContexts(list []contexts.Context) error {
 	return nil
 }
 
+// allocationUnit is what sizes of allocations are multiples of.
+const allocationUnit = 4096
+
 // appendCreate appends the reply's body with the answers to the contexts.
-func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened) error {
+func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway.Opened, asked *caching) error {
 	attr := &opened.Attr
-	object := fscc.ObjectOf(attr, &fscc.DOS{}, o.name())
+	m.caller.NoWait = false // it was opened: the message must not begin anew
+	object, err := m.objectOf(o.handle, attr, o.name())
+	if err != nil {
+		return err
+	}
 	var answers []contexts.Context
 	for _, c := range list {
 		switch c.Name {
@@ -54,11 +59,21 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
 	}
-	reply := wire.CreateReply{Oplock: levelOf(opened.Lease.Caching), Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
+	level, answers := asked.answer(opened, answers)
+	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
+		if size, err := contexts.DecodeAllocationSize(c.Data); err == nil && size <= 1<<40 {
+			o.allocation = (size + allocationUnit - 1) &^ (allocationUnit - 1)
+		}
+	}
+	if !o.dir {
+		object.Allocation = max(object.Allocation, o.allocation)
+	}
+	reply := wire.CreateReply{Oplock: level, Action: uint32(opened.Action), Info: infoOf(&object), File: o.id}
 	if len(answers) > 0 {
 		reply.Contexts = contexts.Append(nil, answers)
 	}
 	m.b = reply.Append(m.b)
+	m.after = append(m.after, o.announce)
 	return nil
 }
 

@@ -39,6 +39,8 @@ func (m *message) handle() error {
 		return err
 	}
 	m.caller = m.newCaller()
+	inside := c.srv.cfg.Enter()
+	defer inside.Leave()
 	return m.command()
 }
 
@@ -57,6 +59,7 @@ func (m *message) authenticate() error {
 	m.ch = m.conn.channel(m.h.SessionID)
 	if m.ch == nil || !m.ch.valid() {
 		m.ch = nil
+		m.signAs(m.h.SessionID)
 		return ntstatus.UserSessionDeleted
 	}
 	s := m.ch.session
@@ -71,11 +74,16 @@ func (m *message) authenticate() error {
 	case s.encrypt:
 		m.signer = m.ch.signer
 		return ntstatus.AccessDenied
-	case signed && !m.ch.signer.Verify(m.m), !signed && s.signed:
+	case signed && m.genuine != m.ch && m.reader && len(m.m) > inlineAtMost:
+		return errPark // much to verify: not while others wait to be read
+	case signed && m.genuine != m.ch && !m.ch.signer.Verify(m.m), !signed && s.signed:
 		m.signer = m.ch.signer
 		return ntstatus.AccessDenied
 	case signed || s.signed:
 		m.signer = m.ch.signer
+	}
+	if signed {
+		m.genuine = m.ch
 	}
 	return m.alive()
 }

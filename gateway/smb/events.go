@@ -24,9 +24,11 @@ func (e events) Deliver(_ context.Context, ev gateway.Event) error {
 			o.noticed(ev.Notices, ev.Missed)
 		}
 	case gateway.LeaseBroken:
-		if o := e.srv.files.find(ev.Break.Open); o != nil {
+		if o := e.srv.files.breaking(&ev.Break); o != nil {
 			o.broken(&ev.Break)
 		}
+	case gateway.OpenLost:
+		e.srv.files.lost(ev.Break.Open)
 	}
 	return nil
 }

@@ -3,8 +3,11 @@ package smb
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
@@ -15,10 +18,18 @@ type files struct {
 	mu       sync.Mutex
 	byHandle map[causeway.Handle][]*open
 	byID     map[causeway.OpenID]*open
+	leases   map[causeway.LeaseID][]*open
+	byGUID   map[createKey]*open                // opens with a CreateGuid
+	kept     map[uint64]*keptOpen               // whose connection has ended, by persistent id
+	swept    time.Time                          // when kept was looked through
+	early    map[causeway.OpenID]*gateway.Break // breaks of opens that are not known yet
+	opening  atomic.Int64                       // requests that may make an open
 }
 
 func (f *files) init() {
 	f.byHandle, f.byID = map[causeway.Handle][]*open{}, map[causeway.OpenID]*open{}
+	f.leases = map[causeway.LeaseID][]*open{}
+	f.byGUID, f.kept, f.early = map[createKey]*open{}, map[uint64]*keptOpen{}, map[causeway.OpenID]*gateway.Break{}
 }
 
 func (f *files) count() int {
@@ -53,6 +64,16 @@ func (f *files) add(o *open) {
 	defer f.mu.Unlock()
 	f.byHandle[o.handle] = append(f.byHandle[o.handle], o)
 	f.byID[o.openID()] = o
+	if o.lease.Kind == causeway.Lease {
+		f.leases[o.lease] = append(f.leases[o.lease], o)
+	}
+	if o.guid != ([16]byte{}) {
+		f.byGUID[o.createKey()] = o
+	}
+	if b := f.early[o.openID()]; b != nil {
+		delete(f.early, o.openID())
+		o.breaks = append(o.breaks, b)
+	}
 }
 
 func (f *files) drop(o *open) {
@@ -63,6 +84,15 @@ func (f *files) drop(o *open) {
 		delete(f.byHandle, o.handle)
 	}
 	delete(f.byID, o.openID())
+	if o.lease.Kind == causeway.Lease {
+		same := slices.DeleteFunc(f.leases[o.lease], func(other *open) bool { return other == o })
+		if f.leases[o.lease] = same; len(same) == 0 {
+			delete(f.leases, o.lease)
+		}
+	}
+	if f.byGUID[o.createKey()] == o {
+		delete(f.byGUID, o.createKey())
+	}
 }
 
 // find returns an open by its id, nil if there is none here.
@@ -92,6 +122,9 @@ func (f *files) setDelete(o *open, pending bool) {
 		other.deleting.Store(pending)
 	}
 }
+
+// dooms reports whether closing the open dooms its object, as far as this server knows.
+func (o *open) dooms() bool { return o.deleting.Load() || o.options&wire.OptDeleteOnClose != 0 }
 
 // opened reports whether any open of the object is there.
 func (f *files) opened(h causeway.Handle) bool {

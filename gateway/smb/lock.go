@@ -24,6 +24,10 @@ func (m *message) lock() error {
 	if err := m.mayWait(); err != nil {
 		return err
 	}
+	if m.repeats(r.Sequence) {
+		m.b = wire.AppendEmpty(m.b)
+		return nil
+	}
 	var err error
 	if r.Locks[0].Flags&wire.LockUnlock != 0 {
 		err = m.unlockAll(r.Locks)
@@ -33,8 +37,48 @@ func (m *message) lock() error {
 	if err != nil {
 		return err
 	}
+	m.done(r.Sequence)
 	m.b = wire.AppendEmpty(m.b)
 	return nil
+}
+
+// lockSequences are the numbers of the lock requests that have succeeded, plus one, by bucket ([MS-SMB2] 3.3.1.10,
+// Open.LockSequenceArray): a client that has lost a reply repeats its request with the same one.
+type lockSequences [64]uint8
+
+// bucket returns where the sequence of a request is kept, nil if it is not checked.
+func (m *message) bucket(sequence uint32) *uint8 {
+	n := sequence >> 4
+	if n == 0 || n > uint32(len(lockSequences{})) || m.conn.negotiated.dialect < wire.Dialect300 {
+		return nil
+	}
+	if m.open.sequences == nil {
+		m.open.sequences = new(lockSequences)
+	}
+	return &m.open.sequences[n-1]
+}
+
+// repeats reports whether the request has succeeded before. If it has not, what its bucket held counts no longer.
+func (m *message) repeats(sequence uint32) bool {
+	m.open.mu.Lock()
+	defer m.open.mu.Unlock()
+	b := m.bucket(sequence)
+	if b == nil {
+		return false
+	}
+	if *b == uint8(sequence&15)+1 {
+		return true
+	}
+	*b = 0
+	return false
+}
+
+func (m *message) done(sequence uint32) {
+	m.open.mu.Lock()
+	defer m.open.mu.Unlock()
+	if b := m.bucket(sequence); b != nil {
+		*b = uint8(sequence&15) + 1
+	}
 }
 
 func spanOf(e *wire.LockElement) (causeway.Span, error) {

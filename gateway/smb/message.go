@@ -29,6 +29,7 @@ type message struct {
 
 	request
 	related related
+	after   []func() // to be done when the reply is on its way
 }
 
 // element is one reply in a compound: where it begins in the message, and who signs it.
@@ -44,6 +45,7 @@ type request struct {
 	m       []byte // from its header to its end
 	begun   bool   // its ids were taken
 	ch      *channel
+	genuine *channel // the one whose signature it bears: it need not be verified again when it starts over
 	tree    *tree
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
@@ -115,6 +117,7 @@ func (m *message) begin() error {
 	}
 	c.running.Add(1)
 	m.reader = false
+	m.depart()
 	go m.resume()
 	return nil
 }
@@ -156,6 +159,9 @@ func (m *message) run() (parked bool, err error) {
 			m.finishElement(err)
 		}
 		m.begun = false
+		if !m.reader {
+			m.arrive()
+		}
 	}
 	m.finish()
 	return false, nil
@@ -179,6 +185,9 @@ func (m *message) next() error {
 	}
 	if m.h.Flags&wire.FlagAsync != 0 || !m.conn.window.take(m.h.MessageID, m.charge()) {
 		return errProtocol
+	}
+	if !m.reader {
+		m.depart()
 	}
 	return nil
 }
@@ -326,4 +335,8 @@ func (m *message) finish() {
 	if wait != nil && !m.final {
 		wait.announced()
 	}
+	for _, f := range m.after {
+		f()
+	}
+	m.after = nil
 }

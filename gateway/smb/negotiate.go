@@ -123,10 +123,10 @@ func (c *conn) offer(d wire.Dialect) (caps uint32) {
 		caps |= wire.CapDFS
 	}
 	if d >= wire.Dialect210 {
-		caps |= wire.CapLargeMTU
+		caps |= wire.CapLargeMTU | wire.CapLeasing
 	}
 	if d >= wire.Dialect300 {
-		caps |= wire.CapMulti
+		caps |= wire.CapMulti | wire.CapDirLeasing
 	}
 	if (d == wire.Dialect300 || d == wire.Dialect302) && c.negotiated.cipher != 0 {
 		caps |= wire.CapEncryption

@@ -1,8 +1,11 @@
 package smb
 
 import (
+	"slices"
 	"strings"
+	"time"
 
+	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
@@ -15,13 +18,23 @@ const maxNotices = 1024
 // watch is what an open directory knows of its changes. It is guarded by the open's lock.
 type watch struct {
 	on      bool
-	deep    bool
-	filter  uint32
-	room    int // of the first request: later ones have it too ([MS-FSA] 2.1.5.10)
 	notices []fscc.Notice
 	missed  bool
-	waiting *pending
+	waiting []notifyWait // in order
+	timer   *time.Timer  // not nil: they are about to be answered
 }
+
+// notifyWait is a request that waits for changes, and has room for so many bytes of them.
+type notifyWait struct {
+	p    *pending
+	room int
+}
+
+// noticesTogether is how long an answer waits for changes that come together, like those of a file that is written anew.
+const noticesTogether = 10 * time.Millisecond
+
+// maxNotifyWaits bounds the requests that wait on one open.
+const maxNotifyWaits = 64
 
 // changeNotify is [MS-SMB2] 3.3.5.19: changes that were collected, or an answer when there is one.
 func (m *message) changeNotify() error {
@@ -37,52 +50,54 @@ func (m *message) changeNotify() error {
 	}
 	o := m.open
 	switch {
-	case o.pipe != nil || !o.dir || r.Filter&^fscc.NotifyAll != 0 || r.Filter == 0:
+	case o.pipe != nil || !o.dir || r.Filter == 0:
 		return ntstatus.InvalidParameter
 	case o.access&wire.AccessReadData == 0:
 		return ntstatus.AccessDenied
 	case len(m.rest) > 0:
 		return ntstatus.InternalError
 	}
-	if err := m.mayWait(); err != nil {
-		return err
-	}
-	if err := m.watch(o, &r); err != nil {
+	if err := m.watch(o, &r); err != nil { // on the reader's goroutine, so that requests wait in their order
 		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	w := &o.watch
 	if len(w.notices) > 0 || w.missed {
-		return m.appendNotices(w)
+		return m.appendNotices(w, int(r.Room))
 	}
-	if w.waiting != nil {
-		return ntstatus.NotSupported // one at a time
+	if len(w.waiting) >= maxNotifyWaits {
+		return ntstatus.InsufficientResources
 	}
+	var p *pending
 	p, err := m.suspend(func() {
 		o.mu.Lock()
-		o.watch.waiting = nil
+		o.watch.waiting = slices.DeleteFunc(o.watch.waiting, func(n notifyWait) bool { return n.p == p })
 		o.mu.Unlock()
 	})
 	if err != nil {
 		return err
 	}
-	w.waiting = p
+	w.waiting = append(w.waiting, notifyWait{p, int(r.Room)})
 	return ntstatus.Pending
 }
 
 // watch makes the engines collect changes from the first request on.
 func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 	o.mu.Lock()
-	first := !o.watch.on
-	if first {
-		o.watch = watch{on: true, deep: r.Flags&wire.WatchTree != 0, filter: r.Filter, room: int(r.Room)}
-	}
+	on := o.watch.on
 	o.mu.Unlock()
-	if !first {
+	if on {
 		return nil
 	}
-	return m.conn.srv.cfg.Access.Watch(m.conn.ctx, &m.caller, o.handle, gateway.WatchID{Owner: o.owner, Open: o.openID()}, gateway.NoticeFilter(r.Filter), r.Flags&wire.WatchTree != 0)
+	id, deep := gateway.WatchID{Owner: o.owner, Open: o.openID()}, r.Flags&wire.WatchTree != 0
+	if err := m.conn.srv.cfg.Access.Watch(m.conn.ctx, &m.caller, o.handle, id, gateway.NoticeFilter(r.Filter&fscc.NotifyAll), deep); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	o.watch.on = true
+	o.mu.Unlock()
+	return nil
 }
 
 // unwatch ends the collecting.
@@ -96,7 +111,7 @@ func (o *open) unwatch(cfg *Config) {
 }
 
 // appendNotices appends what was collected, and forgets it. It is called with the open's lock.
-func (m *message) appendNotices(w *watch) error {
+func (m *message) appendNotices(w *watch, room int) error {
 	at := len(m.b)
 	m.reserve(wire.OutputSize)
 	m.b = m.b[:at+wire.OutputSize]
@@ -104,7 +119,7 @@ func (m *message) appendNotices(w *watch) error {
 	w.notices, w.missed = nil, false
 	var err error = ntstatus.NotifyEnumDir
 	if !missed {
-		m.b, err = fscc.AppendNotices(m.b, notices, w.room)
+		m.b, err = fscc.AppendNotices(m.b, notices, room)
 	}
 	wire.PutOutput(m.b[at:], uint32(len(m.b)-at-wire.OutputSize))
 	return err
@@ -120,15 +135,44 @@ func (o *open) noticed(notices []gateway.Notice, missed bool) {
 	if w.missed = w.missed || missed || len(w.notices) > maxNotices; w.missed {
 		w.notices = nil
 	}
-	p := w.waiting
-	w.waiting = nil
+	if len(w.waiting) > 0 && w.timer == nil && (len(w.notices) > 0 || w.missed) {
+		w.timer = time.AfterFunc(noticesTogether, o.tellNotices)
+	}
 	o.mu.Unlock()
-	if p == nil {
+}
+
+// tellNotices answers who waits longest with what has come.
+func (o *open) tellNotices() {
+	o.mu.Lock()
+	w := &o.watch
+	w.timer = nil
+	var next notifyWait
+	if len(w.waiting) > 0 && (len(w.notices) > 0 || w.missed) {
+		next, w.waiting = w.waiting[0], w.waiting[1:]
+	}
+	o.mu.Unlock()
+	if next.p == nil {
 		return
 	}
-	p.finish(nil, func(m *message) error {
+	next.p.finish(nil, func(m *message) error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return m.appendNotices(&o.watch)
+		return m.appendNotices(&o.watch, next.room)
 	})
+}
+
+// doomed ends the waits for changes of directories that are to be removed: nothing will happen there any more.
+func (f *files) doomed(h causeway.Handle) {
+	f.mu.Lock()
+	opens := slices.Clone(f.byHandle[h])
+	f.mu.Unlock()
+	for _, o := range opens {
+		o.mu.Lock()
+		waits := o.watch.waiting
+		o.watch.waiting = nil
+		o.mu.Unlock()
+		for _, n := range waits {
+			n.p.finish(ntstatus.DeletePending, nil)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"causeway"
 	"causeway/gateway"
@@ -28,6 +29,9 @@ type open struct {
 	maximal                uint32         // what the user may have on it
 	owner                  causeway.Owner // of its byte-range locks
 	lease                  causeway.LeaseID
+	allocation             uint64        // that its creator asked for, in bytes
+	keep                   time.Duration // how long it outlives its connection
+	guid                   [16]byte      // with which it was created; zero: none
 
 	mu        sync.Mutex
 	parent    causeway.Handle // zero at the root of the share
@@ -35,11 +39,14 @@ type open struct {
 	scan      scan
 	watch     watch
 	lockWaits []lockWait
+	sequences *lockSequences
 	early     []causeway.Span   // granted before anybody waited
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
 	lost      bool // a later one had another verifier
 	mode      uint32
+	announced bool             // its client knows of it
+	breaks    []*gateway.Break // that it is told of when it does
 
 	deleting atomic.Bool // its last close removes the name, as far as this server knows
 	position atomic.Uint64
@@ -103,7 +110,12 @@ func (o *open) openID() (id causeway.OpenID) {
 }
 
 // end closes the open, once: locks go, and the name too if it was to be removed.
-func (o *open) end(ctx context.Context) error {
+func (o *open) end(ctx context.Context) error { return o.finish(ctx, false) }
+
+// part ends the open for its client, whose connection has ended; if it was promised, it is kept for him.
+func (o *open) part(ctx context.Context) { o.finish(ctx, o.keep > 0) }
+
+func (o *open) finish(ctx context.Context, keep bool) error {
 	if o.closed.Swap(true) {
 		return ntstatus.FileClosed
 	}
@@ -118,7 +130,19 @@ func (o *open) end(ctx context.Context) error {
 	o.unwatch(cfg)
 	o.cancelWaits()
 	s.srv.files.drop(o)
+	inside := cfg.Enter()
+	defer inside.Leave()
 	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner, ReadOnly: o.tree.share.ReadOnly}
+	if keep {
+		s.srv.files.keep(o, s.srv.cfg.Now())
+		if err := cfg.Access.Disconnect(ctx, &caller, o.handle, o.openID()); err == nil {
+			return nil
+		}
+		s.srv.files.lost(o.openID())
+	}
+	if o.dir && o.dooms() {
+		s.srv.files.doomed(o.handle)
+	}
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {
 		cfg.Logger.Debug("open ended badly", "op", "close", "volume", o.tree.name, "err", err)
 	}

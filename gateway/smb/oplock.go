@@ -1,13 +1,16 @@
 package smb
 
 import (
+	"slices"
+
 	"causeway"
 	"causeway/gateway"
+	"causeway/gateway/smb/contexts"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
 
-// cachingOf is what an oplock lets its holder cache; leases are not offered yet.
+// cachingOf is what an oplock lets its holder cache.
 func cachingOf(level byte) causeway.Caching {
 	switch level {
 	case wire.OplockII:
@@ -33,11 +36,68 @@ func levelOf(c causeway.Caching) byte {
 	return wire.OplockNone
 }
 
-// broken tells the client to give up its oplock ([MS-SMB2] 3.3.4.6). The notification has no request: it is neither signed nor
-// counted.
+// breaking finds the open whose client is to be told of a break; nil: none here, or none yet.
+func (f *files) breaking(b *gateway.Break) *open {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if o := f.byID[b.Open]; o != nil {
+		return o
+	}
+	if b.ID.Kind == causeway.Lease {
+		for _, o := range f.byHandle[b.Handle] {
+			if o.lease == b.ID {
+				return o
+			}
+		}
+	}
+	if f.opening.Load() > 0 && len(f.early) < maxEarlyBreaks {
+		kept := *b
+		f.early[b.Open] = &kept
+	}
+	return nil
+}
+
+// maxEarlyBreaks bounds the breaks of opens that are still being made.
+const maxEarlyBreaks = 4096
+
+// settled ends a request that may have made an open. When none is left, nobody will ask for early breaks.
+func (f *files) settled() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.opening.Add(-1) == 0 && len(f.early) > 0 {
+		clear(f.early)
+	}
+}
+
+// announce says that the client knows of the open: it can be told of breaks.
+func (o *open) announce() {
+	o.mu.Lock()
+	o.announced = true
+	breaks := o.breaks
+	o.breaks = nil
+	o.mu.Unlock()
+	for _, b := range breaks {
+		o.tellBreak(b)
+	}
+}
+
+// broken tells the client to give up its oplock or lease ([MS-SMB2] 3.3.4.6, 3.3.4.7), as soon as it knows that it has one.
 func (o *open) broken(b *gateway.Break) {
+	o.mu.Lock()
+	if !o.announced {
+		kept := *b
+		o.breaks = append(o.breaks, &kept)
+		o.mu.Unlock()
+		return
+	}
+	o.mu.Unlock()
+	o.tellBreak(b)
+}
+
+// tellBreak sends the notification. It has no request: it is neither signed nor counted.
+func (o *open) tellBreak(b *gateway.Break) {
 	o.session.mu.Lock()
-	channels := append([]*channel(nil), o.session.channels...)
+	channels := slices.Clone(o.session.channels)
 	o.session.mu.Unlock()
 	if len(channels) == 0 {
 		return
@@ -48,24 +108,31 @@ func (o *open) broken(b *gateway.Break) {
 		m.sealed = o.session
 	}
 	m.startElement()
-	m.b = wire.AppendOplockBreak(m.b, levelOf(b.To), o.id)
+	if b.ID.Kind == causeway.Lease {
+		m.b = wire.AppendLeaseBreak(m.b, b.Epoch, b.Ack, b.ID.Key, uint32(b.From), uint32(b.To))
+	} else {
+		m.b = wire.AppendOplockBreak(m.b, levelOf(b.To), o.id)
+	}
 	h := wire.Header{Command: wire.OplockBreak, Flags: wire.FlagReply, MessageID: 1<<64 - 1}
 	h.Put(m.b[m.at():])
 	m.finish()
 }
 
-// oplockBreak acknowledges a break ([MS-SMB2] 3.3.5.22.1).
+// oplockBreak acknowledges a break ([MS-SMB2] 3.3.5.22).
 func (m *message) oplockBreak() error {
 	var a wire.OplockAck
 	if err := a.Parse(m.m); err != nil {
 		return err
 	}
 	if a.IsLease {
-		return ntstatus.ObjectNameNotFound
+		return m.leaseBreak(&a)
 	}
 	m.tree = m.ch.session.tree(m.h.TreeID)
 	if err := m.find(a.File); err != nil {
 		return err
+	}
+	if m.open.lease.Kind != causeway.Oplock {
+		return invalidOplockProtocol
 	}
 	if a.Level != wire.OplockNone && a.Level != wire.OplockII {
 		return ntstatus.InvalidParameter
@@ -82,4 +149,125 @@ func (m *message) oplockBreak() error {
 	return nil
 }
 
-const invalidOplockProtocol ntstatus.Status = 0xc00000e3
+// leaseBreak acknowledges the break of a lease ([MS-SMB2] 3.3.5.22.2): the key names it among those of the client.
+func (m *message) leaseBreak(a *wire.OplockAck) error {
+	id := causeway.LeaseID{Kind: causeway.Lease, Client: m.caller.Owner.Client, Key: a.Key}
+	h, ok := m.conn.srv.files.leased(id)
+	if !ok {
+		return ntstatus.ObjectNameNotFound
+	}
+	state, err := m.conn.srv.cfg.Access.Acknowledge(m.conn.ctx, &m.caller, h, id, causeway.Caching(a.State)&causeway.CacheAll)
+	switch causeway.CodeOf(err) {
+	case causeway.OK:
+	case causeway.ErrInval:
+		return requestNotAccepted
+	case causeway.ErrNotSync:
+		return ntstatus.Unsuccessful
+	case causeway.ErrBadOpen:
+		return ntstatus.ObjectNameNotFound
+	default:
+		return err
+	}
+	m.b = wire.AppendLeaseAck(m.b, a.Key, uint32(state.Caching))
+	return nil
+}
+
+// leased finds the object of a client's lease.
+func (f *files) leased(id causeway.LeaseID) (causeway.Handle, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.leases[id]
+	if len(l) == 0 {
+		return causeway.Handle{}, false
+	}
+	return l[0].handle, true
+}
+
+const (
+	invalidOplockProtocol ntstatus.Status = 0xc00000e3
+	requestNotAccepted                    = ntstatus.RequestNotAccepted
+)
+
+// caching is what a CREATE asks to keep: data, names, the open itself ([MS-SMB2] 3.3.5.9.6 to 3.3.5.9.12).
+type caching struct {
+	lease *contexts.LeaseRequest // nil: none
+	state causeway.Caching
+
+	durable   bool
+	version   int // of the durable request
+	keep      contexts.DurableV2
+	guid      [16]byte
+	reconnect bool
+	file      contexts.FileID
+}
+
+// apply asks the engines for it.
+func (c *caching) apply(spec *gateway.OpenSpec, m *message, p *place) {
+	client := m.caller.Owner.Client
+	switch {
+	case c.lease != nil:
+		spec.Lease = gateway.LeaseSpec{
+			ID:      causeway.LeaseID{Kind: causeway.Lease, Client: client, Key: c.lease.Key},
+			Caching: c.state, Parent: c.lease.ParentKey, V2: c.lease.Version == 2, Epoch: c.lease.Epoch,
+		}
+		dir := spec.OnlyDir || p.exists && p.entry.Attr.Type == causeway.TypeDirectory
+		if dir && c.lease.Version == 1 {
+			spec.Lease.Caching = 0
+		}
+	case c.state != 0:
+		spec.Lease = gateway.LeaseSpec{ID: causeway.LeaseID{Kind: causeway.Oplock, Client: client}, Caching: c.state}
+	}
+	if c.durable {
+		spec.Keep = gateway.KeepSpec{For: keptFor(c.keep.Timeout), GUID: c.guid}
+	}
+}
+
+// answer is what the reply says of it: the oplock level, and contexts.
+func (c *caching) answer(opened *gateway.Opened, list []contexts.Context) (byte, []contexts.Context) {
+	level := levelOf(opened.Lease.Caching)
+	if c.lease != nil {
+		level = wire.OplockLease
+		l := contexts.LeaseRequest{Version: c.lease.Version, Key: c.lease.Key, State: contexts.LeaseState(opened.Lease.Caching)}
+		if opened.Lease.Breaking {
+			l.Flags |= contexts.LeaseBreaking
+		}
+		if l.Version == 2 {
+			l.Epoch = opened.Lease.Epoch
+			if c.lease.Flags&contexts.LeaseParentSet != 0 {
+				l.Flags |= contexts.LeaseParentSet
+				l.ParentKey = c.lease.ParentKey
+			}
+		}
+		list = append(list, contexts.Context{Name: contexts.Lease, Data: l.Encode()})
+	}
+	if c.durable && opened.Keep > 0 {
+		if c.version == 2 {
+			list = append(list, contexts.DurableV2Answer(opened.Keep, 0))
+		} else {
+			list = append(list, contexts.DurableAnswer())
+		}
+	}
+	return level, list
+}
+
+// caching reads what a CREATE asks to keep.
+func (m *message) caching(r *wire.CreateRequest, list []contexts.Context) (c caching, err error) {
+	dialect := m.conn.negotiated.dialect
+	if err := m.durable(list, &c); err != nil {
+		return c, err
+	}
+	c.state = cachingOf(r.Oplock)
+	if l := contexts.Find(list, contexts.Lease); l != nil && (r.Oplock == wire.OplockLease || c.reconnect) && dialect >= wire.Dialect210 {
+		lease, err := contexts.DecodeLease(l.Data)
+		if err != nil {
+			return c, err
+		}
+		if lease.Version == 1 || dialect >= wire.Dialect300 {
+			c.lease = &lease
+			if lease.State.Valid() {
+				c.state = causeway.Caching(lease.State)
+			}
+		}
+	}
+	return c, nil
+}

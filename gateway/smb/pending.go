@@ -15,12 +15,15 @@ type pending struct {
 	conn    *conn
 	open    *open
 	reply   *message // to be
-	abandon func()   // takes back what was asked for; may be nil
+	request wire.Command
+	abandon func() // takes back what was asked for; may be nil
+	stop    func() // not nil: a goroutine waits, and replies when this was called
 
 	mu       sync.Mutex
 	told     bool // the interim reply is on its way
 	complete bool
-	early    func() // the completion that came before
+	early    func()          // the completion that came before
+	status   ntstatus.Status // with which it was stopped
 }
 
 // suspend makes the element at hand wait. Only the last one of a compound can ([MS-SMB2] 3.3.5.2.7), and only so many of a
@@ -30,15 +33,19 @@ func (m *message) suspend(abandon func()) (*pending, error) {
 	if len(m.rest) > 0 {
 		return nil, ntstatus.InternalError
 	}
-	p := &pending{message: m.h.MessageID, conn: c, open: m.open, abandon: abandon}
+	p := &pending{message: m.h.MessageID, conn: c, open: m.open, request: m.h.Command, abandon: abandon}
 	later := newMessage(c, nil)
 	later.reader, later.sealed, later.request, later.final = false, m.sealed, m.request, true
 	later.m, later.begun = nil, false
 	p.reply = later
 	c.mu.Lock()
-	if len(c.pending) >= c.srv.cfg.MaxRequests {
+	if c.inFlight[m.h.MessageID] || len(c.pending) >= c.srv.cfg.MaxRequests {
+		status := ntstatus.InsufficientResources
+		if c.inFlight[m.h.MessageID] {
+			status = ntstatus.Cancelled
+		}
 		c.mu.Unlock()
-		return nil, ntstatus.InsufficientResources
+		return nil, status
 	}
 	c.asyncs++
 	p.id = c.asyncs
@@ -90,6 +97,20 @@ func (p *pending) finish(err error, fill func(*message) error) bool {
 	return true
 }
 
+// depart says that the element at hand goes on in a goroutine, where a CANCEL can come before it waits for anything; arrive that it
+// is answered, or waits.
+func (m *message) depart() {
+	m.conn.mu.Lock()
+	defer m.conn.mu.Unlock()
+	m.conn.inFlight[m.h.MessageID] = false
+}
+
+func (m *message) arrive() {
+	m.conn.mu.Lock()
+	defer m.conn.mu.Unlock()
+	delete(m.conn.inFlight, m.h.MessageID)
+}
+
 // cancel is [MS-SMB2] 3.3.5.16. It is never answered.
 func (m *message) cancel() error {
 	if m.authenticate() != nil || wire.Empty(m.m) != nil {
@@ -106,6 +127,9 @@ func (m *message) cancel() error {
 				found = p
 			}
 		}
+		if _, ok := c.inFlight[m.h.MessageID]; ok && found == nil {
+			c.inFlight[m.h.MessageID] = true // it may be about to wait
+		}
 	}
 	c.mu.Unlock()
 	if found != nil {
@@ -116,9 +140,25 @@ func (m *message) cancel() error {
 
 // giveUp ends the wait without what was waited for.
 func (p *pending) giveUp(status ntstatus.Status) {
+	if p.stop != nil {
+		p.mu.Lock()
+		if !p.complete {
+			p.complete, p.status = true, status
+		}
+		p.mu.Unlock()
+		p.stop()
+		return
+	}
 	if p.finish(status, nil) && p.abandon != nil {
 		p.abandon()
 	}
+}
+
+// stopped tells with which status a wait was ended from outside.
+func (p *pending) stopped() (ntstatus.Status, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status, p.complete
 }
 
 // waits are the requests of a connection that wait; with an open, those on it.
@@ -140,8 +180,11 @@ func (o *open) cancelWaits() {
 	o.session.mu.Unlock()
 	for _, ch := range channels {
 		for _, p := range ch.conn.waits(o) {
-			status := ntstatus.NotifyCleanup
-			if p.reply.h.Command == wire.Lock {
+			status := ntstatus.Cancelled
+			switch p.request {
+			case wire.ChangeNotify:
+				status = ntstatus.NotifyCleanup
+			case wire.Lock:
 				status = ntstatus.RangeNotLocked
 			}
 			p.giveUp(status)

@@ -23,9 +23,10 @@ func (m *message) queryDirectory() error {
 	if err := r.Parse(m.m); err != nil {
 		return err
 	}
-	if r.Room > maxTransfer || !m.affords(r.Room) {
+	if !m.affords(r.Room) {
 		return ntstatus.InvalidParameter
 	}
+	r.Room = min(r.Room, maxTransfer) // some ask for more than was negotiated
 	if err := m.find(r.File); err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (m *message) queryDirectory() error {
 		}
 	}
 	if next.pattern == nil || r.Flags&wire.ScanRestart != 0 && len(r.Pattern) > 0 {
-		p, err := names.ParsePattern(r.Pattern, m.conn.srv.cfg.Folding)
+		p, err := names.ParsePattern(r.Pattern, m.conn.srv.cfg.folding(m.tree.volume))
 		if err != nil {
 			return err
 		}
@@ -71,6 +72,7 @@ func (m *message) queryDirectory() error {
 // list fills l from where the scan stands.
 func (m *message) list(o *open, s *scan, l *fscc.Listing, single bool) error {
 	full, tooSmall := false, false
+	var waits error
 	emit := func(e *causeway.DirEntry) bool {
 		if !s.pattern.Match(e.Name) {
 			s.cookie = e.Cookie
@@ -83,7 +85,13 @@ func (m *message) list(o *open, s *scan, l *fscc.Listing, single bool) error {
 		if !attr.Valid() {
 			attr = &causeway.Attr{Type: max(e.Type, causeway.TypeRegular), FileID: e.FileID, Mode: 0o444}
 		}
-		entry := fscc.Entry{Object: fscc.ObjectOf(attr, &fscc.DOS{}, e.Name), Name: e.Name}
+		var d fscc.DOS
+		if !e.Object.IsZero() {
+			if d, waits = m.dosOf(causeway.Handle{Volume: o.handle.Volume, Object: e.Object}); waits != nil {
+				return false
+			}
+		}
+		entry := fscc.Entry{Object: fscc.ObjectOf(attr, &d, e.Name), Name: e.Name}
 		if !l.Add(&entry) {
 			tooSmall = l.Len() == 0
 			return false
@@ -94,6 +102,9 @@ func (m *message) list(o *open, s *scan, l *fscc.Listing, single bool) error {
 	}
 	if !s.ended {
 		_, eof, err := m.conn.srv.cfg.Access.ReadDir(m.conn.ctx, &m.caller, o.handle, s.cookie, gateway.WantAttr, emit)
+		if err == nil {
+			err = waits
+		}
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ type session struct {
 	dialect wire.Dialect
 	guid    [16]byte // of the client
 	cipher  uint16
+	signing uint16
 
 	user           atomic.Pointer[auth.User] // nil: not logged on yet
 	signer         *secure.Signer
@@ -112,10 +113,10 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 		return c.newSession()
 	}
 	ch := c.channel(m.h.SessionID)
+	if ch == nil || !ch.valid() {
+		m.signAs(m.h.SessionID)
+	}
 	if r.Flags&wire.SetupBinding != 0 {
-		if c.negotiated.dialect < wire.Dialect300 {
-			return nil, ntstatus.RequestNotAccepted
-		}
 		return m.bind(ch)
 	}
 	if ch == nil {
@@ -124,7 +125,7 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 	if ch.valid() { // a repeated logon: signed like everything else
 		if m.sealed == nil && (m.h.Flags&wire.FlagSigned != 0 || ch.session.signed) {
 			m.signer = ch.signer
-			if m.h.Flags&wire.FlagSigned != 0 && !ch.signer.Verify(m.m) {
+			if m.h.Flags&wire.FlagSigned == 0 || !ch.signer.Verify(m.m) {
 				return nil, ntstatus.AccessDenied
 			}
 		}
@@ -136,7 +137,7 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 func (c *conn) newSession() (*channel, error) {
 	s := c.srv
 	ses := &session{
-		srv: s, id: randomID(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher,
+		srv: s, id: randomID(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher, signing: c.negotiated.signing,
 		trees: map[uint32]*tree{}, opens: map[wire.FileID]*open{},
 	}
 	ch := &channel{conn: c, session: ses}
@@ -167,19 +168,52 @@ func (c *conn) adopt(ch *channel) bool {
 	return true
 }
 
+// signAs makes the reply signed with the key of a session that this connection does not have, if the request is: its client takes no
+// other ([MS-SMB2] 3.3.5.5).
+func (m *message) signAs(id uint64) {
+	if m.h.Flags&wire.FlagSigned == 0 {
+		return
+	}
+	c := m.conn
+	c.mu.Lock()
+	signer := c.ended[id]
+	c.mu.Unlock()
+	if ses := c.srv.session(id); ses != nil && signer == nil {
+		signer = ses.signer
+	}
+	if signer != nil && signer.Verify(m.m) {
+		m.signer = signer
+	}
+}
+
+// session finds a session that somebody has logged on to, on whatever connection.
+func (s *Server) session(id uint64) *session {
+	s.mu.Lock()
+	ses := s.sessions[id]
+	s.mu.Unlock()
+	if ses == nil || ses.user.Load() == nil {
+		return nil
+	}
+	return ses
+}
+
 // bind begins or goes on to bind a session of another connection to this one ([MS-SMB2] 3.3.5.5.2). Until it is done, everything is
 // signed with the session's key.
 func (m *message) bind(ch *channel) (*channel, error) {
-	c, s := m.conn, m.conn.srv
-	s.mu.Lock()
-	ses := s.sessions[m.h.SessionID]
-	s.mu.Unlock()
-	switch {
-	case ses == nil || ses.user.Load() == nil:
+	c := m.conn
+	ses := c.srv.session(m.h.SessionID)
+	if ses == nil {
 		return nil, ntstatus.UserSessionDeleted
+	}
+	if err := ses.bindable(&c.negotiated); err != nil {
+		return nil, err
+	}
+	switch {
 	case m.h.Flags&wire.FlagSigned == 0:
 		return nil, ntstatus.InvalidParameter
-	case !ses.signer.Verify(m.m):
+	case ch != nil && ch.valid() && !ch.signer.Verify(m.m):
+		return nil, ntstatus.AccessDenied
+	case m.signer != ses.signer && !ses.signer.Verify(m.m):
 		return nil, ntstatus.AccessDenied
 	}
 	m.signer = ses.signer
@@ -200,6 +234,19 @@ func (m *message) bind(ch *channel) (*channel, error) {
 		return nil, ntstatus.InsufficientResources
 	}
 	return ch, nil
+}
+
+// bindable compares how the session and a further connection sign, as far as they must agree.
+func (s *session) bindable(n *negotiated) error {
+	switch {
+	case s.signing >= wire.SignAESGMAC && n.signing != s.signing:
+		return requestOutOfSequence
+	case n.signing >= wire.SignAESGMAC && n.signing != s.signing:
+		return ntstatus.NotSupported
+	case n.dialect < wire.Dialect300:
+		return ntstatus.RequestNotAccepted
+	}
+	return nil
 }
 
 // loggedOn ends a logon that has succeeded.
@@ -284,7 +331,9 @@ func (m *message) bound(ch *channel, res *auth.Result) (err error) {
 // logonFailed ends what a failed logon began: the session, unless there was one before.
 func (m *message) logonFailed(ch *channel, err error) error {
 	m.conn.srv.counts.logonFailures.Add(1)
-	if !ch.valid() {
+	if ch.valid() {
+		ch.session.end() // who failed to prove who he is has nothing to do here any more
+	} else {
 		ch.session.leave(ch)
 	}
 	if err == auth.ErrLogon {
@@ -334,13 +383,25 @@ func (s *session) leave(ch *channel) {
 	}
 }
 
+// forget takes a channel off the connection. Its key is remembered for a while: a client that still uses the session believes only
+// a signed refusal.
 func (c *conn) forget(id uint64) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch := c.sessions[id]; ch != nil && ch.signer != nil {
+		if len(c.ended) >= maxEnded {
+			clear(c.ended)
+		}
+		c.ended[id] = ch.signer
+	}
 	delete(c.sessions, id)
-	c.mu.Unlock()
 }
 
-// end closes everything that belongs to the session, and forgets it. It may be called more than once.
+// maxEnded bounds the keys of ended sessions that a connection remembers.
+const maxEnded = 64
+
+// end ends everything that belongs to the session, and forgets it. It may be called more than once. Opens that may outlive their
+// session do ([MS-SMB2] 3.3.7.1).
 func (s *session) end() {
 	s.mu.Lock()
 	if s.gone {
@@ -360,7 +421,7 @@ func (s *session) end() {
 		ch.conn.forget(s.id)
 	}
 	for _, o := range opens {
-		o.end(s.srv.ctx)
+		o.part(s.srv.ctx)
 	}
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.id)

@@ -1,6 +1,8 @@
 package smb
 
 import (
+	"time"
+
 	"causeway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/names"
@@ -63,7 +65,10 @@ func (m *message) setFile(class fscc.FileClass, data []byte) error {
 	case fscc.FileModeInformation:
 		return m.setMode(data)
 	case fscc.FileFullEaInformation:
-		return ntstatus.EAsNotSupported
+		if err := m.open.needs(wire.AccessWriteEA); err != nil {
+			return err
+		}
+		return m.setEAs(m.open, data)
 	case fscc.FileValidDataLengthInformation, fscc.FileShortNameInformation:
 		return ntstatus.NotSupported
 	}
@@ -114,11 +119,57 @@ func (m *message) setBasic(data []byte) error {
 			set.Mode = mode
 		}
 	}
-	if set.Mask == 0 {
+	if set.Mask != 0 {
+		if err := m.setAttr(&set); err != nil {
+			return err
+		}
+	}
+	return m.setRecord(o, &b)
+}
+
+// setRecord keeps attributes and the time of creation.
+func (m *message) setRecord(o *open, b *fscc.Basic) error {
+	if b.Attributes == 0 && b.Creation.Special() && b.Change.Special() || o.symlink {
 		return nil
 	}
-	return m.setAttr(&set)
+	d, err := m.dosOf(o.handle)
+	if err != nil {
+		return err
+	}
+	if d, err = d.Merge(b.Attributes, o.dir); err != nil {
+		return err
+	}
+	if !o.dir {
+		d.Attributes &^= fscc.AttrReadOnly // the mode says so
+	}
+	if !b.Creation.Special() || !b.Change.Special() {
+		if !d.Recorded { // as it was shown until now
+			attr := causeway.Attr{Type: causeway.TypeRegular, Mode: newFileMode}
+			if o.dir {
+				attr.Type = causeway.TypeDirectory
+			}
+			d.Recorded, d.Attributes = true, fscc.AttributesOf(&attr, &fscc.DOS{}, o.name())&fscc.Settable
+		}
+	}
+	if !b.Creation.Special() {
+		d.Creation = b.Creation
+	}
+	if !b.Change.Special() {
+		// What keeps the time changes the object too: how far that moved its own time is seen first.
+		if err := m.setDOS(o.handle, &d); err != nil {
+			return err
+		}
+		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+		if err != nil {
+			return err
+		}
+		d.Change, d.Until = b.Change, fscc.FileTimeOf(attr.Ctime)+fscc.FileTime(changeSlack/100)
+	}
+	return m.setDOS(o.handle, &d)
 }
+
+// changeSlack is how long after a client has set a time of change another change may go unseen in it.
+const changeSlack = 20 * time.Millisecond
 
 // setSize sets the end of the file. An allocation only ever cuts: what it reserves is the storage's affair.
 func (m *message) setSize(data []byte, end bool) error {
@@ -135,8 +186,11 @@ func (m *message) setSize(data []byte, end bool) error {
 	}
 	if !end {
 		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
-		if err != nil || size >= attr.Size {
+		if err != nil {
 			return err
+		}
+		if size >= attr.Size { // others must not cache what this may become
+			return m.conn.srv.cfg.Access.Admit(m.conn.ctx, &m.caller, o.handle, causeway.Span{Offset: size}, true)
 		}
 	}
 	return m.setAttr(&causeway.SetAttr{Mask: causeway.SetSize, Size: size})

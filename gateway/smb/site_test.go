@@ -50,7 +50,7 @@ type holder struct{ gateway.Holder }
 func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Config)) *site {
 	h := &holder{}
 	a := access.New(access.Config{Holder: h})
-	tr := transfer.New(transfer.Config{Grants: a})
+	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}
 	a.Attach(v, s)

@@ -29,16 +29,17 @@ var ErrServerClosed = errors.New("smb: server closed")
 
 // Server serves SMB clients. Make it with New; all methods may be called by many goroutines.
 type Server struct {
-	cfg      Config
-	logon    *auth.Authenticator
-	started  time.Time
-	pool     buf.Pool
-	files    files
-	counts   counters
-	ctx      context.Context // of all requests; ends when Shutdown gives up waiting
-	cancel   context.CancelFunc
-	draining atomic.Bool
-	running  sync.WaitGroup // every goroutine of the server
+	cfg       Config
+	logon     *auth.Authenticator
+	started   time.Time
+	pool      buf.Pool
+	files     files
+	spellings spellings
+	counts    counters
+	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
+	cancel    context.CancelFunc
+	draining  atomic.Bool
+	running   sync.WaitGroup // every goroutine of the server
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}

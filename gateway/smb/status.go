@@ -92,9 +92,10 @@ func statusOfCode(c causeway.Code) ntstatus.Status {
 
 // Statuses that only this front needs.
 const (
-	networkNameDeleted ntstatus.Status = 0xc00000c9
-	tooManyLinks       ntstatus.Status = 0xc0000265
-	unexpectedIOError  ntstatus.Status = 0xc00000e9
-	noPreauthOverlap   ntstatus.Status = 0xc05d0000
-	deletePending      ntstatus.Status = 0xc0000056
+	networkNameDeleted   ntstatus.Status = 0xc00000c9
+	tooManyLinks         ntstatus.Status = 0xc0000265
+	unexpectedIOError    ntstatus.Status = 0xc00000e9
+	noPreauthOverlap     ntstatus.Status = 0xc05d0000
+	requestOutOfSequence ntstatus.Status = 0xc000042a
+	deletePending        ntstatus.Status = 0xc0000056
 )

@@ -67,16 +67,12 @@ func (m *message) walk(parts []string) (p place, err error) {
 func (m *message) lookup(dir causeway.Handle, name string) (found gateway.Entry, dirAttr causeway.Attr, stored string, err error) {
 	cfg := &m.conn.srv.cfg
 	found, dirAttr, err = cfg.Access.Lookup(m.conn.ctx, &m.caller, dir, name)
-	if causeway.CodeOf(err) != causeway.ErrNoEnt || cfg.Folding == names.Exact {
+	folding := cfg.folding(m.tree.volume)
+	if causeway.CodeOf(err) != causeway.ErrNoEnt || folding == names.Exact {
 		return found, dirAttr, name, err
 	}
-	key := cfg.Folding.Key(name)
-	if _, _, listed := cfg.Access.ReadDir(m.conn.ctx, &m.caller, dir, 0, gateway.WantNames, func(e *causeway.DirEntry) bool {
-		if len(stored) == 0 && cfg.Folding.Key(e.Name) == key {
-			stored = string([]byte(e.Name))
-		}
-		return stored == ""
-	}); listed != nil {
+	stored, listed := m.spelling(dir, &dirAttr, folding, name)
+	if listed != nil {
 		if causeway.CodeOf(listed) == causeway.ErrWouldBlock {
 			return found, dirAttr, name, listed
 		}

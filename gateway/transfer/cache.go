@@ -41,6 +41,10 @@ type object struct {
 	noWait backend.NoWaitReader // nil if the object has not that power
 	fd     backend.Descriptor   // likewise
 
+	align  uint64      // of its grant's span; 0: that is always all of the file
+	mapped *mapped     // the store, if the grant's extents say where the bytes are
+	full   atomic.Bool // there were no blocks to write to
+
 	engine *Engine
 	leased bool         // the grant ends by itself
 	until  atomic.Int64 // when, by the engine's clock; a grant without a lease has none
@@ -245,7 +249,10 @@ func (o *object) idle(ctx context.Context) error {
 }
 
 // busy reports whether I/O runs that a recall would wait for: then the object must be found by it. The shard is locked.
-func (o *object) busy() bool { return o.grant.Seq != 0 && o.refs.Load()-o.lent.Load() > 1 }
+// What the owner must be told of is kept too.
+func (o *object) busy() bool {
+	return o.grant.Seq != 0 && o.refs.Load()-o.lent.Load() > 1 || o.mapped != nil && o.mapped.dirty()
+}
 
 // lentObject is an object whose descriptor somebody sends from.
 type lentObject object

@@ -59,17 +59,28 @@ type returns struct {
 }
 
 type returned struct {
-	held  gateway.Held
-	epoch causeway.Epoch
+	held   gateway.Held
+	epoch  causeway.Epoch
+	commit gateway.Commit
+	vol    *volume
+}
+
+// failed notes that what was to be committed was not.
+func (r *returned) failed() {
+	if r.commit.Written {
+		r.vol.verifier.bump()
+	}
 }
 
 // maxReturns bounds the list. What is not given back ends with its lease, or when somebody asks for it.
 const maxReturns = 4096
 
-func (r *returns) add(h gateway.Held, e causeway.Epoch) {
+func (r *returns) add(x returned) {
 	r.mu.Lock()
 	if len(r.list) < maxReturns {
-		r.list = append(r.list, returned{h, e})
+		r.list = append(r.list, x)
+	} else {
+		x.failed()
 	}
 	r.mu.Unlock()
 	select {
@@ -78,7 +89,13 @@ func (r *returns) add(h gateway.Held, e causeway.Epoch) {
 	}
 }
 
-func (e *Engine) giveBack(o *object) { e.returns.add(heldOf(&o.grant), o.grant.Epoch) }
+func (e *Engine) giveBack(o *object) {
+	r := returned{held: heldOf(&o.grant), epoch: o.grant.Epoch, vol: o.vol}
+	if o.mapped != nil {
+		r.commit, r.epoch = o.mapped.finish(), *o.mapped.epoch.Load()
+	}
+	e.returns.add(r)
+}
 
 // keep renews what is in use and gives back what is not.
 func (e *Engine) keep() {
@@ -108,8 +125,10 @@ func (e *Engine) sendReturns(ctx context.Context) {
 	e.returns.list = nil
 	e.returns.mu.Unlock()
 	for _, r := range list {
-		if ctx.Err() == nil {
-			_ = e.cfg.Grants.Return(ctx, e.cfg.Node, r.epoch, r.held, nil) // else it ends by itself
+		if ctx.Err() != nil {
+			r.failed() // else it ends by itself
+		} else if err := e.cfg.Grants.Return(ctx, e.cfg.Node, r.epoch, r.held, &r.commit); err != nil {
+			r.failed()
 		}
 	}
 }
@@ -117,11 +136,19 @@ func (e *Engine) sendReturns(ctx context.Context) {
 // renew lengthens the leases of what was used since the last time; the rest ends by itself.
 func (e *Engine) renew(ctx context.Context) {
 	byVolume := map[*volume][]*object{}
+	var commit []*mapped
 	for i := range e.cache.shards {
 		s := &e.cache.shards[i]
 		s.mu.RLock()
 		for _, o := range s.objects {
-			if o.leased && o.active.Swap(false) && o.valid() {
+			used := o.leased && o.active.Swap(false)
+			if o.mapped != nil { // one that ends by itself is fenced: it lasts until it is given back
+				if !used && o.mapped.dirty() {
+					commit = append(commit, o.mapped)
+				}
+				used = true
+			}
+			if used && o.valid() {
 				byVolume[o.vol] = append(byVolume[o.vol], o)
 			}
 		}
@@ -132,6 +159,11 @@ func (e *Engine) renew(ctx context.Context) {
 		running.Go(func() { e.renewOf(ctx, v, objects) })
 	}
 	running.Wait()
+	for _, m := range commit {
+		if m.commit(ctx) != nil {
+			break // who syncs will learn why
+		}
+	}
 }
 
 // renewBatch is how many grants are renewed with one message.

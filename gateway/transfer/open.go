@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"math"
+	"time"
 
 	"causeway"
 	"causeway/backend"
@@ -14,15 +15,43 @@ const attempts = 16
 
 // open returns the object of h under a grant that is valid now, with a reference for the caller, and its attributes of now. On
 // a miss it asks for a grant; whoever can gives one for reading and writing, so that a later write needs no second question.
-func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode) (*object, causeway.Attr, error) {
+func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode, s causeway.Span) (*object, causeway.Attr, error) {
+	o, attr, err := e.openFor(ctx, c, h, mode, s)
+	for range attempts {
+		if err != nil || o.align == 0 || o.grant.Mode < mode {
+			return o, attr, err
+		}
+		want, more := o.lacks(mode, s, attr.Size)
+		if !more {
+			return o, attr, nil
+		}
+		full := o.full.Swap(false)
+		o.Release()
+		if full {
+			return nil, attr, causeway.ErrNoSpc
+		}
+		if o, err = e.acquire(ctx, c.NoWait, h, mode, want); err != nil {
+			return nil, attr, err
+		}
+		o.Release()
+		o, attr, err = e.openFor(ctx, c, h, mode, s)
+	}
+	if err == nil {
+		o.Release()
+	}
+	return nil, attr, causeway.ErrDelay
+}
+
+// openFor is open under whatever grant there is; a new one is asked for a span.
+func (e *Engine) openFor(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode, s causeway.Span) (*object, causeway.Attr, error) {
 	o := e.cache.get(h)
-	if o != nil && (o.grant.Mode < mode || !o.valid()) {
+	if o != nil && (o.grant.Mode < mode || !o.valid() || o.mapped != nil && o.mapped.lost()) {
 		o.Release()
 		o = nil
 	}
 	if o == nil {
 		var err error
-		if o, err = e.acquire(ctx, c.NoWait, h, mode); err != nil {
+		if o, err = e.acquire(ctx, c.NoWait, h, mode, s); err != nil {
 			return nil, causeway.Attr{}, err
 		}
 	}
@@ -55,7 +84,7 @@ type asking struct {
 func (a *asking) voids(seq uint64) bool { return a.voided && seq <= a.void }
 
 // acquire gets a grant, or the object that somebody else got one for meanwhile.
-func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode) (*object, error) {
+func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode, span causeway.Span) (*object, error) {
 	s := e.cache.shard(h)
 	for range attempts {
 		s.mu.Lock()
@@ -79,7 +108,7 @@ func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mo
 		a := &asking{done: make(chan struct{})}
 		s.asking[h] = a
 		s.mu.Unlock()
-		o, err := e.ask(ctx, noWait, h, mode, a)
+		o, err := e.ask(ctx, noWait, h, mode, span, a)
 		s.mu.Lock()
 		delete(s.asking, h)
 		s.mu.Unlock()
@@ -92,14 +121,24 @@ func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mo
 }
 
 // ask asks for a grant and opens the object under it. nil without an error: the grant has ended already.
-func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode, a *asking) (*object, error) {
+func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode causeway.IOMode, span causeway.Span, a *asking) (*object, error) {
 	v := (*e.volumes.Load())[h.Volume]
 	if v == nil {
 		return nil, causeway.ErrStale
 	}
+	var key uint64 // got before the grant is asked for: a fence that comes between ends both
+	if v.blocks == nil {
+		span = whole
+	} else {
+		var err error
+		span = aligned(span, v.blocks.BlockSize())
+		if key, err = v.blocks.Register(ctx, v.lost.Load()); err != nil {
+			return nil, err
+		}
+	}
 	sent, tenure := e.cfg.Now(), v.tenure.Load()
 	g, err := e.cfg.Grants.Grant(ctx, &gateway.GrantSpec{
-		Holder: e.cfg.Node, Handle: h, Mode: mode, Span: causeway.Span{Length: causeway.ToEOF}, NoWait: noWait,
+		Holder: e.cfg.Node, Handle: h, Mode: mode, Span: span, NoWait: noWait,
 	})
 	if err != nil {
 		return nil, err
@@ -113,6 +152,9 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 	if e.cfg.Granted != nil {
 		e.cfg.Granted(h, g.Seq)
 	}
+	if v.blocks != nil && g.Lease != 0 {
+		return e.useExtents(v, &g.Grant, key, lacksBlocks(mode, span, g.Extents), sent, tenure, a), nil
+	}
 	bytes, err := v.store.Open(ctx, h.Object, g.Mode, g.Locator)
 	if mode == causeway.IORead && unwritable(causeway.CodeOf(err)) {
 		g.Mode = causeway.IORead
@@ -120,11 +162,17 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 	}
 	if err != nil {
 		if g.Seq != 0 {
-			e.returns.add(heldOf(&g.Grant), g.Epoch)
+			e.returns.add(returned{held: heldOf(&g.Grant), epoch: g.Epoch, vol: v})
+		}
+		if err == backend.ErrMoved {
+			return nil, nil // the next grant says where it is
 		}
 		return nil, err
 	}
 	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes, engine: e, leased: g.Lease != 0, left: make(chan struct{}, 1)}
+	if v.blocks != nil {
+		o.align = v.blocks.BlockSize()
+	}
 	o.until.Store(int64(sent + g.Lease - margin(g.Lease)))
 	o.tenure.Store(tenure)
 	o.noWait, _ = bytes.(backend.NoWaitReader)
@@ -136,6 +184,33 @@ func forget(s backend.Store, h causeway.Handle) {
 	if f, ok := s.(backend.Forgetter); ok {
 		f.Forget(h.Object)
 	}
+}
+
+// useExtents makes an object of a grant that says where the bytes are. It goes on with what is known from the one before, if
+// that has not ended.
+func (e *Engine) useExtents(v *volume, g *causeway.Grant, key uint64, full bool, sent time.Duration, tenure uint64, a *asking) *object {
+	m := newMapped(e, v, g, key)
+	if last := e.cache.peek(g.Handle); last != nil {
+		switch {
+		case last.mapped == nil:
+		case last.valid() && last.tenure.Load() == tenure && last.mapped.key == key && last.mapped.add(g):
+			m = last.mapped
+		default:
+			last.mapped.lose()
+		}
+		last.Release()
+	}
+	if m.seq.Load() != g.Seq {
+		m.add(g)
+	}
+	o := &object{
+		handle: g.Handle, vol: v, grant: *g, store: m, mapped: m, align: m.block, engine: e, leased: true, left: make(chan struct{}, 1),
+	}
+	o.grant.Extents = nil // m has them
+	o.full.Store(full)
+	o.until.Store(int64(sent + g.Lease - margin(g.Lease)))
+	o.tenure.Store(tenure)
+	return e.cache.put(o, a)
 }
 
 // unwritable reports that the storage lets nobody write a file which it may let read: it is immutable, a program that runs, or

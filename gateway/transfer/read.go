@@ -10,14 +10,17 @@ import (
 // Read implements gateway.Transfer.
 func (e *Engine) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (gateway.ReadResult, error) {
 	for range attempts {
-		o, attr, err := e.open(ctx, c, h, causeway.IORead)
+		o, attr, err := e.open(ctx, c, h, causeway.IORead, causeway.Span{Offset: off, Length: uint64(len(dst))})
 		if err != nil {
 			return gateway.ReadResult{Attr: attr}, err
 		}
 		r, err := o.read(ctx, c, &attr, off, dst)
 		valid := o.valid()
+		if !o.alone() {
+			r.Attr = causeway.Attr{} // who writes other ranges knows more
+		}
 		o.Release()
-		if valid {
+		if valid && err != error(errEnded) {
 			return r, err
 		}
 	}
@@ -57,7 +60,7 @@ func (o *object) readAt(ctx context.Context, c *gateway.Caller, dst []byte, off 
 
 // ReadRange implements gateway.Transfer.
 func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, n int) (gateway.FileRange, error) {
-	o, attr, err := e.open(ctx, c, h, causeway.IORead)
+	o, attr, err := e.open(ctx, c, h, causeway.IORead, causeway.Span{Offset: off, Length: uint64(n)})
 	if err != nil {
 		return gateway.FileRange{ReadResult: gateway.ReadResult{Attr: attr}}, err
 	}

@@ -15,7 +15,7 @@ func (e *Engine) Recall(ctx context.Context, r *gateway.Recall) (gateway.Commit,
 		return gateway.Commit{}, causeway.ErrStaleEpoch
 	}
 	if r.Mode >= causeway.IOReadWrite {
-		return gateway.Commit{}, nil
+		return e.report(r.Handle), nil
 	}
 	o := e.cache.revoke(r.Handle, r.Seq, r.Mode)
 	if o == nil {
@@ -23,9 +23,48 @@ func (e *Engine) Recall(ctx context.Context, r *gateway.Recall) (gateway.Commit,
 	}
 	defer o.Release()
 	if r.Gone {
+		if o.mapped != nil {
+			o.mapped.finish()
+		}
 		return gateway.Commit{}, nil
 	}
-	return gateway.Commit{}, o.idle(ctx)
+	if err := o.idle(ctx); err != nil || o.mapped == nil {
+		return gateway.Commit{}, err
+	}
+	return o.handOver(), nil
+}
+
+// report tells what the owner does not know of what is written here. It will be told again.
+func (e *Engine) report(h causeway.Handle) (c gateway.Commit) {
+	if o := e.cache.peek(h); o != nil {
+		if o.mapped != nil && o.valid() {
+			c, _ = o.mapped.collect()
+		}
+		o.Release()
+	}
+	return c
+}
+
+// handOver ends what extents are used for, and returns what is to be committed. Whether the answer arrives in time the
+// device knows: if not, it has been told to refuse the key.
+func (o *object) handOver() gateway.Commit {
+	c := o.mapped.finish()
+	if !c.Written {
+		return c
+	}
+	if !o.validExactly() {
+		o.vol.verifier.bump()
+		return gateway.Commit{}
+	}
+	o.vol.handed.Store(true)
+	return c
+}
+
+// newOwner notes that the last owner may not have done what it was told.
+func (v *volume) newOwner() {
+	if v.handed.Swap(false) {
+		v.verifier.bump()
+	}
 }
 
 // Reassert implements gateway.Holder.
@@ -43,12 +82,16 @@ func (e *Engine) Reassert(_ context.Context, id causeway.VolumeID, epoch causewa
 	tenure := v.tenure.Load()
 	if v.epoch != epoch {
 		v.epoch = epoch
+		v.newOwner()
 		tenure++
 	}
 	e.cache.each(id, func(o *object) {
 		if o.leased && o.valid() && len(held) < e.cfg.MaxOpen {
 			held = append(held, heldOf(&o.grant))
 			o.tenure.Store(tenure)
+			if o.mapped != nil {
+				o.mapped.epoch.Store(&epoch)
+			}
 		}
 	})
 	v.tenure.Store(tenure) // what was not listed has ended
@@ -65,6 +108,7 @@ func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
 		return false
 	case v.epoch.Before(epoch):
 		v.epoch = epoch
+		v.newOwner()
 		*tenure = v.tenure.Add(1)
 		e.dropUnleased(v)
 	}
@@ -90,8 +134,12 @@ func (e *Engine) Attr(ctx context.Context, c *gateway.Caller, h causeway.Handle)
 		return causeway.Attr{}, false
 	}
 	defer o.Release()
-	if !o.leased || !o.valid() {
+	if !o.leased || !o.valid() || !o.alone() {
 		return causeway.Attr{}, false
+	}
+	if o.mapped != nil {
+		attr, ok := o.mapped.trueAttr()
+		return attr, ok && o.valid()
 	}
 	attr, err := o.store.Stat(ctx)
 	if err == nil {

@@ -57,7 +57,10 @@ type Engine struct {
 type volume struct {
 	id       causeway.VolumeID
 	store    backend.Store
+	blocks   backend.Blocks // nil: a file system below owns the blocks
 	verifier *verifier
+	lost     atomic.Uint64 // with blocks: the latest key that the device refuses
+	handed   atomic.Bool   // with blocks: the answer to a recall had something to commit, of which nobody has told that it was
 
 	mu     sync.Mutex
 	epoch  causeway.Epoch // the latest known
@@ -101,7 +104,8 @@ func (e *Engine) Attach(id causeway.VolumeID, s backend.Store) {
 	if next[id] != nil {
 		return
 	}
-	next[id] = &volume{id: id, store: s, verifier: newVerifier()}
+	blocks, _ := s.(backend.Blocks)
+	next[id] = &volume{id: id, store: s, blocks: blocks, verifier: newVerifier()}
 	e.volumes.Store(&next)
 }
 

@@ -16,7 +16,7 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 		return gateway.WriteResult{}, causeway.ErrWouldBlock
 	}
 	mark := e.changes.Begin(h.Hash())
-	o, before, err := e.open(ctx, c, h, causeway.IOReadWrite)
+	o, before, err := e.open(ctx, c, h, causeway.IOReadWrite, causeway.Span{Offset: off, Length: uint64(len(data))})
 	if err != nil {
 		mark.End()
 		return gateway.WriteResult{}, err
@@ -86,6 +86,10 @@ func (o *object) end(ctx context.Context, alone func() bool, before causeway.Att
 	if err != nil {
 		after = causeway.Attr{}
 	}
+	if !o.alone() { // who writes other ranges knows more
+		alone()
+		return causeway.Change{}
+	}
 	if !alone() {
 		return causeway.Change{After: after}
 	}
@@ -98,7 +102,7 @@ func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 		return gateway.SyncResult{}, causeway.ErrWouldBlock
 	}
 	mark := e.changes.Begin(h.Hash())
-	o, before, err := e.open(ctx, c, h, causeway.IORead)
+	o, before, err := e.open(ctx, c, h, causeway.IORead, causeway.Span{})
 	if err != nil {
 		mark.End()
 		return gateway.SyncResult{}, err

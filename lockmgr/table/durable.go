@@ -48,7 +48,7 @@ func (t *Table) Renew(r *RenewRequest) (causeway.Held, LeaseState, causeway.Code
 	if named != (h.Lease.Kind == causeway.Lease) || named && o.Lease != h.Lease {
 		return causeway.Held{}, none, causeway.ErrBadOpen
 	}
-	if o.GUID != ([16]byte{}) && o.Owner.Client != h.Owner.Client {
+	if h.Open == (causeway.OpenID{}) && o.Owner.Client != h.Owner.Client {
 		return causeway.Held{}, none, causeway.ErrBadOpen
 	}
 	t.reconnect(o, h.Gateway)

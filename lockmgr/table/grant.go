@@ -40,7 +40,7 @@ func (r *LeaseRequest) valid(dir bool) causeway.Caching {
 }
 
 // giveLease decides what caching a new open gets ([MS-FSA] 2.1.5.18), and attaches it to its lease.
-func (t *Table) giveLease(o *open, r *LeaseRequest, dir bool) {
+func (t *Table) giveLease(o *open, r *LeaseRequest, dir bool, claim uint64) {
 	want := r.valid(dir)
 	if r.ID.Kind == causeway.LeaseNone || r.ID.Kind != causeway.Lease && want == 0 {
 		return
@@ -50,7 +50,7 @@ func (t *Table) giveLease(o *open, r *LeaseRequest, dir bool) {
 		id.Key = causeway.LeaseKey(o.Open)
 	}
 	l := t.leases[leaseName{id, o.object.handle}]
-	given := t.grantable(o, id, want)
+	given := t.grantable(o, id, want&^o.object.claimedBeside(claim))
 	if l != nil {
 		o.join(l)
 		t.upgrade(l, r, want, given)
@@ -84,13 +84,16 @@ func (o *open) join(l *lease) {
 	}
 }
 
-// upgrade gives a lease that is asked for again more, if it was asked for all that it has, and is not breaking.
+// upgrade gives a lease that is asked for again more, if it was asked for all that it has, nothing of that stands against others, and
+// it is not breaking.
 func (t *Table) upgrade(l *lease, r *LeaseRequest, want, given causeway.Caching) {
-	if l.breaking || want&l.caching != l.caching || given&^l.caching == 0 {
+	if l.breaking || want&l.caching != l.caching || given != want || given == l.caching {
 		return
 	}
 	l.caching |= given
-	l.epoch++
+	if l.v2 {
+		l.epoch++
+	}
 	t.noteLease(l)
 }
 
@@ -98,7 +101,6 @@ func (t *Table) upgrade(l *lease, r *LeaseRequest, want, given causeway.Caching)
 // cached beside oplocks, which cannot be asked to close; and who waits for somebody's caching to end does not find new one.
 func (t *Table) grantable(o *open, id causeway.LeaseID, want causeway.Caching) causeway.Caching {
 	obj := o.object
-	want &^= obj.claimed()
 	if obj.held > 0 && id.Kind != causeway.Delegation {
 		want &^= causeway.CacheRead
 	}

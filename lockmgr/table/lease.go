@@ -175,9 +175,12 @@ func (t *Table) Unclaim(h causeway.Handle, id uint64) {
 	}
 }
 
-func (o *object) claimed() (mask causeway.Caching) {
-	for _, m := range o.claims {
-		mask |= m
+// claimedBeside is what those who wait need others not to have, but for one of them.
+func (o *object) claimedBeside(own uint64) (mask causeway.Caching) {
+	for id, m := range o.claims {
+		if id != own {
+			mask |= m
+		}
 	}
 	return mask
 }
@@ -220,7 +223,9 @@ func (t *Table) breakLease(l *lease, to causeway.Caching) {
 		return
 	}
 	from := l.caching
-	l.epoch++
+	if l.v2 {
+		l.epoch++
+	}
 	ack := from != causeway.CacheRead || l.id.Kind == causeway.Delegation
 	if ack {
 		l.breaking, l.to, l.required, l.left = true, to, to, t.limits.BreakTicks

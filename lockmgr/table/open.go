@@ -63,7 +63,7 @@ func (t *Table) Open(r *OpenRequest) (causeway.Held, LeaseState, causeway.Code) 
 		return causeway.Held{}, LeaseState{}, code
 	}
 	before := len(t.changes)
-	t.giveLease(o, &r.Lease, r.Dir)
+	t.giveLease(o, &r.Lease, r.Dir, r.Claim)
 	if r.Dir || o.lease == nil || o.lease.caching&causeway.CacheHandle == 0 {
 		o.KeepSeconds = 0
 	}
@@ -106,7 +106,7 @@ func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
 func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 	for {
 		if obj.doom != nil && obj.doom.names(r.Held.Dir, r.Held.Name) {
-			return causeway.ErrDeletePending // perhaps by an open that just gave way
+			return r.doomed(t, obj) // perhaps by an open that just gave way
 		}
 		refused, handles, losers := share(obj, r)
 		if refused {
@@ -126,6 +126,20 @@ func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 		}
 		// Nobody could be asked for these handles: their opens were disconnected, and are lost now.
 	}
+}
+
+// doomed is the answer for a name that goes: if it is being removed right now, it is waited for.
+func (r *OpenRequest) doomed(t *Table, obj *object) causeway.Code {
+	switch {
+	case !obj.doom.removed:
+		return causeway.ErrDeletePending
+	case r.Peek:
+		return causeway.ErrWouldBlock
+	case r.Claim == 0:
+		return causeway.ErrDeletePending
+	}
+	t.claim(obj.handle, r.Claim, 0)
+	return causeway.ErrBlocked
 }
 
 func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
@@ -249,6 +263,10 @@ func (t *Table) drop(o *open) {
 		delete(t.guids, o.GUID)
 	}
 	obj.opens = slices.DeleteFunc(obj.opens, func(p *open) bool { return p == o })
+	dooms := o.DeleteOnClose && obj.doom == nil
+	if dooms { // before its lease goes: who has nothing left is forgotten
+		obj.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
+	}
 	if l := o.lease; l != nil && l.id.Kind != causeway.Delegation {
 		l.opens = slices.DeleteFunc(l.opens, func(p *open) bool { return p == o })
 		if len(l.opens) == 0 {
@@ -263,8 +281,7 @@ func (t *Table) drop(o *open) {
 	}
 	o.client.opens--
 	t.dropIfGone(o.client)
-	if o.DeleteOnClose && obj.doom == nil {
-		obj.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
+	if dooms {
 		t.markDoomed(obj)
 		for _, l := range slices.Clone(obj.leases) {
 			t.breakLease(l, l.caching&^causeway.CacheHandle)

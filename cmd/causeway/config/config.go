@@ -29,11 +29,15 @@ type Config struct {
 	Async     bool     `yaml:"async"`
 	Exclusive bool     `yaml:"exclusive"`
 	ReadOnly  bool     `yaml:"read-only"`
+	SMB       string   `yaml:"smb"` // "" or "off": none
+	Encrypt   string   `yaml:"smb-encrypt"`
+	Signing   string   `yaml:"smb-signing"`
 	Volumes   []Volume `yaml:"volumes"`
 
 	// Set by Validate from the text above.
 	ListenAddr  netip.AddrPort `yaml:"-"`
 	AdminAddr   netip.AddrPort `yaml:"-"` // zero: none
+	SMBAddr     netip.AddrPort `yaml:"-"` // zero: none
 	GracePeriod time.Duration  `yaml:"-"`
 	Level       slog.Level     `yaml:"-"`
 }
@@ -46,7 +50,12 @@ type Volume struct {
 	Exclusive *bool    `yaml:"exclusive"`
 	ReadOnly  *bool    `yaml:"read-only"`
 	Allow     []string `yaml:"allow"`
+	SMB       string   `yaml:"smb"` // on or off
+	Encrypt   string   `yaml:"smb-encrypt"`
+	Users     []string `yaml:"smb-users"`
+	Case      string   `yaml:"case"`
 
+	Share causeway.Share        `yaml:"-"`
 	Rules []causeway.ExportRule `yaml:"-"` // set by Validate, as Modes is
 	Modes Modes                 `yaml:"-"`
 }
@@ -69,6 +78,9 @@ func Default() Config {
 		Allow:     []string{"127.0.0.0/8=rw,root_squash,insecure", "::1/128=rw,root_squash,insecure"},
 		Admin:     "127.0.0.1:9440",
 		Grace:     "90s",
+		SMB:       "off",
+		Encrypt:   "offered",
+		Signing:   "required",
 		LogFormat: "text",
 		LogLevel:  "info",
 	}
@@ -99,6 +111,18 @@ func (c *Config) Validate() (err error) {
 			return &Fault{"$.admin", err}
 		}
 	}
+	c.SMBAddr = netip.AddrPort{}
+	if c.SMB != "" && c.SMB != "off" {
+		if c.SMBAddr, err = address(c.SMB, 445); err != nil {
+			return &Fault{"$.smb", err}
+		}
+	}
+	if _, err := ParseSigning(c.Signing); err != nil {
+		return &Fault{"$.smb-signing", err}
+	}
+	if _, err := encrypts(c.Encrypt, "offered"); err != nil {
+		return &Fault{"$.smb-encrypt", err}
+	}
 	c.GracePeriod, err = time.ParseDuration(c.Grace)
 	if err != nil || c.GracePeriod != 0 && c.GracePeriod < time.Second || c.GracePeriod > MaxGrace {
 		return fault("$.grace", "%q is neither 0s nor a time from 1s to 1h, as in 90s", c.Grace)
@@ -124,6 +148,9 @@ func (c *Config) validateVolumes(rules []causeway.ExportRule) error {
 	for i := range c.Volumes {
 		v, at := &c.Volumes[i], fmt.Sprintf("$.volumes[%d]", i)
 		if err := v.validate(at, rules); err != nil {
+			return err
+		}
+		if err := v.validateShare(at, c.Encrypt); err != nil {
 			return err
 		}
 		if names[v.Name] {

@@ -18,8 +18,9 @@ type copies struct {
 	sender *shadow.Sender
 	keeper shadow.Keeper
 
-	mu    sync.Mutex
-	owned map[causeway.VolumeID]causeway.Epoch
+	handing sync.Mutex // held while what this gateway knew as an owner is handed over, before mu
+	mu      sync.Mutex
+	owned   map[causeway.VolumeID]causeway.Epoch
 }
 
 // Add implements replies.Copies.
@@ -125,21 +126,15 @@ func (c *copies) begin(v causeway.VolumeID, e causeway.Epoch) {
 // latest is the version of what the owner itself knows: newer than any copy of that ownership.
 func latest(e causeway.Epoch) shadow.Version { return shadow.Version{Epoch: e, Term: math.MaxUint64} }
 
-// end keeps what this gateway knew as the owner, for the next one.
+// end forgets what this gateway knew as the owner, but for a copy for the next one.
 func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
-	c.mu.Lock()
-	e, mine := c.owned[v]
-	c.mu.Unlock()
+	c.handing.Lock()
+	defer c.handing.Unlock()
+	e, mine := c.epoch(v)
 	if !mine {
 		return nil
 	}
-	list, err := c.all(ctx, v)
-	if err == nil {
-		err = c.keeper.Keep(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
-	}
-	if causeway.CodeOf(err) == causeway.ErrStaleEpoch {
-		err = nil // the next owner has asked already
-	}
+	err := c.keepOwn(ctx, v, e)
 	c.sender.End(v)
 	c.mu.Lock()
 	delete(c.owned, v)
@@ -148,20 +143,38 @@ func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
 	return err
 }
 
+func (c *copies) epoch(v causeway.VolumeID) (e causeway.Epoch, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, mine = c.owned[v]
+	return e, mine
+}
+
+// keepOwn keeps a copy of what this gateway knows as the owner. It changes no more: the volume is paused.
+func (c *copies) keepOwn(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
+	list, err := c.all(ctx, v)
+	if err == nil {
+		err = c.keeper.Keep(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
+	}
+	if causeway.CodeOf(err) == causeway.ErrStaleEpoch {
+		err = nil // the next owner has asked already, and a copy was made for it
+	}
+	return err
+}
+
 // Keep implements peer.Copies.
 func (c *copies) Keep(b *shadow.Batch) error { return c.keeper.Keep(b) }
 
-// Collect implements peer.Copies. The volume is paused when its owner is asked.
+// Collect implements peer.Copies. The volume is paused when its owner is asked; it may be giving the volume up at this moment.
 func (c *copies) Collect(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) (shadow.Copy, error) {
-	c.mu.Lock()
-	own, mine := c.owned[v]
-	c.mu.Unlock()
-	kept := c.keeper.Copy(v, e)
-	if !mine || !own.Before(e) {
-		return kept, nil
+	c.handing.Lock()
+	defer c.handing.Unlock()
+	if own, mine := c.epoch(v); mine && own.Before(e) {
+		if err := c.keepOwn(ctx, v, own); err != nil {
+			return shadow.Copy{}, err
+		}
 	}
-	list, err := c.all(ctx, v)
-	return shadow.Copy{Version: latest(own), Records: list}, err
+	return c.keeper.Copy(v, e), nil
 }
 
 var _ gateway.Observer = (&copies{}).observe

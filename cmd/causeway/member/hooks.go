@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"time"
 
 	"causeway"
 	"causeway/cluster"
@@ -15,6 +16,7 @@ var _ cluster.Hooks = hooks{}
 
 // Pause makes calls of a volume wait, here and where this gateway would send them.
 func (h hooks) Pause(ctx context.Context, v causeway.VolumeID) error {
+	defer h.took("pause", v, time.Now())
 	h.m.routes.Close(v)
 	return h.m.routes.Drain(ctx, v)
 }
@@ -38,6 +40,7 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 
 // Acquire opens the volume, if it is what the other gateways have under that name, and takes over what its last owner knew.
 func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.Epoch) error {
+	defer h.took("acquire", v.ID, time.Now())
 	dir, err := Place(v.Backend)
 	if err != nil {
 		return err
@@ -58,8 +61,13 @@ func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.
 
 // Release keeps what the next owner will ask for, and closes the volume. Whoever opens it next finds there that this gateway knew of it.
 func (h hooks) Release(ctx context.Context, v causeway.VolumeID, _ causeway.Epoch) error {
+	defer h.took("release", v, time.Now())
 	h.m.vouchFor(v)
 	return errors.Join(h.m.split.copies.end(ctx, v), h.m.cfg.Volumes.Release(ctx, v))
+}
+
+func (h hooks) took(op string, v causeway.VolumeID, since time.Time) {
+	h.m.log.Debug("a volume moves", "volume", v, "op", op, "took", time.Since(since))
 }
 
 // Fence stops all I/O.

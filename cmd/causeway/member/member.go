@@ -22,6 +22,7 @@ import (
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
+	"causeway/discovery"
 	"causeway/gateway"
 	"causeway/gateway/route"
 	"causeway/redirect/utilization"
@@ -49,7 +50,7 @@ type Published struct {
 	Backend string
 }
 
-// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds and Reading.
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, Discovery and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
@@ -62,6 +63,8 @@ type Config struct {
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
 	Log       *slog.Logger
+
+	Discovery Discovery // optional: what is answered by DNS
 
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
@@ -85,6 +88,9 @@ type Member struct {
 	left    sync.Once
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
+
+	announcer announcer
+	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
 
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
@@ -154,7 +160,10 @@ func (m *Member) Join(ctx context.Context) error {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	return m.claimAddresses(ctx)
+	if err := m.claimAddresses(ctx); err != nil {
+		return err
+	}
+	return m.claimZone(ctx)
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
@@ -241,6 +250,7 @@ func (m *Member) follow(ctx context.Context) {
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}
+		m.announce(t)
 		m.keeper.keep(ctx, t)
 		m.keeper.report()
 	}

@@ -31,8 +31,14 @@ func (m *Member) Orders() map[string]http.Handler {
 		"POST /cluster/node/rm":       order(m, m.removeNode),
 		"GET /cluster/backup":         order(m, m.backup),
 		"POST /cluster/rotate-ca":     order(m, m.rotateAuthority),
+		"POST /cluster/discovery":     order(m, m.discover),
+		"POST /cluster/site/set":      order(m, m.setSite),
+		"POST /cluster/site/rm":       order(m, m.removeSite),
 		"POST /cluster/set":           order(m, m.setCluster),
 		"POST /cluster/schedule":      order(m, m.setSchedule),
+		"GET /cluster/users":          order(m, m.users),
+		"POST /cluster/user/put":      order(m, m.putUser),
+		"POST /cluster/user/rm":       order(m, m.removeUser),
 	}
 }
 
@@ -107,8 +113,10 @@ type Volume struct {
 	Domain       string              `json:"domain"`
 	DomainPolicy record.DomainPolicy `json:"domain_policy"`
 	Async        bool                `json:"async"`
+	Exclusive    bool                `json:"exclusive"`
 	ReadOnly     bool                `json:"read_only"`
 	Allow        []record.Export     `json:"allow"`
+	SMB          record.Share        `json:"smb"`
 }
 
 // Status asks the database's servers and reads the rest from this gateway's copy.
@@ -121,7 +129,7 @@ func (m *Member) Status(ctx context.Context) Status {
 	for _, v := range s.Status.Volumes {
 		if r := t.Volume(v.ID); r != nil {
 			s.Volumes = append(s.Volumes, Volume{v, r.Backend, r.Weight, r.Group, r.Preferred, r.CanMigrate, r.Domain, r.DomainPolicy,
-				r.Async, r.ReadOnly, r.Exports})
+				r.Async, r.Exclusive, r.ReadOnly, r.Exports, share(r)})
 		}
 	}
 	for _, a := range assigned(t) {

@@ -13,10 +13,12 @@ import (
 
 // Settings is what is set for the whole cluster.
 type Settings struct {
-	HoldDown   float64    `json:"hold_down"`   // seconds
-	Budget     int        `json:"budget"`      // volumes that a rebalance moves at most; 0: the default
-	MinVersion uint32     `json:"min_version"` // of the protocol, which every gateway must speak
-	Schedules  []Schedule `json:"schedules"`
+	HoldDown   float64       `json:"hold_down"`   // seconds
+	Budget     int           `json:"budget"`      // volumes that a rebalance moves at most; 0: the default
+	MinVersion uint32        `json:"min_version"` // of the protocol, which every gateway must speak
+	Schedules  []Schedule    `json:"schedules"`
+	Zone       string        `json:"zone"` // that gateways answer for by DNS; "": none
+	Sites      []record.Site `json:"sites"`
 }
 
 // Schedule is when the master rebalances by itself.
@@ -29,7 +31,7 @@ type Schedule struct {
 func (m *Member) settings() Settings {
 	t := m.Cluster().Table()
 	r := t.Settings()
-	s := Settings{HoldDown: time.Duration(r.HoldDown).Seconds(), Budget: r.Budget, Schedules: []Schedule{}}
+	s := Settings{HoldDown: time.Duration(r.HoldDown).Seconds(), Budget: r.Budget, Schedules: []Schedule{}, Zone: r.Zone, Sites: append([]record.Site{}, r.Sites...)}
 	if c := t.Cluster(); c != nil {
 		s.MinVersion = c.MinVersion
 	}
@@ -45,6 +47,7 @@ type ClusterOrder struct {
 	HoldDown   *time.Duration `json:"hold_down,omitempty"`
 	Budget     *int           `json:"budget,omitempty"`
 	MinVersion *uint32        `json:"min_version,omitempty"`
+	Zone       *string        `json:"zone,omitempty"` // "off": none
 }
 
 func (m *Member) setCluster(ctx context.Context, o ClusterOrder) (any, error) {
@@ -53,12 +56,15 @@ func (m *Member) setCluster(ctx context.Context, o ClusterOrder) (any, error) {
 			return nil, err
 		}
 	}
-	if o.HoldDown != nil || o.Budget != nil {
+	if o.HoldDown != nil || o.Budget != nil || o.Zone != nil {
 		err := m.changeSettings(ctx, func(s *record.Settings) error {
 			if o.HoldDown != nil {
 				s.HoldDown = record.Duration(*o.HoldDown)
 			}
 			put(&s.Budget, o.Budget)
+			if o.Zone != nil {
+				return setZone(s, *o.Zone)
+			}
 			return nil
 		})
 		if err != nil {

@@ -197,6 +197,7 @@ func (s *Split) reach(v causeway.VolumeID) (here bool, node string) {
 
 // acquire takes over what the last owner of a volume knew.
 func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
+	begun := time.Now()
 	newest, err := shadow.Collect(ctx, s.peers, s.m.peers(), s.m.runs, v, e)
 	if err != nil {
 		return err
@@ -207,9 +208,11 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 	if err := s.copies.restore(ctx, v, newest); err != nil {
 		return fmt.Errorf("what clients of the volume hold: %w", err)
 	}
+	copied := time.Now()
 	if err := s.regrant(ctx, v, e); err != nil {
 		return err
 	}
+	s.m.log.Debug("taken over", "volume", v, "copies", copied.Sub(begun), "grants", time.Since(copied))
 	s.copies.begin(v, e)
 	return nil
 }

@@ -15,18 +15,22 @@ import (
 
 // VolumeOrder makes a volume, or changes what it does not leave out of one.
 type VolumeOrder struct {
-	Name         string                `json:"name"`
-	Backend      string                `json:"backend,omitempty"`   // when it is made
-	Exclusive    bool                  `json:"exclusive,omitempty"` // when it is made: what gateways hold depends on it
-	Weight       *uint64               `json:"weight,omitempty"`
-	Group        *string               `json:"group,omitempty"`
-	Preferred    *string               `json:"preferred,omitempty"`
-	CanMigrate   *bool                 `json:"can_migrate,omitempty"`
-	Domain       *string               `json:"domain,omitempty"`
-	DomainPolicy *record.DomainPolicy  `json:"domain_policy,omitempty"`
-	Async        *bool                 `json:"async,omitempty"`
-	ReadOnly     *bool                 `json:"read_only,omitempty"`
-	Allow        []causeway.ExportRule `json:"allow,omitempty"`
+	Name          string                `json:"name"`
+	Backend       string                `json:"backend,omitempty"`   // when it is made
+	Exclusive     bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
+	Weight        *uint64               `json:"weight,omitempty"`
+	Group         *string               `json:"group,omitempty"`
+	Preferred     *string               `json:"preferred,omitempty"`
+	CanMigrate    *bool                 `json:"can_migrate,omitempty"`
+	Domain        *string               `json:"domain,omitempty"`
+	DomainPolicy  *record.DomainPolicy  `json:"domain_policy,omitempty"`
+	Async         *bool                 `json:"async,omitempty"`
+	ReadOnly      *bool                 `json:"read_only,omitempty"`
+	Allow         []causeway.ExportRule `json:"allow,omitempty"`
+	SMB           *bool                 `json:"smb,omitempty"` // over SMB too
+	SMBEncrypt    *bool                 `json:"smb_encrypt,omitempty"`
+	SMBUsers      *[]string             `json:"smb_users,omitempty"` // none: all
+	CaseSensitive *bool                 `json:"case_sensitive,omitempty"`
 }
 
 // apply changes a record.
@@ -42,6 +46,7 @@ func (o *VolumeOrder) apply(v *record.Volume) error {
 	put(&v.DomainPolicy, o.DomainPolicy)
 	put(&v.Async, o.Async)
 	put(&v.ReadOnly, o.ReadOnly)
+	o.applyShare(v)
 	if o.Allow != nil {
 		v.Exports = nil
 		for _, r := range o.Allow {

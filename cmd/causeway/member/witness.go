@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,6 +33,7 @@ const maxWitness = 1 << 20
 // witness is what the file holds.
 type witness struct {
 	Format   int                `json:"format"`
+	Cluster  uint64             `json:"cluster"`  // its incarnation: a database that was restored knows other gateways
 	Gateways map[string]sighted `json:"gateways"` // by instance: that is, by state directory
 }
 
@@ -53,7 +55,13 @@ func readWitness(dir string) (*witness, error) {
 	if st.Size() > maxWitness {
 		return nil, fmt.Errorf("%s has %d bytes", path, st.Size())
 	}
-	text, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	forgetPages(f)
+	text, err := io.ReadAll(io.LimitReader(f, maxWitness))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +81,7 @@ func vouch(dir string, t *record.Table) error {
 	if w == nil || err != nil {
 		w = &witness{}
 	}
-	next := witness{Format: 1, Gateways: make(map[string]sighted)}
+	next := witness{Format: 1, Cluster: t.Cluster().Incarnation, Gateways: make(map[string]sighted)}
 	for instance, s := range w.Gateways {
 		if member, _ := t.Member(s.Node); t.Node(s.Node) != nil && member == nil {
 			next.Gateways[instance] = s
@@ -121,7 +129,7 @@ func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string
 		if err == nil && w.names(self) {
 			m.proved.Store(id, true)
 		}
-		if err == nil && w.shows(self, m.sawOwner(id)) || unwritable(dir) {
+		if err == nil && w.shows(self, m.sawOwner(id), m.Cluster().Table().Cluster().Incarnation) || unwritable(dir) {
 			return nil
 		}
 		if time.Since(begun) > witnessWithin {
@@ -143,9 +151,9 @@ func unwritable(dir string) bool {
 }
 
 // shows reports whether the file is proof enough. Without another owner since self joined, nobody could write its number: then
-// it is enough that an owner knew the gateway at any time, or that there was never one.
-func (w *witness) shows(self *record.Member, owned bool) bool {
-	if w == nil {
+// it is enough that an owner knew the gateway at any time, or that there was never one, or none since the database was restored.
+func (w *witness) shows(self *record.Member, owned bool, cluster uint64) bool {
+	if w == nil || w.Cluster < cluster {
 		return !owned
 	}
 	_, listed := w.Gateways[self.Instance]

@@ -22,6 +22,8 @@ func tableOf(incarnations map[string]uint64) *record.Table {
 			changes = append(changes, record.Change{Key: key, Item: &record.Item{Key: key, Value: m}})
 		}
 	}
+	key := record.Sole(record.KindCluster)
+	changes = append(changes, record.Change{Key: key, Item: &record.Item{Key: key, Value: &record.Cluster{ID: "test", Incarnation: 1}}})
 	t.Apply(1, changes)
 	return t
 }
@@ -38,7 +40,7 @@ func TestWitness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return w.shows(&record.Member{Node: name, Instance: strings.Repeat(name, 32), Incarnation: incarnation}, owned)
+		return w.shows(&record.Member{Node: name, Instance: strings.Repeat(name, 32), Incarnation: incarnation}, owned, 0)
 	}
 	if !shows("a", 1, false) || shows("a", 1, true) {
 		t.Error("without a file a volume is new, unless somebody owned it")
@@ -61,6 +63,9 @@ func TestWitness(t *testing.T) {
 		if got := shows(c.name, c.incarnation, c.owned); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
 		}
+	}
+	if w, err := readWitness(dir); err != nil || !w.shows(&record.Member{Node: "e", Instance: "e"}, false, 2) || w.shows(&record.Member{Node: "e", Instance: "e"}, true, 2) {
+		t.Error("after the database was restored, nobody is known, until somebody could see it", err)
 	}
 	if err := vouch(dir, tableOf(map[string]uint64{"a": 11, "b": 0})); err != nil { // b is down, c was removed
 		t.Fatal(err)

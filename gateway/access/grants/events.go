@@ -13,6 +13,7 @@ func (t *Table) Ask(now time.Duration, a Ask) (Given, Ticket, causeway.Code) {
 	t.expire(now)
 	o := t.object(a.Handle)
 	defer t.tidy(o)
+	t.widen(o, &a)
 	r := &request{Ask: a, object: o}
 	if t.may(o, r) {
 		return t.give(now, o, r), 0, causeway.OK
@@ -109,7 +110,7 @@ func (t *Table) Renew(now time.Duration, h causeway.Handle, holder string, mode 
 	}
 	bytes, lease := mode == 0, leases == 0
 	for _, x := range o.held {
-		if x.holder != holder || x.seq != seq || x.recall != nil {
+		if x.holder != holder || x.seq != seq || x.recall != nil || x.fence != 0 {
 			continue
 		}
 		if x.mode != 0 && mode != 0 && x.mode >= mode {
@@ -129,7 +130,7 @@ func (t *Table) Holds(now time.Duration, h causeway.Handle, holder string, seq u
 	t.expire(now)
 	if o := t.objects[h]; o != nil {
 		for _, x := range o.held {
-			if x.holder == holder && x.mode != 0 && x.seq == seq {
+			if x.holder == holder && x.mode != 0 && x.seq == seq && x.fence == 0 {
 				return true
 			}
 		}
@@ -183,12 +184,12 @@ func (t *Table) RecallObject(now time.Duration, h causeway.Handle) {
 	}
 }
 
-// Lost forgets a holder that certainly does nothing any more: it was fenced, or ended.
+// Lost forgets a holder that certainly does nothing any more, as far as can be told without a fence.
 func (t *Table) Lost(now time.Duration, holder string) {
 	for _, o := range t.objects {
 		for _, x := range slices.Clone(o.held) {
 			if x.holder == holder {
-				t.drop(x)
+				t.endByTime(now, x)
 			}
 		}
 		t.serve(now, o)
@@ -202,7 +203,7 @@ func (t *Table) Tick(now time.Duration) { t.expire(now) }
 // Next returns when time next changes anything for those who wait; false if nobody waits for time.
 func (t *Table) Next() (at time.Duration, ok bool) {
 	for e := t.told.Front(); e != nil; e = e.Next() {
-		if x := e.Value.(*holding); x.holder != Local && (!ok || x.ends < at) {
+		if x := e.Value.(*holding); x.holder != Local && x.fence == 0 && (!ok || x.ends < at) {
 			at, ok = x.ends, true
 		}
 	}

@@ -16,6 +16,9 @@ func (t *Table) may(o *object, r *request) bool {
 		if x.recall != nil && x.holder == r.Holder && x.mode != 0 && r.Mode != 0 && !r.change {
 			return false // what it was told to give up may be in use until it answers
 		}
+		if x.fence != 0 && x.holder == r.Holder && x.mode != 0 && r.Mode != 0 && !r.change {
+			return false
+		}
 	}
 	for _, c := range o.changes {
 		if t.excludes(c, r) {
@@ -57,6 +60,9 @@ func (t *Table) clear(o *object, r *request) {
 
 // tell recalls a holding, unless it has been told as much already.
 func (t *Table) tell(x *holding, end recall) {
+	if x.fence != 0 {
+		return // it ends without an answer
+	}
 	if x.mode != 0 {
 		end.leases = 0
 	} else {
@@ -104,6 +110,8 @@ func (t *Table) serve(now time.Duration, o *object) {
 // give makes a request's holdings.
 func (t *Table) give(now time.Duration, o *object, r *request) Given {
 	g := Given{Mode: t.mode(o, r), Leases: t.leases(o, r)}
+	g.Span = t.span(o, r, g.Mode)
+	r.Span = g.Span
 	t.seq++
 	g.Seq = t.seq
 	if g.Mode == causeway.IOReadWrite {
@@ -246,7 +254,6 @@ func (t *Table) expire(now time.Duration) {
 		if x.ends > now {
 			break
 		}
-		t.drop(x)
-		t.serve(now, x.object)
+		t.endByTime(now, x)
 	}
 }

@@ -23,7 +23,12 @@ type Rules struct {
 	// Otherwise the storage itself is coherent: bytes are granted to everybody, leases to nobody.
 	Exclusive bool
 	// Apart: writers of an exclusive volume may hold different ranges of one object at once.
+	// What one holds of an object is one span: an ask while he holds some is for the least that covers both. Who is in
+	// nobody's way gets all of the object.
 	Apart bool
+	// Fence: the storage can be told to refuse a gateway. Then a right to write that was not given up does not end by time
+	// alone, but when Fenced says so, as the effect Fence asks for.
+	Fence bool
 }
 
 // Limits bound the table. Zero means the default.
@@ -51,6 +56,7 @@ type Ask struct {
 type Given struct {
 	Seq    uint64
 	Mode   causeway.IOMode
+	Span   causeway.Span
 	Leases causeway.Leases
 }
 
@@ -66,6 +72,7 @@ const (
 	Granted                       // the ask of Ticket got Given
 	Ready                         // the change of Ticket may be made
 	Ended                         // Holder, another gateway, writes Handle no more
+	Fence                         // tell the storage to refuse Holder, and then Fenced with Seq
 )
 
 // Effect is something that others must be told or do.
@@ -94,6 +101,7 @@ type Table struct {
 	seq     uint64
 	ticket  Ticket
 	effects []Effect
+	fencing map[string]bool // holders for whom Fenced must follow
 }
 
 type object struct {
@@ -117,6 +125,7 @@ type holding struct {
 	place  *list.Element
 	recall *recall // under way, or nil
 	told   *list.Element
+	fence  uint64 // not 0: it has ended, once its holder is fenced by this number
 }
 
 // recall is what a holder was told to give up, and has not yet.
@@ -151,7 +160,7 @@ func New(r Rules, l Limits) *Table {
 	}
 	return &Table{
 		rules: r, limits: l, objects: map[causeway.Handle]*object{}, tickets: map[Ticket]*request{},
-		idle: list.New(), told: list.New(), recent: list.New(),
+		idle: list.New(), told: list.New(), recent: list.New(), fencing: map[string]bool{},
 	}
 }
 
@@ -198,15 +207,43 @@ func (t *Table) tidy(o *object) {
 	}
 }
 
-// Writer returns who else than the asking gateway holds the right to write an object, and the grant's number; "" and 0 if
-// nobody does, or only Local.
+// Writer returns a gateway other than the asking one and Local that holds the right to write an object, and the grant's number;
+// "" and 0 if nobody does.
 func (t *Table) Writer(h causeway.Handle, but string) (holder string, seq uint64) {
-	if o := t.objects[h]; o != nil {
-		for _, x := range o.held {
-			if x.mode == causeway.IOReadWrite && x.holder != but && x.holder != Local {
-				return x.holder, x.seq
-			}
+	for _, w := range t.WritersOf(h) {
+		if w.Holder != but {
+			return w.Holder, w.Seq
 		}
 	}
 	return "", 0
+}
+
+// Writer is a gateway that may write an object, by the grant of a number.
+type Writer struct {
+	Holder string
+	Seq    uint64
+}
+
+// WritersOf lists the gateways other than Local that may write an object: several, if they write apart.
+func (t *Table) WritersOf(h causeway.Handle) (list []Writer) {
+	if o := t.objects[h]; o != nil {
+		for _, x := range o.held {
+			if x.mode == causeway.IOReadWrite && x.holder != Local && x.fence == 0 {
+				list = append(list, Writer{x.holder, x.seq})
+			}
+		}
+	}
+	return list
+}
+
+// Written reports whether a gateway other than Local may write an object, or has not been fenced yet.
+func (t *Table) Written(h causeway.Handle) bool {
+	if o := t.objects[h]; o != nil {
+		for _, x := range o.held {
+			if x.mode == causeway.IOReadWrite && x.holder != Local {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -86,7 +86,7 @@ type State uint8
 // The states.
 const (
 	Fresh    State = iota // the caller executes it and calls Finish or Abort
-	Running               // a retransmission of a call in progress: no answer
+	Running               // a retransmission of a call in progress: its answer is that one's (see Ended)
 	Finished              // answered: the reply was appended
 )
 
@@ -104,6 +104,7 @@ type Cache struct {
 type entry struct {
 	Record
 	running      bool
+	ended        chan struct{} // closed when it runs no more; nil while nobody waits for that
 	owner        *client
 	inAll, inOwn *list.Element // nil while running
 }
@@ -167,6 +168,29 @@ func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {
 	return dst, Fresh
 }
 
+// Ended returns a channel that is closed when a running call has ended: it is finished then, or its retransmission is Fresh. nil: it
+// does not run.
+func (c *Cache) Ended(k Key) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[k]
+	if e == nil || !e.running {
+		return nil
+	}
+	if e.ended == nil {
+		e.ended = make(chan struct{})
+	}
+	return e.ended
+}
+
+// wake tells those who wait for the end of a call.
+func (e *entry) wake() {
+	if e.ended != nil {
+		close(e.ended)
+		e.ended = nil
+	}
+}
+
 // Finish remembers the reply of a call that Begin called Fresh; the bytes are copied.
 func (c *Cache) Finish(k Key, v causeway.VolumeID, reply []byte) {
 	kept := append([]byte(nil), reply...)
@@ -175,6 +199,7 @@ func (c *Cache) Finish(k Key, v causeway.VolumeID, reply []byte) {
 	if e := c.entries[k]; e != nil && e.running {
 		e.Record = Record{Key: k, Volume: v, Reply: kept, Done: c.cfg.Now()}
 		c.finishLocked(e)
+		e.wake()
 	}
 }
 
@@ -184,6 +209,7 @@ func (c *Cache) Abort(k Key) {
 	defer c.mu.Unlock()
 	if e := c.entries[k]; e != nil && e.running {
 		c.dropLocked(e)
+		e.wake()
 	}
 }
 

@@ -17,6 +17,10 @@ type block struct {
 	args args // of GRANTED: handle, owner, svid and range exactly as the client gave them, by which it finds its process
 	peer *peer
 
+	caller  gateway.Caller // to ask for it again
+	asking  chan struct{}  // not nil while that is done; closed at its end
+	leaving bool           // the client gives it up
+
 	granted bool      // the table holds it
 	since   time.Time // when that was
 	due     time.Time // of the next call to the client
@@ -40,6 +44,7 @@ func (s *Service) expect(h *host, l gateway.Lock, a *args, c *rpc.Call) (b *bloc
 		exclusive: a.exclusive,
 		lock:      lockArgs{s.cfg.Name, slices.Clone(a.lock.handle), slices.Clone(a.lock.oh), a.lock.svid, a.lock.offset, a.lock.length},
 	}
+	b.caller, b.leaving = callerOf(&c.Caller), false
 	if !b.granted { // else a callback is on its way
 		b.peer = s.peerLocked(c)
 	}
@@ -86,15 +91,28 @@ func (s *Service) Deliver(_ context.Context, e gateway.Event) error {
 	if h == nil {
 		return nil
 	}
-	b := h.blocks[e.Lock]
-	if b == nil || b.granted {
-		return nil
+	if b := h.blocks[e.Lock]; b != nil {
+		s.grantedLocked(b)
+	}
+	return nil
+}
+
+// grantedLocked has the client called.
+func (s *Service) grantedLocked(b *block) {
+	if b.granted || b.host.blocks[b.lock] != b {
+		return
 	}
 	now := time.Now()
 	b.granted, b.since, b.due, b.pause = true, now, now, s.cfg.RetryMin
 	b.peer.grants = append(b.peer.grants, b)
 	s.kickLocked(b.peer)
-	return nil
+}
+
+// callerOf returns a copy that lasts.
+func callerOf(c *gateway.Caller) gateway.Caller {
+	kept := gateway.Caller{Cred: c.Cred, Owner: c.Owner, Client: c.Client, ReadOnly: c.ReadOnly}
+	kept.Cred.Groups = slices.Clone(c.Cred.Groups)
+	return kept
 }
 
 // acknowledge deals with a client's answer to GRANTED. One who does not want the lock any more never knew that he had it: it is

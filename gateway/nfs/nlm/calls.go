@@ -141,6 +141,9 @@ func (s *Service) lock(ctx context.Context, c *rpc.Call, a *args, l gateway.Lock
 // cancel runs CANCEL. If the request was granted and the client does not know it yet, the lock is given back.
 func (s *Service) cancel(ctx context.Context, c *rpc.Call, l gateway.Lock) error {
 	b, _ := s.blockOf(l)
+	if b != nil {
+		s.leaves(ctx, b)
+	}
 	err := s.cfg.Locker.Cancel(ctx, &c.Caller, l.Handle, gateway.LockSpec{Span: l.Span, Exclusive: l.Exclusive})
 	switch {
 	case err == nil:
@@ -161,6 +164,7 @@ func (s *Service) cancel(ctx context.Context, c *rpc.Call, l gateway.Lock) error
 // acknowledges what was granted in it.
 func (s *Service) unlock(ctx context.Context, c *rpc.Call, l gateway.Lock) error {
 	for _, b := range s.blocksWithin(l) {
+		s.leaves(ctx, b)
 		if b.lock.Span == l.Span {
 			spec := gateway.LockSpec{Span: b.lock.Span, Exclusive: b.lock.Exclusive}
 			if err := s.cfg.Locker.Cancel(ctx, &c.Caller, l.Handle, spec); err == nil {

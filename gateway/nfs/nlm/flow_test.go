@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"causeway"
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
 )
@@ -400,4 +401,42 @@ func TestRefusedCalls(t *testing.T) {
 			t.Errorf("%+v: %v", c, v)
 		}
 	}
+}
+
+// TestAskAgain: the table that a client's request waited in is gone, as when another gateway administers the volume. The request is made
+// again, in the order of before, and nothing is left of one that was taken back.
+func TestAskAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	a, b, c := w.guest(2, "tcp"), w.guest(3, "tcp"), w.guest(4, "tcp")
+	a.expect(granted, procLock, ask{file: "f", svid: 1})
+	b.expect(blocked, procLock, ask{file: "f", svid: 1, block: true})
+	c.expect(blocked, procLock, ask{file: "f", svid: 1, block: true})
+	gone := ask{file: "f", svid: 2, block: true}
+	b.expect(blocked, procLock, gone)
+	held := w.locks.Locks()
+	if len(held) != 1 {
+		t.Fatal(held)
+	}
+	forget := func() {
+		w.locks.Drop(held[0].Handle.Volume)
+		if _, code := w.locks.Assert(held[0]); code != causeway.OK {
+			t.Fatal(code)
+		}
+	}
+	forget()
+	w.nlm.AskAgain(held[0].Handle.Volume)
+	b.expect(granted, procCancel, gone)
+	w.eventually("both wait", func() bool { return w.locks.Stats().Waiting == 2 })
+	if n := w.locks.Stats().Waiting; n != 2 {
+		t.Fatal(n)
+	}
+	a.expect(granted, procUnlock, ask{file: "f", svid: 1})
+	w.eventually("the first has it", func() bool { return len(b.grants()) == 1 })
+	if len(c.grants()) != 0 {
+		t.Error("the second has it too")
+	}
+	// What is free by then is granted at once.
+	w.locks.Drop(held[0].Handle.Volume)
+	w.nlm.AskAgain(held[0].Handle.Volume)
+	w.eventually("the second has it", func() bool { return len(c.grants()) == 1 })
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"causeway"
 	"causeway/gateway"
@@ -231,10 +232,16 @@ func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) (v rpc.Ver
 	c.Op = s.replies.Op(key)
 	defer func() { c.Op = causeway.OpID{} }()
 	replayed, state := s.replies.Begin(key, nil)
-	switch state {
-	case drc.Running:
-		return rpc.Drop, nil
-	case drc.Finished:
+	for state == drc.Running { // its reply may have gone to a connection that is no more
+		if c.NoWait {
+			return rpc.Park, nil
+		}
+		if !s.awaitFirst(ctx, c, key) {
+			return rpc.Drop, nil
+		}
+		replayed, state = s.replies.Begin(key, nil)
+	}
+	if state == drc.Finished {
 		copy(c.Reply.Reserve(len(replayed)), replayed)
 		return rpc.Done, nil
 	}
@@ -253,6 +260,34 @@ func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) (v rpc.Ver
 			return
 		}
 		s.replies.Finish(key, id, reply)
+	}
+}
+
+// firstWithin is how long a repetition waits for its first call. Then the client asks once more.
+const firstWithin = 30 * time.Second
+
+// awaitFirst waits until the first call has ended; false if nobody waits for the answer any more.
+func (s *Server) awaitFirst(ctx context.Context, c *rpc.Call, key drc.Key) bool {
+	ended := s.replies.Ended(key)
+	if ended == nil {
+		return true
+	}
+	limit, look := time.NewTimer(firstWithin), time.NewTicker(time.Second)
+	defer limit.Stop()
+	defer look.Stop()
+	for {
+		select {
+		case <-ended:
+			return true
+		case <-look.C:
+			if c.Abandoned() {
+				return false
+			}
+		case <-limit.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -62,6 +62,10 @@ const (
 	Op_ADMIT          Op = 48
 	Op_WATCH          Op = 49
 	Op_UNWATCH        Op = 50
+	Op_XATTR          Op = 51
+	Op_SET_XATTR      Op = 52
+	Op_REMOVE_XATTR   Op = 53
+	Op_LIST_XATTRS    Op = 54
 	Op_RECALL         Op = 32 // from the administrative gateway, as what follows
 	Op_EVENT          Op = 33
 	Op_REASSERT       Op = 34
@@ -106,6 +110,10 @@ var (
 		48: "ADMIT",
 		49: "WATCH",
 		50: "UNWATCH",
+		51: "XATTR",
+		52: "SET_XATTR",
+		53: "REMOVE_XATTR",
+		54: "LIST_XATTRS",
 		32: "RECALL",
 		33: "EVENT",
 		34: "REASSERT",
@@ -147,6 +155,10 @@ var (
 		"ADMIT":          48,
 		"WATCH":          49,
 		"UNWATCH":        50,
+		"XATTR":          51,
+		"SET_XATTR":      52,
+		"REMOVE_XATTR":   53,
+		"LIST_XATTRS":    54,
 		"RECALL":         32,
 		"EVENT":          33,
 		"REASSERT":       34,
@@ -455,6 +467,7 @@ type Request struct {
 	Watch         *WatchID               `protobuf:"bytes,32,opt,name=watch,proto3" json:"watch,omitempty"`
 	Share         uint32                 `protobuf:"varint,33,opt,name=share,proto3" json:"share,omitempty"`
 	Joining       uint64                 `protobuf:"fixed64,34,opt,name=joining,proto3" json:"joining,omitempty"` // of the cluster by the sender, in which it sends
+	Value         []byte                 `protobuf:"bytes,35,opt,name=value,proto3" json:"value,omitempty"`       // of an extended attribute
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -727,6 +740,13 @@ func (x *Request) GetJoining() uint64 {
 	return 0
 }
 
+func (x *Request) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 // Reply is what a call came to. What is known is set also when code is not 0.
 type Reply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -752,6 +772,8 @@ type Reply struct {
 	Lease         *LeaseState            `protobuf:"bytes,20,opt,name=lease,proto3" json:"lease,omitempty"`
 	Opens         []*Opened              `protobuf:"bytes,21,rep,name=opens,proto3" json:"opens,omitempty"`
 	Removed       bool                   `protobuf:"varint,22,opt,name=removed,proto3" json:"removed,omitempty"`
+	Value         []byte                 `protobuf:"bytes,23,opt,name=value,proto3" json:"value,omitempty"` // of an extended attribute
+	Names         [][]byte               `protobuf:"bytes,24,rep,name=names,proto3" json:"names,omitempty"` // of extended attributes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -938,6 +960,20 @@ func (x *Reply) GetRemoved() bool {
 		return x.Removed
 	}
 	return false
+}
+
+func (x *Reply) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Reply) GetNames() [][]byte {
+	if x != nil {
+		return x.Names
+	}
+	return nil
 }
 
 type Epoch struct {
@@ -4052,7 +4088,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x16\n" +
 	"\x06resume\x18\x03 \x01(\bR\x06resume\x12\x16\n" +
 	"\x06depths\x18\x04 \x01(\rR\x06depths\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\rR\aversion\"\xb3\t\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"\xc9\t\n" +
 	"\aRequest\x12$\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x14.causeway.peer.v1.OpR\x02op\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\x06R\x06volume\x12-\n" +
@@ -4089,7 +4125,8 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x04flag\x18\x1f \x01(\bR\x04flag\x12/\n" +
 	"\x05watch\x18  \x01(\v2\x19.causeway.peer.v1.WatchIDR\x05watch\x12\x14\n" +
 	"\x05share\x18! \x01(\rR\x05share\x12\x18\n" +
-	"\ajoining\x18\" \x01(\x06R\ajoining\"\xe4\x06\n" +
+	"\ajoining\x18\" \x01(\x06R\ajoining\x12\x14\n" +
+	"\x05value\x18# \x01(\fR\x05value\"\x90\a\n" +
 	"\x05Reply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x18\n" +
@@ -4113,7 +4150,9 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x06opened\x18\x13 \x01(\v2\x18.causeway.peer.v1.OpenedR\x06opened\x122\n" +
 	"\x05lease\x18\x14 \x01(\v2\x1c.causeway.peer.v1.LeaseStateR\x05lease\x12.\n" +
 	"\x05opens\x18\x15 \x03(\v2\x18.causeway.peer.v1.OpenedR\x05opens\x12\x18\n" +
-	"\aremoved\x18\x16 \x01(\bR\aremoved\"E\n" +
+	"\aremoved\x18\x16 \x01(\bR\aremoved\x12\x14\n" +
+	"\x05value\x18\x17 \x01(\fR\x05value\x12\x14\n" +
+	"\x05names\x18\x18 \x03(\fR\x05names\"E\n" +
 	"\x05Epoch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\xcc\x01\n" +
@@ -4379,7 +4418,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05about\x18\x01 \x01(\v2\x19.causeway.peer.v1.RequestR\x05about\"V\n" +
 	"\tSyncReply\x12-\n" +
 	"\x05reply\x18\x01 \x01(\v2\x17.causeway.peer.v1.ReplyR\x05reply\x12\x1a\n" +
-	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xea\x03\n" +
+	"\bverifier\x18\x02 \x01(\x06R\bverifier*\xa7\x04\n" +
 	"\x02Op\x12\b\n" +
 	"\x04NONE\x10\x00\x12\b\n" +
 	"\x04ROOT\x10\x01\x12\n" +
@@ -4428,7 +4467,11 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05OPENS\x10/\x12\t\n" +
 	"\x05ADMIT\x100\x12\t\n" +
 	"\x05WATCH\x101\x12\v\n" +
-	"\aUNWATCH\x102\x12\n" +
+	"\aUNWATCH\x102\x12\t\n" +
+	"\x05XATTR\x103\x12\r\n" +
+	"\tSET_XATTR\x104\x12\x10\n" +
+	"\fREMOVE_XATTR\x105\x12\x0f\n" +
+	"\vLIST_XATTRS\x106\x12\n" +
 	"\n" +
 	"\x06RECALL\x10 \x12\t\n" +
 	"\x05EVENT\x10!\x12\f\n" +

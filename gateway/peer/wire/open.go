@@ -50,6 +50,8 @@ func Watch(op peerpb.Op, c *gateway.Caller, dir causeway.Handle, id gateway.Watc
 
 // opens execute what is for protocols that open.
 var opens = map[peerpb.Op]func(c *call) *peerpb.Reply{
+	peerpb.Op_XATTR: (*call).xattr, peerpb.Op_SET_XATTR: (*call).setXattr, peerpb.Op_REMOVE_XATTR: (*call).removeXattr,
+	peerpb.Op_LIST_XATTRS: (*call).listXattrs,
 	peerpb.Op_OPEN: func(c *call) *peerpb.Reply {
 		return c.open(func() (gateway.Opened, error) {
 			spec := c.openSpec(c.r.Open)

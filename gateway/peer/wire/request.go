@@ -119,7 +119,7 @@ func Changes(op peerpb.Op) bool {
 	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK, peerpb.Op_LOCK, peerpb.Op_UNLOCK,
 		peerpb.Op_CANCEL, peerpb.Op_RELEASE_CLIENT, peerpb.Op_RETURN, peerpb.Op_COMMIT, peerpb.Op_RECALL, peerpb.Op_OPEN,
 		peerpb.Op_RECONNECT, peerpb.Op_DISCONNECT, peerpb.Op_DOWNGRADE, peerpb.Op_SET_DELETE, peerpb.Op_CLOSE, peerpb.Op_ACKNOWLEDGE,
-		peerpb.Op_WATCH, peerpb.Op_UNWATCH:
+		peerpb.Op_WATCH, peerpb.Op_UNWATCH, peerpb.Op_SET_XATTR, peerpb.Op_REMOVE_XATTR:
 		return true
 	}
 	return false
@@ -129,7 +129,7 @@ func Changes(op peerpb.Op) bool {
 func Repeatable(op peerpb.Op) bool {
 	switch op {
 	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK,
-		peerpb.Op_OPEN, peerpb.Op_RECONNECT, peerpb.Op_CLOSE, peerpb.Op_ACKNOWLEDGE:
+		peerpb.Op_OPEN, peerpb.Op_RECONNECT, peerpb.Op_CLOSE, peerpb.Op_ACKNOWLEDGE, peerpb.Op_SET_XATTR, peerpb.Op_REMOVE_XATTR:
 		return false
 	}
 	return true

@@ -62,6 +62,7 @@ const (
 	OptSyncAlert          uint32 = 0x00000010
 	OptSyncNonAlert       uint32 = 0x00000020
 	OptNonDirectory       uint32 = 0x00000040
+	OptTreeConnection     uint32 = 0x00000080
 	OptCompleteIfOplocked uint32 = 0x00000100
 	OptNoEAKnowledge      uint32 = 0x00000200
 	OptRandom             uint32 = 0x00000800

@@ -1,0 +1,175 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"causeway/cluster/record"
+	"causeway/discovery"
+)
+
+// Discovery says what this gateway answers by DNS.
+type Discovery struct {
+	Server   *discovery.Server // that is told what to answer; nil: other gateways answer
+	Zone     string            // that this gateway gives the cluster, if it has none yet; ""
+	Services map[string]uint16 // port of each protocol
+}
+
+// announceEvery bounds how often the zone is computed: on a change, but not on each of many.
+const announceEvery = 100 * time.Millisecond
+
+// announcer keeps the zone up to date. It is follow's alone.
+type announcer struct {
+	seen int64
+	at   time.Time
+}
+
+// announce answers by DNS what the records say.
+func (m *Member) announce(t *record.Table) {
+	a := &m.announcer
+	if t.Revision() == a.seen || time.Since(a.at) < announceEvery {
+		return // follow comes again
+	}
+	a.seen, a.at = t.Revision(), time.Now()
+	v := view(t, m.cfg.Discovery.Services)
+	if v.Zone == "" {
+		m.zone.Store(nil)
+	} else if z, err := discovery.NewZone(v, m.zone.Load()); err != nil {
+		m.log.Error("the zone cannot be answered", "err", err)
+		m.zone.Store(nil)
+	} else {
+		m.zone.Store(z)
+	}
+	if s := m.cfg.Discovery.Server; s != nil {
+		s.Publish(m.zone.Load())
+	}
+}
+
+// view is what discovery knows of the records.
+func view(t *record.Table, services map[string]uint16) discovery.View {
+	s := t.Settings()
+	v := discovery.View{Zone: s.Zone, Serial: uint32(t.Revision()), Services: services}
+	home := map[string][]netip.Addr{}
+	for a, who := range assigned(t) {
+		if who.At == who.Home { // one that was taken over goes back, and its clients with it
+			home[who.At] = append(home[who.At], a)
+		}
+	}
+	for _, item := range t.Items(record.KindNode) {
+		n := item.Value.(*record.Node)
+		g := discovery.Gateway{Name: n.Name, Addresses: home[n.Name], Capacity: n.Weight, Threshold: n.Threshold, Domains: n.Domains,
+			Utilization: discovery.UnknownUtilization}
+		if member, _ := t.Member(n.Name); member != nil {
+			g.State, g.DNS = discovery.Active, member.DNS
+			if n.State == record.Draining {
+				g.State = discovery.Draining
+			}
+		}
+		if load := t.Get(record.Named(record.KindLoad, n.Name)); load != nil {
+			g.Utilization = int(load.Value.(*record.Load).Utilization)
+		}
+		v.Gateways = append(v.Gateways, g)
+	}
+	for _, item := range t.Items(record.KindVolume) {
+		r := item.Value.(*record.Volume)
+		v.Volumes = append(v.Volumes, discovery.Volume{Name: r.Name, Domain: r.Domain, Strict: r.DomainPolicy == record.Strict})
+	}
+	for _, site := range s.Sites {
+		v.Sites = append(v.Sites, discovery.Site{Name: site.Name, Networks: site.Networks})
+	}
+	return v
+}
+
+// claimZone gives the cluster the zone that this gateway was started with.
+func (m *Member) claimZone(ctx context.Context) error {
+	zone := m.cfg.Discovery.Zone
+	if zone == "" || m.Cluster().Table().Settings().Zone == zone {
+		return nil
+	}
+	return m.changeSettings(ctx, func(s *record.Settings) error {
+		if s.Zone != "" && s.Zone != zone {
+			return fmt.Errorf("the cluster's zone is %s, not %s: leave --zone out, or change it with causeway cluster set --zone", s.Zone, zone)
+		}
+		s.Zone = zone
+		return nil
+	})
+}
+
+// setZone changes the zone; "off": none.
+func setZone(s *record.Settings, zone string) (err error) {
+	if zone == "off" {
+		s.Zone = ""
+		return nil
+	}
+	s.Zone, err = discovery.CheckZone(zone)
+	return err
+}
+
+// DiscoveryOrder asks what is answered by DNS.
+type DiscoveryOrder struct {
+	Client netip.Addr `json:"client"` // to whom; zero: to resolvers that do not say for whom they ask
+}
+
+func (m *Member) discover(_ context.Context, o DiscoveryOrder) (any, error) {
+	z := m.zone.Load()
+	if z == nil {
+		return nil, errors.New("the cluster has no zone: causeway cluster set --zone gives it one")
+	}
+	return z.Records(o.Client.Unmap()), nil
+}
+
+// SiteOrder sets the networks of a site.
+type SiteOrder struct {
+	Name     string         `json:"name"`
+	Networks []netip.Prefix `json:"networks"`
+}
+
+func (m *Member) setSite(ctx context.Context, o SiteOrder) (any, error) {
+	if len(o.Networks) == 0 {
+		return nil, errors.New("a site has networks, as in 10.7.0.0/16")
+	}
+	site := record.Site{Name: o.Name}
+	for _, p := range o.Networks {
+		if !p.IsValid() {
+			return nil, fmt.Errorf("%v is no network, as 10.7.0.0/16 is", p)
+		}
+		site.Networks = append(site.Networks, p.Masked())
+	}
+	return m.changeSites(ctx, func(s *record.Settings) error {
+		for _, other := range s.Sites {
+			for _, p := range other.Networks {
+				if other.Name != o.Name && slices.Contains(site.Networks, p) {
+					return fmt.Errorf("%v belongs to %s already", p, other.Name)
+				}
+			}
+		}
+		s.Sites = append(exceptSite(s.Sites, o.Name), site)
+		return nil
+	})
+}
+
+func (m *Member) removeSite(ctx context.Context, o Named) (any, error) {
+	return m.changeSites(ctx, func(s *record.Settings) error {
+		before := len(s.Sites)
+		if s.Sites = exceptSite(s.Sites, o.Name); len(s.Sites) == before {
+			return fmt.Errorf("there is no site %s", o.Name)
+		}
+		return nil
+	})
+}
+
+func (m *Member) changeSites(ctx context.Context, edit func(*record.Settings) error) (any, error) {
+	if err := m.changeSettings(ctx, edit); err != nil {
+		return nil, err
+	}
+	return m.settings().Sites, m.Cluster().Everywhere(ctx)
+}
+
+// exceptSite leaves a site out.
+func exceptSite(sites []record.Site, name string) []record.Site {
+	return slices.DeleteFunc(slices.Clone(sites), func(s record.Site) bool { return s.Name == name })
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"causeway"
+	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
+)
+
+// shareFlags are the words of how a volume is served over SMB.
+type shareFlags struct {
+	smb, encrypt, caseWord string
+	users                  []string
+}
+
+func (f *shareFlags) register(set *pflag.FlagSet) {
+	set.StringVar(&f.smb, "smb", "on", "on or off: whether it is a share, where gateways answer SMB")
+	set.StringVar(&f.encrypt, "smb-encrypt", "offered", "required or offered: whether SMB requests that are not encrypted are refused")
+	set.StringSliceVar(&f.users, "smb-users", nil, "who may use the share, separated by commas (default all users)")
+	set.StringVar(&f.caseWord, "case", "insensitive", "sensitive or insensitive: whether SMB clients find Report.txt as report.TXT")
+}
+
+// fill takes those flags that were given.
+func (f *shareFlags) fill(given func(string) bool, in *member.VolumeOrder) error {
+	for _, word := range []struct {
+		flag, text string
+		parse      func(string) (bool, error)
+		to         **bool
+	}{
+		{"smb", f.smb, config.ParseSMB, &in.SMB},
+		{"smb-encrypt", f.encrypt, config.ParseEncrypt, &in.SMBEncrypt},
+		{"case", f.caseWord, config.ParseCase, &in.CaseSensitive},
+	} {
+		if !given(word.flag) {
+			continue
+		}
+		value, err := word.parse(word.text)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", word.flag, err)
+		}
+		*word.to = &value
+	}
+	if given("smb-users") {
+		users := append([]string{}, f.users...)
+		in.SMBUsers = &users
+	}
+	return nil
+}
+
+// shareText says how a volume is served over SMB.
+func shareText(s causeway.Share) string {
+	if s.Off {
+		return "no"
+	}
+	text := "for " + whoUses(&causeway.Volume{SMB: s})
+	if s.Encrypt {
+		text += ", encrypted only"
+	}
+	if s.CaseSensitive {
+		text += ", case-sensitive"
+	}
+	return text
+}

@@ -1,0 +1,9 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// Requests of tcgetattr(3) and tcsetattr(3).
+const (
+	getTerminal = unix.TCGETS
+	setTerminal = unix.TCSETS
+)

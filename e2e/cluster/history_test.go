@@ -1,0 +1,413 @@
+//go:build linux
+
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"causeway/e2e/bench/nfs3"
+	"causeway/e2e/harness"
+)
+
+// act is what is done to a register (the content of a file), a directory of two names, or a lock.
+type act uint8
+
+const (
+	read act = iota
+	write
+	look
+	create
+	remove
+	rename
+	lock
+	unlock
+)
+
+// asked is an operation of a history. A change whose first answer did not arrive was sent again, and may have been made twice: ghost
+// stands for the other time, if there was one, which lies between its call and its return as well.
+type asked struct {
+	key   string
+	act   act
+	value uint64 // written; who locks; the name, 0 or 1: of rename, the old one
+	ghost bool
+}
+
+// got is its answer: the value that was read, or whether it was done.
+type got struct {
+	value uint64
+	done  bool
+}
+
+// apply is what an act does in a state: a register's value, a set of names, or a lock's holder, 0: nobody.
+func (a *asked) apply(state uint64) (next uint64, out got) {
+	name := uint64(1) << a.value
+	switch a.act {
+	case read:
+		return state, got{value: state}
+	case write:
+		return a.value, got{done: true}
+	case look:
+		return state, got{done: state&name != 0}
+	case create:
+		return state | name, got{done: state&name == 0}
+	case remove:
+		return state &^ name, got{done: state&name != 0}
+	case rename:
+		if state&name == 0 {
+			return state, got{}
+		}
+		return 3 &^ name, got{done: true} // the other name is replaced
+	case lock:
+		if state != 0 && state != a.value {
+			return state, got{}
+		}
+		return a.value, got{done: true}
+	}
+	if state == a.value {
+		return 0, got{done: true}
+	}
+	return state, got{done: true} // giving back what one does not have is well
+}
+
+var model = porcupine.NondeterministicModel{
+	Init: func() []any { return []any{uint64(0)} },
+	Step: func(state, input, output any) []any {
+		in := input.(asked)
+		next, out := in.apply(state.(uint64))
+		switch {
+		case in.ghost && next != state.(uint64):
+			return []any{state, next}
+		case in.ghost:
+			return []any{state}
+		case out != output.(got):
+			return nil
+		}
+		return []any{next}
+	},
+	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v → %+v", input, output) },
+}
+
+// player does things through one gateway and writes them down.
+type player struct {
+	id      uint64
+	m       *mount
+	regs    [][]byte // handles of the registers
+	random  *rand.Rand
+	history []porcupine.Operation
+	next    uint64
+}
+
+var clock = time.Now()
+
+// record writes an operation down; do returns its answer.
+func (p *player) record(in asked, do func() (got, error)) error {
+	begun := time.Since(clock)
+	p.m.repeated = false
+	out, err := do()
+	if err != nil {
+		return fmt.Errorf("%+v: %w", in, err)
+	}
+	op := porcupine.Operation{ClientId: int(p.id), Input: in, Output: out, Call: int64(begun), Return: int64(time.Since(clock))}
+	p.history = append(p.history, op)
+	if p.m.repeated && in.act != read && in.act != look {
+		in.ghost = true
+		op.Input = in
+		p.history = append(p.history, op)
+	}
+	return nil
+}
+
+// outcome turns an answer into one of done, not done for the reason that is expected, or an error.
+func outcome(err error, refused nfs3.Status) (got, error) {
+	switch {
+	case err == nil:
+		return got{done: true}, nil
+	case errors.Is(err, refused):
+		return got{}, nil
+	}
+	return got{}, err
+}
+
+// step does one thing.
+func (p *player) step(ctx context.Context) error {
+	m := p.m
+	n := p.random.IntN(len(p.regs))
+	reg, dir, locked := fmt.Sprint(m.volume, " register ", n), fmt.Sprint(m.volume, " names ", n), fmt.Sprint(m.volume, " lock ", n)
+	name := uint64(p.random.IntN(2))
+	names := [2]string{fmt.Sprint("n", n, "-0"), fmt.Sprint("n", n, "-1")}
+	switch a := act(p.random.IntN(int(unlock) + 1)); a {
+	case read:
+		return p.record(asked{key: reg, act: read}, func() (got, error) {
+			data, err := m.read(ctx, p.regs[n], 0, 16)
+			if err != nil {
+				return got{}, err
+			}
+			v := binary.LittleEndian.Uint64(data)
+			if v != binary.LittleEndian.Uint64(data[8:]) {
+				return got{}, fmt.Errorf("half of a write is read: %x", data)
+			}
+			return got{value: v}, nil
+		})
+	case write:
+		p.next++
+		v := p.id<<32 | p.next
+		return p.record(asked{key: reg, act: write, value: v}, func() (got, error) {
+			data := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, v), v)
+			_, err := m.write(ctx, p.regs[n], 0, data, nfs3.FileSync)
+			return got{done: true}, err
+		})
+	case look:
+		return p.record(asked{key: dir, act: look, value: name}, func() (got, error) {
+			_, err := m.lookup(ctx, names[name])
+			return outcome(err, nfs3.NoEnt)
+		})
+	case create:
+		return p.record(asked{key: dir, act: create, value: name}, func() (got, error) {
+			_, err := m.create(ctx, names[name])
+			return outcome(err, 17)
+		})
+	case remove:
+		return p.record(asked{key: dir, act: remove, value: name}, func() (got, error) { return outcome(m.remove(ctx, names[name]), nfs3.NoEnt) })
+	case rename:
+		return p.record(asked{key: dir, act: rename, value: name}, func() (got, error) { return outcome(m.rename(ctx, names[name], names[1-name]), nfs3.NoEnt) })
+	default:
+		return p.record(asked{key: locked, act: a, value: p.id}, func() (got, error) {
+			done, err := m.lock(ctx, p.regs[n], uint32(p.id), a == lock)
+			return got{done: done}, err
+		})
+	}
+}
+
+// Procedures and results of NLM version 4.
+const (
+	progNLM       = 100021
+	nlmUnlock     = 4
+	nlmNMLock     = 22
+	nlmGranted    = 0
+	nlmDenied     = 1
+	nlmDeniedLate = 4 // a grace period
+)
+
+// lock takes or gives back a lock of the first bytes of a file, without waiting for it.
+func (m *mount) lock(ctx context.Context, file []byte, owner uint32, take bool) (bool, error) {
+	proc := uint32(nlmUnlock)
+	if take {
+		proc = nlmNMLock
+	}
+	for {
+		r, err := m.call(ctx, progNLM, proc, func(a *nfs3.Record) {
+			a.Opaque([]byte{1})
+			if take {
+				a.Uint32(0) // do not wait
+				a.Uint32(1) // exclusive
+			}
+			a.Opaque([]byte("player"))
+			a.Opaque(file)
+			a.Opaque([]byte{2})
+			a.Uint32(owner)
+			a.Uint64(0)
+			a.Uint64(16)
+			if take {
+				a.Uint32(0)
+				a.Uint32(1)
+			}
+		})
+		if err != nil {
+			return false, err
+		}
+		r.Opaque()
+		switch status := r.Uint32(); {
+		case r.Err != nil:
+			return false, r.Err
+		case status == nlmDeniedLate:
+			return false, errors.New("there is a grace period")
+		case status > nlmDenied:
+			m.repeated = true
+			time.Sleep(20 * time.Millisecond) // not now
+		default:
+			return status == nlmGranted, nil
+		}
+	}
+}
+
+// histories are the faults under which histories are made, the first ones of which are for the short version.
+var histories = []fault{
+	{"a stopped process", func(_ *stage, victim, _ *harness.Member) {
+		victim.Signal(syscall.SIGSTOP)
+		time.Sleep(longer)
+		victim.Signal(syscall.SIGCONT)
+	}},
+	faults[0], // a crash
+	{"a gateway without the others", func(s *stage, victim, _ *harness.Member) {
+		cut(s, victim, true)
+		time.Sleep(longer)
+		cut(s, victim, false)
+	}},
+	{"the volumes move", func(s *stage, victim, _ *harness.Member) {
+		for _, v := range s.volumes {
+			s.move(v, victim)
+		}
+	}},
+	faults[3], faults[5], faults[6], faults[8], // a short stop, two without each other, one way, two crashes
+}
+
+// TestHistories has clients of three gateways change the same few files, names and locks of a plain and of an exclusive volume while things
+// happen to gateways: there is an order of all operations in which each answer is right, and that does not contradict time.
+func TestHistories(t *testing.T) {
+	s := setStage(t, 1, harness.ClusterConfig{})
+	s.Members[0].Command("cluster", "set", "--hold-down", "0s")
+	s.exclusive("x0")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var players []*player
+	var tasks sync.WaitGroup
+	failed := make(chan error, 16)
+	const keys = 2
+	for v, volume := range s.volumes {
+		first := newMount(s.network.Host(), s.Members[0].Service.String(), volume, 1)
+		var regs [][]byte
+		for i := range keys {
+			if err := first.begin(ctx); err != nil {
+				t.Fatal(err)
+			}
+			file, err := first.create(ctx, fmt.Sprint("register-", i))
+			if err == nil {
+				_, err = first.write(ctx, file, 0, make([]byte, 16), nfs3.FileSync)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			regs = append(regs, file)
+		}
+		first.close()
+		for i, at := range s.Members {
+			id := uint64(v*len(s.Members) + i + 1)
+			p := &player{id: id, m: newMount(s.network.Host(), at.Service.String(), volume, uint32(id)<<24), regs: regs, random: rand.New(rand.NewPCG(11, id))}
+			players = append(players, p)
+			tasks.Go(func() {
+				defer p.m.close()
+				if err := p.m.begin(ctx); err != nil {
+					failed <- err
+					return
+				}
+				for ctx.Err() == nil {
+					if err := p.step(t.Context()); err != nil {
+						failed <- fmt.Errorf("at %s: %w", at.Name, err)
+						return
+					}
+					time.Sleep(time.Duration(p.random.IntN(8)) * time.Millisecond)
+				}
+			})
+		}
+	}
+	list := histories[:4]
+	if harness.Long() {
+		list = histories
+	}
+	for round := range choose(1, 40) {
+		for i, f := range list {
+			victim := s.owner(s.volumes[(round+i)%2])
+			if victim == nil {
+				victim = s.Members[i%3]
+			}
+			other, _ := s.beside(victim)
+			begun := time.Now()
+			f.do(s, victim, other)
+			s.AwaitRest(len(s.volumes))
+			time.Sleep(300 * time.Millisecond)
+			t.Logf("%s (%s): %v", f.name, victim.Name, time.Since(begun).Round(time.Millisecond))
+			select {
+			case err := <-failed:
+				t.Fatal(err)
+			default:
+			}
+		}
+	}
+	stop()
+	tasks.Wait()
+	judge(t, players)
+}
+
+// exclusive makes one more volume, which nothing but the gateways changes.
+func (s *stage) exclusive(name string) {
+	s.t.Helper()
+	dir := filepath.Join(filepath.Dir(s.dirs[s.volumes[0]]), name)
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		s.t.Fatal(err)
+	}
+	s.CreateVolume(name, dir, "--exclusive")
+	s.volumes, s.dirs[name] = append(s.volumes, name), dir
+	s.AwaitRest(len(s.volumes))
+}
+
+// judge looks for the order.
+func judge(t *testing.T, players []*player) {
+	t.Helper()
+	keys := make(map[string][]porcupine.Operation)
+	ghosts := 0
+	for _, p := range players {
+		for _, op := range p.history {
+			in := op.Input.(asked)
+			keys[in.key] = append(keys[in.key], op)
+			if in.ghost {
+				ghosts++
+			}
+		}
+	}
+	for key, history := range keys {
+		begun := time.Now()
+		result, info := porcupine.CheckOperationsVerbose(model.ToModel(), history, time.Minute)
+		t.Logf("%s: %d operations, %s in %v", key, len(history), result, time.Since(begun).Round(time.Millisecond))
+		if result == porcupine.Ok {
+			continue
+		}
+		t.Errorf("%s: there is no order of its operations: %s; where it ends:\n%s", key, result, end(history, info))
+	}
+	t.Logf("%d changes were sent more than once", ghosts)
+}
+
+// end describes a history around the first operation that the longest order that there is does not contain.
+func end(history []porcupine.Operation, info porcupine.LinearizationInfo) string {
+	in := make(map[string]bool)
+	describe := func(op porcupine.Operation) string {
+		ms := func(at int64) string { return time.Duration(at).Round(10 * time.Microsecond).String() }
+		return fmt.Sprintf("client %d, %s to %s: %s", op.ClientId, ms(op.Call), ms(op.Return), model.DescribeOperation(op.Input, op.Output))
+	}
+	var longest []porcupine.Operation
+	for _, part := range info.PartialLinearizationsOperations() {
+		for _, order := range part {
+			if len(order) > len(longest) {
+				longest = order
+			}
+		}
+	}
+	for _, op := range longest {
+		in[describe(op)] = true
+	}
+	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	first := slices.IndexFunc(history, func(op porcupine.Operation) bool { return !in[describe(op)] })
+	var text strings.Builder
+	for i, op := range history[max(0, first-12):min(len(history), first+8)] {
+		mark := "  "
+		if max(0, first-12)+i == first {
+			mark = "→ "
+		}
+		fmt.Fprintln(&text, mark+describe(op))
+	}
+	return text.String()
+}

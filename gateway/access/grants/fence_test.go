@@ -1,0 +1,72 @@
+package grants
+
+import (
+	"testing"
+	"time"
+
+	"causeway"
+)
+
+func span(off, n uint64) causeway.Span { return causeway.Span{Offset: off, Length: n} }
+
+// TestFencedWriter: where the storage can refuse a gateway, a writer's lease ends nothing before it does, and no answer, renewal
+// or commit of the writer counts from then on.
+func TestFencedWriter(t *testing.T) {
+	tb := New(Rules{Exclusive: true, Apart: true, Fence: true}, Limits{Lease: time.Second})
+	g, _, _ := ask(t, tb, 0, "a", causeway.IOReadWrite, 0)
+	_, ticket, code := ask(t, tb, 500*time.Millisecond, "b", causeway.IORead, 0)
+	recall := only(t, tb, Recall)
+	if code != causeway.ErrBlocked {
+		t.Fatal(code)
+	}
+	tb.Tick(2 * time.Second)
+	fence := only(t, tb, Fence)
+	if fence.Holder != "a" || tb.Renew(2*time.Second, file, "a", causeway.IOReadWrite, 0, g.Seq) || tb.Holds(2*time.Second, file, "a", g.Seq) ||
+		tb.Recalling(2*time.Second, file, "a", recall.Seq) || !tb.Written(file) || len(tb.WritersOf(file)) != 0 {
+		t.Fatal("the writer goes on")
+	}
+	if _, _, code = ask(t, tb, 2*time.Second, "a", causeway.IORead, 0); code != causeway.ErrBlocked {
+		t.Fatal("it gets another one before:", code)
+	}
+	if effects := tb.Effects(); len(effects) != 0 {
+		t.Fatalf("%+v", effects)
+	}
+	tb.Fenced(2*time.Second, "a", fence.Seq)
+	served := map[Ticket]bool{}
+	for _, e := range tb.Effects() {
+		served[e.Ticket] = e.Kind == Granted
+	}
+	if !served[ticket] || tb.Written(file) {
+		t.Fatal("nobody was served", served)
+	}
+}
+
+// TestApart: who is alone gets all; writers of different ranges leave each other what they hold; the hull is asked for.
+func TestApart(t *testing.T) {
+	tb := New(Rules{Exclusive: true, Apart: true}, Limits{})
+	get := func(holder string, mode causeway.IOMode, s causeway.Span) (Given, causeway.Code) {
+		g, _, code := tb.Ask(0, Ask{Handle: file, Holder: holder, Mode: mode, Span: s, NoWait: true})
+		return g, code
+	}
+	if g, code := get("a", causeway.IOReadWrite, span(0, 10)); code != causeway.OK || g.Span != whole {
+		t.Fatal(g, code)
+	}
+	tb.Return(0, file, "a", causeway.IOReadWrite, 0, 100)
+	if g, code := get("a", causeway.IORead, span(0, 10)); code != causeway.OK || g.Span != whole {
+		t.Fatal(g, code)
+	}
+	tb.Return(0, file, "a", causeway.IOReadWrite, 0, 100)
+	tb.Assert(0, Ask{Handle: file, Holder: "a", Mode: causeway.IOReadWrite, Span: span(0, 10)}, 1)
+	if g, code := get("b", causeway.IOReadWrite, span(10, 10)); code != causeway.OK || g.Span != span(10, 10) {
+		t.Fatal(g, code)
+	}
+	if _, code := get("c", causeway.IORead, span(9, 1)); code != causeway.ErrWouldBlock {
+		t.Fatal("a reader beside the writer of the same range:", code)
+	}
+	if _, code := get("a", causeway.IORead, span(30, 10)); code != causeway.ErrWouldBlock {
+		t.Fatal("a span around what another one writes:", code)
+	}
+	if n := len(tb.WritersOf(file)); n != 2 {
+		t.Fatal(n, "writers")
+	}
+}

@@ -1,0 +1,183 @@
+package smb
+
+import (
+	"slices"
+	"time"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/smb/contexts"
+	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/smb/wire"
+)
+
+// How long an open is kept for a client whose connection has ended: if it does not say, and at most.
+const (
+	keptUsually = time.Minute
+	keptAtMost  = 5 * time.Minute
+)
+
+func keptFor(asked time.Duration) time.Duration {
+	if asked == 0 {
+		return keptUsually
+	}
+	return min(asked, keptAtMost)
+}
+
+// durable reads the contexts about durable handles ([MS-SMB2] 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12), and refuses what contradicts
+// itself.
+func (m *message) durable(list []contexts.Context, c *caching) error {
+	v1, v2 := contexts.Find(list, contexts.DurableRequest), contexts.Find(list, contexts.DurableV2Request)
+	back1, back2 := contexts.Find(list, contexts.DurableReconnect), contexts.Find(list, contexts.DurableV2Reconnect)
+	if m.conn.negotiated.dialect < wire.Dialect300 {
+		v2, back2 = nil, nil
+	}
+	switch {
+	case back1 != nil && (v2 != nil || back2 != nil),
+		back2 != nil && (v1 != nil || v2 != nil),
+		v1 != nil && v2 != nil:
+		return ntstatus.InvalidParameter
+	case back2 != nil:
+		r, err := contexts.DecodeReconnectV2(back2.Data)
+		if err != nil {
+			return err
+		}
+		c.reconnect, c.version, c.file, c.guid = true, 2, r.File, r.CreateID
+	case back1 != nil:
+		file, err := contexts.DecodeReconnect(back1.Data)
+		if err != nil {
+			return err
+		}
+		c.reconnect, c.version, c.file = true, 1, file
+	case v2 != nil:
+		r, err := contexts.DecodeDurableV2(v2.Data)
+		if err != nil {
+			return err
+		}
+		c.durable, c.version, c.keep, c.guid = true, 2, r, r.CreateID
+	case v1 != nil:
+		if err := contexts.DecodeDurable(v1.Data); err != nil {
+			return err
+		}
+		c.durable, c.version = true, 1
+	}
+	return nil
+}
+
+// createKey names what a client created with a CreateGuid.
+type createKey struct {
+	client string
+	guid   [16]byte
+}
+
+func (o *open) createKey() createKey { return createKey{o.owner.Client, o.guid} }
+
+// keptOpen is what this server remembers of an open whose connection has ended. That it still is there the engines know.
+type keptOpen struct {
+	id         causeway.OpenID
+	handle     causeway.Handle
+	parent     causeway.Handle
+	path       []string
+	options    uint32
+	mode       uint32
+	guid       [16]byte
+	lease      causeway.LeaseID
+	until      time.Time
+	position   uint64
+	allocation uint64
+	sequences  *lockSequences
+}
+
+func (f *files) keep(o *open, now time.Time) {
+	o.mu.Lock()
+	k := &keptOpen{
+		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, lease: o.lease,
+		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation, sequences: o.sequences,
+	}
+	o.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept[o.id.Persistent] = k
+	if now.Sub(f.swept) > time.Minute {
+		f.swept = now
+		for id, k := range f.kept {
+			if now.After(k.until) {
+				delete(f.kept, id)
+			}
+		}
+	}
+}
+
+// lost forgets an open that was kept.
+func (f *files) lost(id causeway.OpenID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.kept, fileID(id).Persistent)
+}
+
+func (f *files) whichKept(id uint64) *keptOpen {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.kept[id]
+}
+
+// reconnect gives a client back an open that its last connection had. What another server kept is found by its name.
+func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, asked *caching) error {
+	k := m.conn.srv.files.whichKept(asked.file.Persistent)
+	if k == nil {
+		parts, err := m.splitPath(r.Name)
+		if err != nil {
+			return ntstatus.ObjectNameNotFound
+		}
+		p, err := m.walk(parts)
+		if err != nil || !p.exists {
+			if causeway.CodeOf(err) == causeway.ErrWouldBlock {
+				return err
+			}
+			return ntstatus.ObjectNameNotFound
+		}
+		k = &keptOpen{
+			id: (&open{id: wire.FileID(asked.file)}).openID(), handle: p.entry.Handle, parent: p.parent, path: p.path, options: r.Options,
+			mode: r.Options & fscc.ModeMask, guid: asked.guid,
+		}
+	}
+	if k.handle.Volume != m.tree.volume.ID || asked.version == 2 && k.guid != asked.guid {
+		return ntstatus.ObjectNameNotFound
+	}
+	if err := m.mayWait(); err != nil {
+		return err
+	}
+	var lease causeway.LeaseID
+	if asked.lease != nil {
+		lease = causeway.LeaseID{Kind: causeway.Lease, Client: m.caller.Owner.Client, Key: asked.lease.Key}
+	}
+	if asked.lease != nil && lease == k.lease {
+		if p, err := m.splitPath(r.Name); err != nil || !slices.Equal(p, k.path) {
+			return ntstatus.InvalidParameter // only who has a lease must know the name, too
+		}
+	}
+	files := &m.conn.srv.files
+	files.opening.Add(1)
+	defer files.settled()
+	opened, err := m.conn.srv.cfg.Access.Reconnect(m.conn.ctx, &m.caller, k.handle, k.id, k.guid, lease)
+	if err != nil {
+		if causeway.CodeOf(err) == causeway.ErrBadOpen {
+			return ntstatus.ObjectNameNotFound
+		}
+		return err
+	}
+	files.lost(k.id)
+	o := &open{
+		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
+		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
+		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
+		keep: opened.Keep, guid: k.guid, allocation: k.allocation, sequences: k.sequences,
+	}
+	o.position.Store(k.position)
+	if err := m.register(o); err != nil {
+		return err
+	}
+	opened.Action = gateway.DidOpen
+	return m.appendCreate(list, o, &opened, asked)
+}
