@@ -191,21 +191,36 @@ func (c *clustering) hot(ctx context.Context) error {
 		}
 		all := cluster.ThroughAll(volume, p.tree.Dir)
 		for _, name := range []string{"create-c16q4", "create4k-c16q4"} {
-			var rates, costs, owner, spread []float64
+			var rates, costs, load, owner, spread []float64
 			for range c.rounds {
-				one, err1 := c.measure(name, p.owner, p.tree, 0)
-				four, err2 := c.measure(name, all, p.tree, 0)
+				one, oneLoad, err1 := c.made(name, p.owner, p)
+				four, fourLoad, err2 := c.made(name, all, p)
 				if err := errors.Join(err1, err2); err != nil {
 					return err
 				}
+				load = append(load, fourLoad/oneLoad)
 				rates, costs = append(rates, four.Rate()/one.Rate()), append(costs, four.PerUnit()/one.PerUnit())
 				owner, spread = append(owner, one.Rate()), append(spread, four.Rate())
 			}
-			fmt.Printf("%s %s: %.0f files/s through the owner, %.0f through four: × %.2f (target ≥ 0.90), CPU × %.2f\n", volume, name,
-				middle(owner), middle(spread), middle(rates), middle(costs))
+			fmt.Printf("%s %s: %.0f files/s through the owner, %.0f through four: × %.2f (target ≥ 0.90), CPU × %.2f, the owner's × %.2f\n",
+				volume, name, middle(owner), middle(spread), middle(rates), middle(costs), middle(load))
 		}
 	}
 	return nil
+}
+
+// made measures making files, and the owner's own CPU time per file: where each gateway has a machine, that is what bounds them all.
+func (c *clustering) made(name string, at *peer.Server, p pair) (Sample, float64, error) {
+	before, err := p.owner.Process.CPU()
+	if err != nil {
+		return Sample{}, 0, err
+	}
+	s, err := c.measure(name, at, p.tree, 0)
+	if err != nil {
+		return s, 0, err
+	}
+	after, err := p.owner.Process.CPU()
+	return s, float64(after-before) / s.Units, err
 }
 
 // memory prints the peak of a gateway under 64 connections of 1 MiB reads and writes: where it reaches the storage, and where another
