@@ -4,7 +4,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 GOFLAGS    := -trimpath
 export VERSION
 
-.PHONY: help demo build generate dist test race lint fuzz e2e bench soak deps clean
+.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster soak deps clean
 .DEFAULT_GOAL := help
 
 help:  ## show these targets
@@ -39,6 +39,9 @@ e2e: build ## end-to-end tests with real clients; needs root
 
 bench: ## beside nfs-ganesha and go-nfs; needs root
 	go run ./e2e/bench
+
+benchcluster: ## gateways of a cluster beside each other; needs root
+	go run ./e2e/bench cluster
 
 soak: ## the long versions of the end-to-end tests; needs root
 	CAUSEWAY_E2E=long go test -count=1 -timeout 12h ./e2e/...

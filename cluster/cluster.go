@@ -64,7 +64,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, log: cfg.Log.With("node", cfg.Node), paused: make(map[causeway.VolumeID]time.Duration),
 		events: make(chan ownership.Event, 256), joined: make(chan joined), slots: make(chan struct{}, requests),
 		ready: make(chan struct{}), released: make(chan struct{}), cancel: func() {}}
-	c.lease.clock, c.closed = cfg.Clock, sync.OnceValue(c.shut)
+	c.lease.clock, c.lease.recent, c.closed = cfg.Clock, cfg.recent, sync.OnceValue(c.shut)
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, err
@@ -134,6 +134,12 @@ func (c *Cluster) Identity() *pki.Identity { return c.identity }
 // Valid reports whether this gateway is a member, by a clock that counts while the machine sleeps. Without it no I/O may be
 // started and no success reported.
 func (c *Cluster) Valid() bool { return c.lease.valid() }
+
+// ValidNearly is Valid for reads. A machine that was suspended learns of it within 10 ms of running.
+func (c *Cluster) ValidNearly() bool { return c.lease.nearly() }
+
+// ValidAt is Valid for who has just read internal/boottime.
+func (c *Cluster) ValidAt(now time.Duration) bool { return c.lease.at(now) }
 
 // LeaseLeft returns how long this gateway may act as a member without another answer of the database; 0 if it may not.
 func (c *Cluster) LeaseLeft() time.Duration {

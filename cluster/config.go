@@ -13,6 +13,7 @@ import (
 	"causeway/cluster/engine"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
+	"causeway/internal/boottime"
 )
 
 // Protocol is the version of the records and of the messages between gateways that this code speaks. Two neighbouring versions
@@ -77,6 +78,7 @@ type Config struct {
 	Hooks   Hooks
 	Log     *slog.Logger
 	Clock   func() time.Duration                            // counts while the machine sleeps; default: the system's
+	recent  func() time.Duration                            // the same, nearly
 	Now     func() time.Time                                // wall clock, for certificates and tokens; default time.Now
 	Notify  func(revision int64, changes []record.Change)   // optional; ordered; after Table shows them; must not block
 	Observe func(Observation)                               // optional; must not block
@@ -124,8 +126,8 @@ func (c *Config) Validate() error {
 	if c.Versions == (record.Versions{}) {
 		c.Versions = record.Versions{Min: OldestProtocol, Max: Protocol}
 	}
-	if c.Clock == nil {
-		c.Clock = boottime
+	if c.recent = c.Clock; c.Clock == nil {
+		c.Clock, c.recent = boottime.Now, boottime.Recent
 	}
 	if c.Now == nil {
 		c.Now = time.Now

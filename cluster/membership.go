@@ -16,11 +16,18 @@ import (
 // lease knows until when this gateway may act as a member. The data path asks it before I/O and before replies.
 type lease struct {
 	clock    func() time.Duration
-	deadline atomic.Int64 // 0: no member
+	recent   func() time.Duration // clock, nearly, for what harms nobody for some milliseconds after the machine has slept
+	deadline atomic.Int64         // 0: no member
 }
 
 // valid reports whether the lease has certainly not ended.
 func (l *lease) valid() bool { return int64(l.clock()) < l.deadline.Load() }
+
+// nearly is valid for a sixth of the price.
+func (l *lease) nearly() bool { return int64(l.recent()) < l.deadline.Load() }
+
+// at is valid for who has read the system's clock (boottime.Now) already.
+func (l *lease) at(now time.Duration) bool { return int64(now) < l.deadline.Load() }
 
 // extend moves the end to a later time, unless the lease was given up meanwhile.
 func (l *lease) extend(to time.Duration) {

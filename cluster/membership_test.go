@@ -3,6 +3,8 @@ package cluster
 import (
 	"testing"
 	"time"
+
+	"causeway/internal/boottime"
 )
 
 // TestLease holds the arithmetic of self-fencing: an end that was given up is never extended, and none is moved back.
@@ -30,7 +32,7 @@ func TestLease(t *testing.T) {
 
 // BenchmarkValid is what each I/O pays.
 func BenchmarkValid(b *testing.B) {
-	l := lease{clock: boottime}
+	l := lease{clock: boottime.Now}
 	l.deadline.Store(1 << 62)
 	for b.Loop() {
 		l.valid()

@@ -19,6 +19,7 @@ import (
 	"causeway"
 	"causeway/cluster/pki"
 	"causeway/cluster/record"
+	"causeway/internal/boottime"
 )
 
 // TestMain runs a gateway of its own when a test has started this binary as one.
@@ -45,7 +46,7 @@ type speaker struct {
 }
 
 func (s *speaker) say(what string, v causeway.VolumeID) {
-	fmt.Printf("%d %s %d\n", boottime(), what, v)
+	fmt.Printf("%d %s %d\n", boottime.Now(), what, v)
 }
 
 func (s *speaker) Pause(_ context.Context, v causeway.VolumeID) error {
@@ -81,7 +82,7 @@ func (s *speaker) Release(_ context.Context, v causeway.VolumeID, _ causeway.Epo
 	return nil
 }
 
-func (s *speaker) Fence() { fmt.Printf("%d fence 0\n", boottime()) }
+func (s *speaker) Fence() { fmt.Printf("%d fence 0\n", boottime.Now()) }
 
 func runGateway(settings string) {
 	var p gatewayProcess
@@ -93,7 +94,7 @@ func runGateway(settings string) {
 		panic(err)
 	}
 	c, err := Start(context.Background(), Config{Node: p.Node, Dir: p.Dir, External: p.Endpoints, ExternalTLS: identity.Client(), Place: spread,
-		Leave: func(r Remains) { fmt.Printf("%d lease %d\n", boottime(), r.Lease) },
+		Leave: func(r Remains) { fmt.Printf("%d lease %d\n", boottime.Now(), r.Lease) },
 		Hooks: &speaker{owned: make(map[causeway.VolumeID]causeway.Epoch), open: make(map[causeway.VolumeID]bool)},
 		Log:   slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
@@ -236,7 +237,7 @@ func processes(t *testing.T) (*database3, []*process) {
 func TestBury(t *testing.T) {
 	t.Parallel()
 	_, p := processes(t)
-	start := boottime()
+	start := boottime.Now()
 	if err := p[1].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +258,7 @@ func TestBuryWithLeader(t *testing.T) {
 	d, p := processes(t)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
-	start := boottime()
+	start := boottime.Now()
 	tasks.Go(d.leader().Close)
 	if err := p[1].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -292,7 +293,7 @@ func TestPausedProcess(t *testing.T) {
 	_, p := processes(t)
 	all := func() bool { n, _ := together(p...); return n == manyVolumes }
 	held := len(p[1].serves())
-	start := boottime()
+	start := boottime.Now()
 	if err := p[1].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +301,7 @@ func TestPausedProcess(t *testing.T) {
 	_, last := together(p[0], p[2])
 	t.Logf("%d volumes of a stopped process were served by others after %v", held, last-start)
 	before := p[1].fenced()
-	woken := boottime()
+	woken := boottime.Now()
 	if err := p[1].cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +319,7 @@ func TestPausedProcess(t *testing.T) {
 		break
 	}
 	p[1].mu.Unlock()
-	start = boottime()
+	start = boottime.Now()
 	if err := p[1].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

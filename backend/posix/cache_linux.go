@@ -20,8 +20,8 @@ type cache struct {
 	shards []cacheShard
 	byIno  []inoShard
 	shift  uint
-	limit  int // nodes per shard
-	max    int
+	limit  atomic.Int64 // nodes per shard
+	max    atomic.Int64
 	seq    atomic.Uint64
 	leaves func(*node) // is told of a node that is evicted, before its descriptor is closed
 
@@ -48,13 +48,19 @@ func newCache(max int) *cache {
 	for bits < 6 && max>>bits > 256 {
 		bits++
 	}
-	c := &cache{shards: make([]cacheShard, 1<<bits), byIno: make([]inoShard, 1<<bits), shift: 64 - bits, max: max}
-	c.limit = max >> bits
+	c := &cache{shards: make([]cacheShard, 1<<bits), byIno: make([]inoShard, 1<<bits), shift: 64 - bits}
+	c.resize(max)
 	for i := range c.shards {
 		c.shards[i].byID = map[causeway.ObjectID]*node{}
 		c.byIno[i].m = map[uint64]*node{}
 	}
 	return c
+}
+
+// resize changes the bound. What is over it goes when other nodes come.
+func (c *cache) resize(max int) {
+	c.max.Store(int64(max))
+	c.limit.Store(int64((max + len(c.shards) - 1) / len(c.shards)))
 }
 
 const mix = 0x9e3779b97f4a7c15
@@ -113,7 +119,7 @@ func (c *cache) put(n *node) *node {
 		sh.remove(old)
 		c.count.Add(-1)
 	}
-	victims := sh.evict(c.limit - 1)
+	victims := sh.evict(int(c.limit.Load()) - 1)
 	n.born = c.seq.Add(1)
 	n.slot = len(sh.ring)
 	sh.ring = append(sh.ring, n)

@@ -67,11 +67,11 @@ func (c *cache) shrink(part int) {
 // that is opened after a failed writeback may not be told of it. When they fill a quarter of the cache they are synced beside
 // the work, and when they fill most of it, before it goes on.
 func (s *Store) makeRoom() {
-	dirty := int(s.cache.dirty.Load())
+	dirty, most := int(s.cache.dirty.Load()), int(s.cache.max.Load())
 	switch {
-	case dirty > s.cache.max*3/4:
+	case dirty > most*3/4:
 		_ = s.syncDirty() // failures reach OnSyncError
-	case dirty > s.cache.max/4:
+	case dirty > most/4:
 		select {
 		case s.flush <- struct{}{}:
 		default:

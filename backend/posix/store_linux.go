@@ -163,11 +163,14 @@ func (s *Store) ReadOnly() bool { return s.readOnly }
 // Root returns the id of the directory itself.
 func (s *Store) Root() causeway.ObjectID { return s.root.id }
 
+// SetMaxDescriptors changes Config.MaxDescriptors. Where there are more open now, they become fewer as others come.
+func (s *Store) SetMaxDescriptors(n int) { s.cache.resize(max(n, MinDescriptors)) }
+
 // Stats returns counters since Open and gauges of now.
 func (s *Store) Stats() Stats {
 	c := s.cache
 	st := Stats{
-		Descriptors: int(c.count.Load()), Known: s.known.count(), Remembered: s.memory.count(), MaxDescriptors: c.max, Dirty: int(c.dirty.Load()), Hits: c.hits.Load(), Misses: c.misses.Load(),
+		Descriptors: int(c.count.Load()), Known: s.known.count(), Remembered: s.memory.count(), MaxDescriptors: int(c.max.Load()), Dirty: int(c.dirty.Load()), Hits: c.hits.Load(), Misses: c.misses.Load(),
 		Evictions: c.evictions.Load(), Syncs: s.syncs.done.Load(), SyncRequests: s.syncs.asked.Load(), SyncErrors: s.syncs.failed.Load(),
 	}
 	if scanner, ok := s.identity.(interface{ scanned() uint64 }); ok {

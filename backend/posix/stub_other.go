@@ -23,6 +23,9 @@ func (s *Store) VolumeID() causeway.VolumeID { return 0 }
 // Stats returns counters.
 func (s *Store) Stats() Stats { return Stats{} }
 
+// SetMaxDescriptors does nothing on this system.
+func (s *Store) SetMaxDescriptors(int) {}
+
 // DropPrivileges does nothing on this system.
 func DropPrivileges() error { return nil }
 

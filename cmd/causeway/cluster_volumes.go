@@ -41,9 +41,6 @@ func newClusterVolumes(v *volumes) *clusterVolumes {
 	return c
 }
 
-// maxOpenVolumes is for how many volumes descriptors are set aside.
-const maxOpenVolumes = 16
-
 // Identify opens a backend, which makes it a volume, and closes it.
 func (v *clusterVolumes) Identify(ctx context.Context, backend string) (causeway.VolumeID, error) {
 	dir, err := v.place(backend)
@@ -149,7 +146,7 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 	}
 	// In a cluster, an exclusive volume is exclusive to all of its gateways: leases say what one of them may keep in memory.
 	s := &served{spec: config.Volume{Name: p.Name, Path: dir}, meter: &admin.Meter{}, volume: p.Volume}
-	if s.store, err = v.openVolume(ctx, s.spec, maxOpenVolumes, p.ID); err != nil {
+	if s.store, err = v.openVolume(ctx, s.spec, p.ID); err != nil {
 		return err
 	}
 	if !owner && !shareable(s.store) {
@@ -171,13 +168,14 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 // errElsewhere says that a volume's storage is open at the gateway that administers it, and nowhere else.
 var errElsewhere = errors.New("the file system does not let several gateways open the volume at once")
 
-// keep replaces what is served.
+// keep replaces what is served. The volumes share the descriptors that there are.
 func (v *clusterVolumes) keep(next []*served) {
 	meters := make(map[causeway.VolumeID]*admin.Meter, len(next))
 	near := make(map[causeway.VolumeID]bool, len(next))
 	for _, s := range next {
 		meters[s.volume.ID] = s.meter
 		near[s.volume.ID] = s.store.Coherent() && !s.volume.Exclusive
+		s.store.SetMaxDescriptors(descriptors(len(next)))
 	}
 	v.served = next
 	v.meters.Store(&meters)
@@ -235,9 +233,9 @@ func (v *clusterVolumes) tryLater(ctx context.Context, p member.Published) {
 }
 
 // openVolume opens the store of a volume that there is.
-func (v *clusterVolumes) openVolume(ctx context.Context, spec config.Volume, of int, id causeway.VolumeID) (*posix.Store, error) {
+func (v *clusterVolumes) openVolume(ctx context.Context, spec config.Volume, id causeway.VolumeID) (*posix.Store, error) {
 	store, err := posix.Open(ctx, spec.Path, posix.Config{
-		StateDir: v.stateSub, Holder: v.holder, MaxDescriptors: descriptors(of), Volume: id,
+		StateDir: v.stateSub, Holder: v.holder, MaxDescriptors: descriptors(1), Volume: id,
 		OnSyncError: func(causeway.ObjectID, error) { v.transfer.SyncFailed(id) }, Logger: v.log,
 	})
 	if err != nil {

@@ -91,6 +91,7 @@ type circle struct {
 	gateway.Guard   // and before I/O on what is locked
 	gateway.Holders // who ends grants at other gateways; nil: there are none
 	near            *near.Cache
+	alive           func(now time.Duration) bool
 }
 
 func (c *circle) granted(h causeway.Handle, seq uint64) {
@@ -206,6 +207,7 @@ func (n *node) startEngines(context.Context) (err error) {
 	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted
+		data.Alive = func(now time.Duration) bool { return c.alive(now) }
 	}
 	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c
 	h.Holder, c.Layouts, c.Guard = n.moves, n.access, n.access

@@ -168,6 +168,7 @@ func (j *joining) close(holding *holder) (err error) {
 		return err
 	}
 	c.Layouts, c.Guard, c.Holders, holding.Holder = split.Router(), split.Router(), split.Holders(), c.near
+	c.alive = j.member.ValidAt
 	split.Near(c.near)
 	j.teardown.addClose("leases", c.near.Close)
 	return nil

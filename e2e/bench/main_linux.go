@@ -3,6 +3,7 @@
 //
 //	go run ./e2e/bench [flags]
 //	go run ./e2e/bench scale [flags]
+//	go run ./e2e/bench cluster [flags]
 //	go run ./e2e/bench smb [flags]
 //
 // It needs root, for a network namespace per server. Peers that are not installed are left out.
@@ -76,6 +77,8 @@ func main() {
 		switch args[0] {
 		case "scale":
 			args, run = args[1:], scale
+		case "cluster":
+			args, run = args[1:], clusters
 		case "smb":
 			args, run = args[1:], compareSMB
 		}

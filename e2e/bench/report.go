@@ -12,18 +12,20 @@ import (
 
 // Line is what all rounds say about one workload on one server: medians, each figure by itself.
 type Line struct {
-	Workload string        `json:"workload"`
-	Server   string        `json:"server"`
-	Unit     string        `json:"unit"`
-	PerUnit  float64       `json:"server_cpu_ns_per_unit"`
-	Own      float64       `json:"generator_cpu_ns_per_unit"`
-	Ratio    float64       `json:"ratio"` // median of the rounds' ratios to the base server; 0 if there is none
-	Target   float64       `json:"target"`
-	Rate     float64       `json:"units_per_second"`
-	P50      time.Duration `json:"p50_ns"`
-	P99      time.Duration `json:"p99_ns"`
-	Peak     int64         `json:"server_peak_rss_bytes"`
-	Rounds   int           `json:"rounds"`
+	Workload string  `json:"workload"`
+	Server   string  `json:"server"`
+	Unit     string  `json:"unit"`
+	PerUnit  float64 `json:"server_cpu_ns_per_unit"`
+	Own      float64 `json:"generator_cpu_ns_per_unit"`
+	Ratio    float64 `json:"ratio"` // median of the rounds' ratios to the base server; 0 if there is none
+	Target   float64 `json:"target"`
+	Rate     float64 `json:"units_per_second"`
+	// RateRatio is Ratio for rates.
+	RateRatio float64       `json:"rate_ratio"`
+	P50       time.Duration `json:"p50_ns"`
+	P99       time.Duration `json:"p99_ns"`
+	Peak      int64         `json:"server_peak_rss_bytes"`
+	Rounds    int           `json:"rounds"`
 }
 
 // summarise makes a line per workload and server, in the order in which they first appear.
@@ -41,18 +43,19 @@ func summarise(samples []Sample, base string, goal func(workload, server string)
 	for _, k := range order {
 		own := groups[k]
 		lines = append(lines, Line{
-			Workload: k.workload,
-			Server:   k.server,
-			Unit:     own[0].Unit,
-			PerUnit:  median(own, Sample.PerUnit),
-			Own:      median(own, func(s Sample) float64 { return float64(s.Own) / s.Units }),
-			Ratio:    ratio(own, groups[key{k.workload, base}]),
-			Target:   goal(k.workload, k.server),
-			Rate:     median(own, Sample.Rate),
-			P50:      time.Duration(median(own, func(s Sample) float64 { return float64(s.P50) })),
-			P99:      time.Duration(median(own, func(s Sample) float64 { return float64(s.P99) })),
-			Peak:     int64(median(own, func(s Sample) float64 { return float64(s.Peak) })),
-			Rounds:   len(own),
+			Workload:  k.workload,
+			Server:    k.server,
+			Unit:      own[0].Unit,
+			PerUnit:   median(own, Sample.PerUnit),
+			Own:       median(own, func(s Sample) float64 { return float64(s.Own) / s.Units }),
+			Ratio:     ratio(own, groups[key{k.workload, base}], Sample.PerUnit),
+			RateRatio: ratio(own, groups[key{k.workload, base}], Sample.Rate),
+			Target:    goal(k.workload, k.server),
+			Rate:      median(own, Sample.Rate),
+			P50:       time.Duration(median(own, func(s Sample) float64 { return float64(s.P50) })),
+			P99:       time.Duration(median(own, func(s Sample) float64 { return float64(s.P99) })),
+			Peak:      int64(median(own, func(s Sample) float64 { return float64(s.Peak) })),
+			Rounds:    len(own),
 		})
 	}
 	return lines
@@ -77,12 +80,12 @@ func middle(values []float64) float64 {
 }
 
 // ratio is the median of the ratios within rounds that have both.
-func ratio(own, base []Sample) float64 {
+func ratio(own, base []Sample, figure func(Sample) float64) float64 {
 	var ratios []float64
 	for _, s := range own {
 		for _, b := range base {
 			if s.Round == b.Round && b.CPU > 0 {
-				ratios = append(ratios, s.PerUnit()/b.PerUnit())
+				ratios = append(ratios, figure(s)/figure(b))
 			}
 		}
 	}

@@ -26,6 +26,37 @@ type Server struct {
 	Export     string // what to mount
 	Dir        string // the exported directory on this machine
 	Admin      string // unix socket with pprof, empty if there is none
+
+	more   []netip.AddrPort // where NFS is answered too
+	turn   int              // of NFS and more, whose it is to get a connection
+	beside []*Process       // servers whose work counts too: the other gateways of its cluster
+	idle   float64          // what all of these use when nothing is asked, in CPU seconds per second, …
+	rested time.Time        // … since when that is left out
+}
+
+// Rest measures for a time in which nothing is asked what the processes use by themselves, in seconds per second. From then on CPU leaves
+// that out.
+func (s *Server) Rest(d time.Duration) (float64, error) {
+	s.idle, s.rested = 0, time.Now()
+	before, err := s.CPU()
+	time.Sleep(d)
+	after, err2 := s.CPU()
+	s.idle = (after - before).Seconds() / time.Since(s.rested).Seconds()
+	return s.idle, errors.Join(err, err2)
+}
+
+// CPU returns the time of all processes that serve what is asked of this one.
+func (s *Server) CPU() (time.Duration, error) {
+	sum, err := s.Process.CPU()
+	sum -= time.Duration(s.idle * float64(time.Since(s.rested)))
+	for _, p := range s.beside {
+		if err == nil {
+			var d time.Duration
+			d, err = p.CPU()
+			sum += d
+		}
+	}
+	return sum, err
 }
 
 // Config is where a server runs.
@@ -113,8 +144,13 @@ func (s *Server) client(to netip.AddrPort, cred nfs3.Cred) (*nfs3.Client, error)
 	return nfs3.NewClient(conn, cred), nil
 }
 
-// Dial returns a connected blocking socket to the NFS port.
-func (s *Server) Dial() (int, error) { return s.Namespace.Dial(s.NFS) }
+// Dial returns a connected blocking socket to the NFS port, where there are several to one after the other. It is not for
+// concurrent use.
+func (s *Server) Dial() (int, error) {
+	all := append([]netip.AddrPort{s.NFS}, s.more...)
+	s.turn++
+	return s.Namespace.Dial(all[(s.turn-1)%len(all)])
+}
 
 // Connect returns a client of the NFS port.
 func (s *Server) Connect(cred nfs3.Cred) (*nfs3.Client, error) { return s.client(s.NFS, cred) }

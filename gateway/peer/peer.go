@@ -33,8 +33,9 @@ type Table interface {
 	Changed() <-chan struct{} // closed when the standing of any volume changes next
 	// Enter counts a call in, so that who closes the volume waits for it, and returns where the volume is answered.
 	Enter(causeway.VolumeID) (gateway.Standing, gate.Pass)
-	Valid() bool  // this gateway may do I/O and report success now
-	Life() uint64 // changes when this gateway was cut off: what has waited since before must not be begun
+	Valid() bool       // this gateway may do I/O and report success now
+	ValidNearly() bool // the same, for reads: late by some milliseconds after the machine was suspended
+	Life() uint64      // changes when this gateway was cut off: what has waited since before must not be begun
 }
 
 // Config says how gateways reach each other.

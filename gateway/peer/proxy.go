@@ -23,6 +23,9 @@ type ProxyConfig struct {
 	Reach func(causeway.VolumeID) (here bool, node string)
 	// Patience is how long a call waits for a gateway with reach; then it is ErrDelay. Default 20 s.
 	Patience time.Duration
+	// Large is how many calls of more than 64 KiB are under way at once; the others wait. Each takes several times its size of memory
+	// at both gateways. Default 16.
+	Large int
 }
 
 // Validate sets defaults and names the field at fault.
@@ -30,13 +33,16 @@ func (c *ProxyConfig) Validate() error {
 	if c.Peers == nil || c.Local == nil || c.Reach == nil {
 		return errors.New("peer: Peers, Local and Reach are needed")
 	}
-	return positive("Patience", &c.Patience, 20*time.Second)
+	return errors.Join(positive("Patience", &c.Patience, 20*time.Second), positive("Large", &c.Large, 16))
 }
 
 // Proxy implements gateway.Transfer also for volumes whose storage this gateway does not reach: another one moves their bytes.
 // Reads, writes and syncs whose answer was lost are done again, which does no harm: the same bytes come to the same place, and the
 // verifier tells of a gateway that forgot.
-type Proxy struct{ cfg ProxyConfig }
+type Proxy struct {
+	cfg   ProxyConfig
+	large chan struct{} // holds one for each call of many bytes
+}
 
 var _ gateway.Transfer = (*Proxy)(nil)
 
@@ -45,18 +51,21 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Proxy{cfg}, nil
+	return &Proxy{cfg, make(chan struct{}, cfg.Large)}, nil
 }
 
-// away asks who has reach until somebody answers. do returns the reply of one attempt.
-func (x *Proxy) away(ctx context.Context, c *gateway.Caller, h causeway.Handle, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
+// large is from how many bytes on a call is counted.
+const large = 64 << 10
+
+// away asks who has reach until somebody answers. do returns the reply of one attempt, which moves so many bytes.
+func (x *Proxy) away(ctx context.Context, c *gateway.Caller, h causeway.Handle, bytes int, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
 	if c.NoWait {
 		return causeway.ErrWouldBlock
 	}
 	ctx, cancel := context.WithTimeout(ctx, x.cfg.Patience)
 	defer cancel()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, lookAgain) {
-		err := x.once(ctx, c, h, do)
+		err := x.once(ctx, c, h, bytes, do)
 		code := causeway.CodeOf(err)
 		if code != causeway.ErrStaleEpoch && !errors.Is(err, errAgain) {
 			return err
@@ -71,7 +80,7 @@ func (x *Proxy) away(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 
 var errAgain = errors.New("peer: no gateway with reach of the storage answered")
 
-func (x *Proxy) once(ctx context.Context, c *gateway.Caller, h causeway.Handle, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
+func (x *Proxy) once(ctx context.Context, c *gateway.Caller, h causeway.Handle, bytes int, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
 	p := x.cfg.Peers
 	_, node := x.cfg.Reach(h.Volume)
 	if node == "" {
@@ -80,6 +89,14 @@ func (x *Proxy) once(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 	about, err := p.about(ctx, c, h)
 	if err != nil {
 		return err
+	}
+	if bytes > large {
+		select {
+		case x.large <- struct{}{}:
+			defer func() { <-x.large }()
+		case <-ctx.Done():
+			return errAgain
+		}
 	}
 	conn, err := p.bulkConn(node)
 	if err != nil {
@@ -108,7 +125,7 @@ func (x *Proxy) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 }
 
 func (x *Proxy) read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (out gateway.ReadResult, err error) {
-	err = x.away(ctx, c, h, func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
+	err = x.away(ctx, c, h, len(dst), func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
 		m, err := peerpb.NewBulkClient(conn).Read(ctx, &peerpb.ReadRequest{About: about, Offset: off, Length: uint32(len(dst))})
 		if err != nil {
 			return nil, err
@@ -147,7 +164,7 @@ func (x *Proxy) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 	if len(data) > causeway.MaxTransfer {
 		return out, causeway.ErrInval
 	}
-	err = x.away(ctx, c, h, func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
+	err = x.away(ctx, c, h, len(data), func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
 		m, err := peerpb.NewBulkClient(conn).Write(ctx, &peerpb.WriteRequest{About: about, Offset: off, Data: data, How: uint32(how)})
 		if err != nil {
 			return nil, err
@@ -168,7 +185,7 @@ func (x *Proxy) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 	if here, _ := x.cfg.Reach(h.Volume); here {
 		return x.cfg.Local.Sync(ctx, c, h, s)
 	}
-	err = x.away(ctx, c, h, func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
+	err = x.away(ctx, c, h, 0, func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
 		wire.SetSpan(about, s)
 		m, err := peerpb.NewBulkClient(conn).Sync(ctx, &peerpb.SyncRequest{About: about})
 		if err != nil {

@@ -161,11 +161,15 @@ func (r *Router) try(ctx context.Context, a *asked) (gateway.Standing, verdict, 
 
 // here answers, unless the gateway may no longer: then the volume is about to be closed, and nobody must see what was done.
 func (r *Router) here(a *asked) (verdict, error) {
-	if !r.table.Valid() {
+	valid := r.table.Valid
+	if a.near {
+		valid = r.table.ValidNearly
+	}
+	if !valid() {
 		return closed, nil
 	}
 	err := a.local()
-	if r.table.Valid() || causeway.CodeOf(err) == causeway.ErrWouldBlock {
+	if valid() || causeway.CodeOf(err) == causeway.ErrWouldBlock {
 		return answered, err
 	}
 	if a.near {

@@ -145,6 +145,11 @@ func (m *Memory) run(ctx context.Context, c *gateway.Caller, e *entry, change fu
 			m.giveUp(e)
 		}
 	}()
+	later := c.Later
+	if later == nil && !c.NoWait && m.cfg.Copies != nil { // so that the sync and the copy are made at the same time
+		c.Later = &gateway.Pending{}
+		defer func() { c.Later = nil }()
+	}
 	if r, err = change(); transient(err) {
 		return r, err
 	}
@@ -158,8 +163,15 @@ func (m *Memory) run(ctx context.Context, c *gateway.Caller, e *entry, change fu
 	if m.cfg.Copies == nil {
 		return r, err
 	}
-	if c.Later != nil && c.Later.Volume != 0 {
+	switch {
+	case c.Later == nil || c.Later.Volume == 0:
+	case later != nil:
 		return r, err // Persist waits for both
+	default:
+		if lost := m.Persist(ctx, e.volume, pending[:]...); lost != nil {
+			return Result{Code: causeway.CodeOf(lost)}, lost
+		}
+		return r, err
 	}
 	if waitErr := m.cfg.Copies.Wait(ctx, e.volume); waitErr != nil && err == nil {
 		return r, waitErr

@@ -19,12 +19,17 @@ type Config struct {
 	// Valid reports whether this gateway may do I/O and report success at this moment. It is asked before and after each
 	// call that is answered here.
 	Valid func() bool
+	// Nearly is asked instead for reads: it may be late by some milliseconds after the machine was suspended. nil: Valid.
+	Nearly func() bool
 }
 
 // Validate sets defaults and names the field at fault.
 func (c *Config) Validate() error {
 	if c.Valid == nil {
 		return errors.New("route: Valid is missing")
+	}
+	if c.Nearly == nil {
+		c.Nearly = c.Valid
 	}
 	return nil
 }
@@ -94,6 +99,9 @@ func (t *Table) Enter(id causeway.VolumeID) (Standing, gate.Pass) {
 
 // Valid reports whether this gateway may do I/O and report success now.
 func (t *Table) Valid() bool { return t.cfg.Valid() }
+
+// ValidNearly is Valid for reads.
+func (t *Table) ValidNearly() bool { return t.cfg.Nearly() }
 
 // Pass counts something in that was begun while the volume was open and uses its storage: who closes the volume waits for it.
 func (t *Table) Pass(id causeway.VolumeID) gate.Pass { return t.volume(id).gate.Enter() }

@@ -16,8 +16,24 @@ func margin(lease time.Duration) time.Duration { return lease / 50 }
 // no leases.
 func (o *object) valid() bool { return !o.leased || o.validAt(o.engine.recent()) }
 
+// lasts reports whether I/O that begins now will be over before the lease is, unless something holds it up: a grant that was not used for
+// a while is not renewed, and a write that sees it end must be told to try later, which a client may take for seconds.
+func (o *object) lasts() bool {
+	if !o.leased || o.mapped != nil { // a list of extents is more than its lease
+		return o.valid()
+	}
+	return o.validAt(o.engine.recent() + o.grant.Lease/8)
+}
+
 // validExactly is valid for writes, whose harm lasts.
-func (o *object) validExactly() bool { return !o.leased || o.validAt(o.engine.cfg.Now()) }
+func (o *object) validExactly() bool {
+	alive := o.engine.cfg.Alive
+	if !o.leased && alive == nil {
+		return true
+	}
+	now := o.engine.cfg.Now()
+	return (alive == nil || alive(now)) && (!o.leased || o.validAt(now))
+}
 
 func (o *object) validAt(now time.Duration) bool {
 	return int64(now) < o.until.Load() && o.tenure.Load() == o.vol.tenure.Load()

@@ -31,6 +31,8 @@ type Config struct {
 	Node string
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
+	// Alive reports whether this gateway may do I/O at a moment of Now. Writes and syncs ask it before and after. nil: always.
+	Alive func(now time.Duration) bool
 	// Renew is how often leases of grants in use are renewed; default 1 s, which must be well below what leases last.
 	Renew time.Duration
 	// Granted is told of each grant before it is used, with its number. nil: nobody is.

@@ -110,8 +110,12 @@ func (e *Engine) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 	defer o.Release()
 	if causeway.PermitOwner(&c.Cred, &before, causeway.MayWrite) == 0 {
 		err = causeway.ErrAccess
+	} else if alive := e.cfg.Alive; alive != nil && !alive(e.cfg.Now()) {
+		err = causeway.ErrDelay
 	} else { // also under a grant to read: what was written may have been so under an earlier one
-		err = o.sync(ctx, true)
+		if err = o.sync(ctx, true); err == nil && alive != nil && !alive(e.cfg.Now()) {
+			err = causeway.ErrDelay
+		}
 	}
 	r := gateway.SyncResult{Change: o.end(ctx, mark.End, before)}
 	// Taken after the sync: if it failed, for this or another request, the client must see that.

@@ -18,7 +18,7 @@ type guarded struct {
 // patience is how long I/O waits until this gateway may do it again. Then its client is told to come again.
 const patience = 20 * time.Second
 
-// do runs I/O when that is possible.
+// do runs I/O when that is possible. Writes look once more themselves, at the exact time (transfer.Config.Alive).
 func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) error {
 	var until time.Time
 	life := g.table.Life()
@@ -28,7 +28,7 @@ func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) er
 		}
 		return causeway.ErrDelay
 	}
-	for !g.table.Valid() {
+	for !g.table.ValidNearly() {
 		if c.NoWait {
 			return causeway.ErrWouldBlock
 		}
@@ -46,7 +46,7 @@ func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) er
 		}
 	}
 	err := io()
-	if err == nil && !g.table.Valid() {
+	if err == nil && !g.table.ValidNearly() {
 		return causeway.ErrDelay // nobody must rely on it: another gateway may have been first
 	}
 	return err

@@ -107,7 +107,7 @@ func New(cfg Config) (*Member, error) {
 	m.life, m.end = context.WithCancel(context.Background())
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
 	var err error
-	if m.routes, err = route.New(route.Config{Valid: m.Valid}); err != nil {
+	if m.routes, err = route.New(route.Config{Valid: m.Valid, Nearly: m.ValidNearly}); err != nil {
 		return nil, err
 	}
 	m.split, err = newSplit(m, cfg.Engines)
@@ -139,6 +139,18 @@ func (m *Member) Cluster() *cluster.Cluster { return m.cluster.Load() }
 func (m *Member) Valid() bool {
 	c := m.cluster.Load()
 	return c != nil && c.Valid()
+}
+
+// ValidNearly is Valid for reads; see cluster.
+func (m *Member) ValidNearly() bool {
+	c := m.cluster.Load()
+	return c != nil && c.ValidNearly()
+}
+
+// ValidAt is Valid for who has just read internal/boottime.
+func (m *Member) ValidAt(now time.Duration) bool {
+	c := m.cluster.Load()
+	return c != nil && c.ValidAt(now)
 }
 
 // Join joins the cluster or makes it. Calls are answered from then on, but at no service address before Serve.

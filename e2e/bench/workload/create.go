@@ -143,6 +143,10 @@ func (s *Scene) checkMade(dir string, files int, size int64) error {
 	return nil
 }
 
+func createEmpty(s *Scene, shape Shape) (Plan, error) {
+	return s.makes(shape, shape.Count, maker{perFile: true})
+}
+
 func createUnstable(s *Scene, shape Shape) (Plan, error) {
 	return s.makes(shape, shape.Count, maker{size: small, writes: 1, stable: nfs3.Unstable, perFile: true})
 }

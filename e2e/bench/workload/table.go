@@ -46,6 +46,7 @@ var Kinds = []Kind{
 	{Name: "read1m", Unit: gib, Plan: readSequence},
 	{Name: "write1m", Unit: gib, Bounded: true, Dirties: true, Plan: writeNew},
 	{Name: "overwrite1m", Unit: gib, Dirties: true, Plan: overwrite},
+	{Name: "create", Unit: file, Bounded: true, Count: 8000, Creates: true, Dirties: true, Plan: createEmpty},
 	{Name: "create4k", Unit: file, Bounded: true, Count: 4000, Creates: true, Dirties: true, Plan: createUnstable},
 	{Name: "create4k-filesync", Unit: file, Bounded: true, Count: 4000, Creates: true, Dirties: true, Plan: createFileSync},
 	{Name: "unlink", Unit: file, Bounded: true, Count: 8000, Dirties: true, Plan: unlink},

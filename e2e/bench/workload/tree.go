@@ -28,6 +28,7 @@ type Tree struct {
 	Dir      string
 	UID, GID int // who owns everything and makes all calls
 	Sizes    Sizes
+	Keep     bool // leave what workloads have made: an ext4 that gives numbers of removed files out again is slow at it
 	runs     atomic.Int64
 }
 

@@ -109,4 +109,9 @@ func (s *Scene) createCall(dir []byte, name string) nfs3.Record {
 }
 
 // remove clears away a directory of the tree, around the server.
-func (s *Scene) remove(dir string) error { return os.RemoveAll(s.Tree.path(dir)) }
+func (s *Scene) remove(dir string) error {
+	if s.Tree.Keep {
+		return nil
+	}
+	return os.RemoveAll(s.Tree.path(dir))
+}
