@@ -192,6 +192,7 @@ func (s *simulation) read(ctx context.Context, m *machine, file, part int) (stam
 	data := make([]byte, simLength)
 	r, err := m.moves.Read(ctx, gatewaytest.Root(), s.files[file], uint64(part*simLength), data)
 	if err != nil {
+		s.Logf("read file %d range %d through %s: %v", file, part, m.name, err)
 		return nil
 	}
 	clear(data[r.N:])
