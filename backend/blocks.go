@@ -35,6 +35,10 @@ type Blocks interface {
 // may map less than the span, from its start on, and by ToEOF allocates nothing: who needs more asks again. What it says is
 // stable before it returns.
 type Mapper interface {
+	// During returns the volume as it is in one ownership: when that is over, everything fails, also if this gateway owns the
+	// volume again by then. So what still runs of an earlier one changes nothing behind the back of the grants of a later one.
+	// It is the same Store, and a Mapper, for as long as the ownership lasts.
+	During(e causeway.Epoch) Store
 	// Commit makes extents that a holder wrote part of the file, and the file at least so long (RFC 5663 §2.3.2). It is
 	// stable when it returns. ErrStale if one of them is not the file's any more: then nothing is done. Done twice, it is
 	// done once.

@@ -108,8 +108,9 @@ func (o *owner) extendLocked(list []causeway.Extent, f *file, n uint64, mode cau
 func (s *Store) Commit(ctx context.Context, id causeway.ObjectID, size uint64, mtime causeway.Time, written []causeway.Extent) error {
 	err := s.change(func(o *owner) error {
 		f := o.file(id)
-		runs, err := o.written(f, written)
-		if err != nil {
+		f.rw.Lock() // no cut comes between
+		defer f.rw.Unlock()
+		if _, err := o.written(f, written); err != nil {
 			return err
 		}
 		if err := o.tree.Written(id, size, mtime); err != nil {
@@ -117,6 +118,10 @@ func (s *Store) Commit(ctx context.Context, id causeway.ObjectID, size uint64, m
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
+		runs, err := o.writtenLocked(f, written) // some may have been taken back meanwhile
+		if err != nil {
+			return err
+		}
 		if len(runs) > 0 {
 			o.putLocked(f, runs, false)
 			o.noteLocked(&record{Ino: f.ino, Valid: runs})
@@ -133,6 +138,10 @@ func (s *Store) Commit(ctx context.Context, id causeway.ObjectID, size uint64, m
 func (o *owner) written(f *file, list []causeway.Extent) (runs []run, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.writtenLocked(f, list)
+}
+
+func (o *owner) writtenLocked(f *file, list []causeway.Extent) (runs []run, err error) {
 	for _, e := range list {
 		if (e.FileOffset|e.DeviceOffset|e.Length)%o.s.size != 0 || e.Length/o.s.size > o.s.count {
 			return nil, causeway.ErrInval

@@ -20,6 +20,7 @@ type owner struct {
 	s    *Store
 	tag  backend.Tag
 	tree *mem.Store
+	only *Store // that knows this ownership and no other
 
 	flushing sync.Mutex
 	end      uint64 // of what is written of the half in use, in bytes; guarded by flushing

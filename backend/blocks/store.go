@@ -87,19 +87,34 @@ func (s *Store) Own(ctx context.Context, e causeway.Epoch) error {
 	if err := s.cfg.Device.Claim(ctx, s.cfg.Volume, e); err != nil {
 		return err
 	}
+	s.Leave() // of an earlier epoch
 	key, err := s.cfg.Device.Register(ctx, s.cfg.Volume, s.cfg.Node)
 	if err != nil {
 		return err
 	}
 	o, err := recoverOwner(ctx, s, backend.Tag{Epoch: e, Key: key})
 	if err == nil {
+		o.only = &Store{cfg: s.cfg, size: s.size, count: s.count}
+		o.only.owner.Store(o)
 		s.owner.Store(o)
 	}
 	return err
 }
 
 // Leave ends the ownership here. What was not made stable is lost.
-func (s *Store) Leave() { s.owner.Store(nil) }
+func (s *Store) Leave() {
+	if o := s.owner.Swap(nil); o != nil {
+		_ = o.ended(causeway.ErrMoved)
+	}
+}
+
+// During implements backend.Mapper.
+func (s *Store) During(e causeway.Epoch) backend.Store {
+	if o := s.owner.Load(); o != nil && o.tag.Epoch == e {
+		return o.only
+	}
+	return &Store{cfg: s.cfg, size: s.size, count: s.count}
+}
 
 // owned returns the ownership, which may have ended on the device.
 func (s *Store) owned() (*owner, error) {

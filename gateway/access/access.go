@@ -104,8 +104,12 @@ func (e *Engine) AttachAt(v *causeway.Volume, s backend.Store, epoch causeway.Ep
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	last := (*e.volumes.Load())[v.ID]
-	_, remembers := s.(backend.Forgetter)
 	mapper, _ := s.(backend.Mapper)
+	if mapper != nil && epoch != (causeway.Epoch{}) { // what still runs of an earlier epoch must not reach the map of this one
+		s = mapper.During(epoch)
+		mapper, _ = s.(backend.Mapper)
+	}
+	_, remembers := s.(backend.Forgetter)
 	if mapper != nil && !v.Exclusive { // nobody else can change it
 		alone := *v
 		alone.Exclusive = true

@@ -21,7 +21,7 @@ type holdings struct {
 	id    causeway.VolumeID
 
 	mapper  backend.Mapper // or nil
-	commits sync.RWMutex   // with a mapper: held while something is committed, alone while a fence ends what could be
+	commits sync.RWMutex   // with a mapper: held while something is committed, alone while a grant ends under which it could be
 	settled bool           // with a mapper: what nobody has asserted was taken back; guarded by mu
 
 	foreign atomic.Int64 // how much other gateways hold
@@ -84,10 +84,12 @@ func (t *holdings) recall(x grants.Effect) {
 		return
 	}
 	t.commits.RLock()
-	defer t.commits.RUnlock()
 	if c.Written && t.recalling(&x) {
 		_ = t.commit(ctx, x.Handle, &c) // what cannot be committed is lost to its writer's clients, who find another verifier
 	}
+	t.commits.RUnlock()
+	t.commits.Lock() // what was reported under the grant before is committed before the grant ends, or never
+	defer t.commits.Unlock()
 	t.step(func(now time.Duration, table *grants.Table) { table.Recalled(now, x.Handle, x.Holder, x.Seq) })
 }
 
@@ -170,6 +172,8 @@ func (t *holdings) give(ctx context.Context, a grants.Ask) (g grants.Given, err 
 
 // back takes back what was given and did not reach its holder, or what the holder gives back.
 func (t *holdings) back(holder string, h gateway.Held) {
+	t.commits.Lock() // as after a recall
+	defer t.commits.Unlock()
 	t.step(func(now time.Duration, table *grants.Table) {
 		table.Return(now, h.Handle, holder, h.Mode, h.Leases, h.Seq)
 	})
