@@ -59,7 +59,7 @@ type Config struct {
 	Seed      NodeRecord       // the node's record, if there is none; Name and State are set by Start
 	Peer      string           // host:port where other gateways and joiners reach this one
 	Door      net.Listener     // for joiners and renewals, at Peer; nil: this gateway admits nobody
-	Relay     string           // host:port where other gateways send their clients' requests; empty: nowhere
+	Between   string           // host:port where other gateways make requests; empty: nowhere
 	Mirror    string           // host:port where other gateways say what they answer for; empty: nowhere
 	Addresses []netip.Addr     // service addresses
 	DNS       []netip.AddrPort // where this gateway answers by DNS; none: nowhere

@@ -47,7 +47,7 @@ const joinWithin = 90 * time.Second
 const (
 	enginePeerPort   = 1
 	engineClientPort = 2
-	relayPort        = 3
+	betweenPort      = 3
 	mirrorPort       = 5
 )
 
@@ -108,10 +108,10 @@ func (j *joining) listen(ctx context.Context) (err error) {
 		return explainBind("--peer", j.peer, err)
 	}
 	j.teardown.addClose("door", func() error { j.door.Close(); return nil })
-	if j.between, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(relayPort)); err != nil {
-		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, relayPort, err)
+	if j.between, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(betweenPort)); err != nil {
+		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, betweenPort, err)
 	}
-	j.teardown.addClose("relay listener", func() error { j.between.Close(); return nil })
+	j.teardown.addClose("listener for other gateways", func() error { j.between.Close(); return nil })
 	if j.mirror, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(mirrorPort)); err != nil {
 		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, mirrorPort, err)
 	}
@@ -128,7 +128,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	}
 	cfg := cluster.Config{
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
-		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
+		Peer: j.door.Addr().String(), Door: j.door, Between: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
 		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
 	if j.dns != nil {

@@ -41,9 +41,6 @@ type Config struct {
 	Records Records
 	// Told is called with the name of a client (as in lock owners) when it knows that it must reclaim its locks. May be nil.
 	Told func(client string)
-	// Elsewhere tells whether an address of ours is another gateway's now, and how that one makes a call from it (its
-	// CallClient). May be nil.
-	Elsewhere func(local netip.Addr) (call func(context.Context, Callback) ([]byte, error), ok bool)
 	// Name is the server's name in calls to clients; default the host's.
 	Name string
 	// Portmap asks clients for their ports.

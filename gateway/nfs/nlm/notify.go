@@ -73,10 +73,6 @@ func (s *Service) notifyFrom(ctx context.Context, to, local netip.Addr) error {
 	defer cancel()
 	var conn *rpc.Client
 	tell := func(args func(*xdr.Encoder)) error {
-		cb := Callback{Datagram: true, Local: local, Remote: to, Prog: NSMProgram, Vers: 1, Proc: smNotify}
-		if done, err := s.elsewhere(ctx, cb, args, nil); done {
-			return err
-		}
 		if conn == nil {
 			at, err := s.cfg.Portmap.Find(ctx, "udp", local, to, NSMProgram, 1)
 			if err != nil {
