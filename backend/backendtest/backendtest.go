@@ -70,7 +70,7 @@ func Run(t *testing.T, o Options) {
 		o.Caps.Granularity = 1
 	}
 	for _, group := range [][]test{lookupTests, createTests, removeTests, renameTests, linkTests, identityTests, listTests,
-		attributeTests, aclTests, contentTests, objectTests, stableTests, concurrencyTests, modelTests} {
+		attributeTests, aclTests, contentTests, objectTests, stableTests, concurrencyTests, modelTests, xattrTests} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				if o.Skip != nil {

@@ -162,6 +162,14 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
 		}
 	}
+	if c := contexts.Find(list, contexts.EABuffer); c != nil && opened.Action != gateway.DidOpen {
+		if err := m.setEAs(o, c.Data); err != nil {
+			m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), opened.Action == gateway.DidCreate)
+			o.end(m.conn.ctx)
+			m.open = nil
+			return nil, opened, err
+		}
+	}
 	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
 		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
 	}

@@ -4,6 +4,7 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
+	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
@@ -14,8 +15,8 @@ func refuseContexts(list []contexts.Context) error {
 	for _, c := range list {
 		switch c.Name {
 		case contexts.EABuffer:
-			if len(c.Data) > 0 {
-				return ntstatus.EAsNotSupported
+			if _, err := fscc.DecodeEAs(c.Data); err != nil {
+				return err
 			}
 		case contexts.TimewarpToken:
 			at, err := contexts.DecodeTimewarp(c.Data)

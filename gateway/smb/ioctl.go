@@ -58,6 +58,10 @@ func (m *message) control(r *wire.IOCtlRequest) ([]byte, error) {
 		return m.copyChunks(r)
 	case fscc.FSCTLSetSparse:
 		return nil, o.needs(wire.AccessWriteData | wire.AccessWriteAttributes | wire.AccessWriteEA) // every file may have holes
+	case fscc.FSCTLSetZeroData:
+		return nil, m.zeroData(r)
+	case fscc.FSCTLAllocatedRanges:
+		return m.allocatedRanges(r)
 	case fscc.FSCTLGetReparsePoint:
 		return m.reparsePoint(r)
 	case fscc.FSCTLCreateOrGetObjectID:

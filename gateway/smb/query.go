@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"causeway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
@@ -62,6 +63,9 @@ func (m *message) queryFile(r *wire.QueryInfoRequest) error {
 			return err
 		}
 	}
+	if class == fscc.FileFullEaInformation {
+		return m.queryEAs(r)
+	}
 	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
 	if err != nil {
 		return err
@@ -70,9 +74,19 @@ func (m *message) queryFile(r *wire.QueryInfoRequest) error {
 	if err != nil {
 		return err
 	}
+	if class == fscc.FileEaInformation || class == fscc.FileAllInformation {
+		list, err := m.eas(o.handle)
+		if causeway.CodeOf(err) == causeway.ErrWouldBlock {
+			return err
+		}
+		object.EASize = fscc.EASize(list) // who may not read them learns of none
+	}
 	f := fscc.File{
 		Object: object, DeletePending: o.deleting.Load(),
 		Granted: o.access, Volume: uint64(o.handle.Volume), Path: o.wirePath(),
+	}
+	if name := o.name(); name != "" && class == fscc.FileAlternateNameInformation {
+		f.Short = names.AppendWire(nil, names.Short(name))
 	}
 	copy(f.ID128[:], le.AppendUint64(nil, attr.FileID))
 	o.mu.Lock()

@@ -1,6 +1,8 @@
 package smb
 
 import (
+	"time"
+
 	"causeway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/names"
@@ -63,7 +65,10 @@ func (m *message) setFile(class fscc.FileClass, data []byte) error {
 	case fscc.FileModeInformation:
 		return m.setMode(data)
 	case fscc.FileFullEaInformation:
-		return ntstatus.EAsNotSupported
+		if err := m.open.needs(wire.AccessWriteEA); err != nil {
+			return err
+		}
+		return m.setEAs(m.open, data)
 	case fscc.FileValidDataLengthInformation, fscc.FileShortNameInformation:
 		return ntstatus.NotSupported
 	}
@@ -86,9 +91,6 @@ func (m *message) setBasic(data []byte) error {
 		return err
 	}
 	if _, err := (fscc.DOS{}).Merge(b.Attributes, o.dir); err != nil {
-		return err
-	}
-	if err := m.setRecord(o, &b); err != nil {
 		return err
 	}
 	var set causeway.SetAttr
@@ -117,15 +119,17 @@ func (m *message) setBasic(data []byte) error {
 			set.Mode = mode
 		}
 	}
-	if set.Mask == 0 {
-		return nil
+	if set.Mask != 0 {
+		if err := m.setAttr(&set); err != nil {
+			return err
+		}
 	}
-	return m.setAttr(&set)
+	return m.setRecord(o, &b)
 }
 
 // setRecord keeps attributes and the time of creation.
 func (m *message) setRecord(o *open, b *fscc.Basic) error {
-	if b.Attributes == 0 && b.Creation.Special() || o.symlink {
+	if b.Attributes == 0 && b.Creation.Special() && b.Change.Special() || o.symlink {
 		return nil
 	}
 	d, err := m.dosOf(o.handle)
@@ -138,7 +142,7 @@ func (m *message) setRecord(o *open, b *fscc.Basic) error {
 	if !o.dir {
 		d.Attributes &^= fscc.AttrReadOnly // the mode says so
 	}
-	if !b.Creation.Special() {
+	if !b.Creation.Special() || !b.Change.Special() {
 		if !d.Recorded { // as it was shown until now
 			attr := causeway.Attr{Type: causeway.TypeRegular, Mode: newFileMode}
 			if o.dir {
@@ -146,10 +150,26 @@ func (m *message) setRecord(o *open, b *fscc.Basic) error {
 			}
 			d.Recorded, d.Attributes = true, fscc.AttributesOf(&attr, &fscc.DOS{}, o.name())&fscc.Settable
 		}
+	}
+	if !b.Creation.Special() {
 		d.Creation = b.Creation
+	}
+	if !b.Change.Special() {
+		// What keeps the time changes the object too: how far that moved its own time is seen first.
+		if err := m.setDOS(o.handle, &d); err != nil {
+			return err
+		}
+		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+		if err != nil {
+			return err
+		}
+		d.Change, d.Until = b.Change, fscc.FileTimeOf(attr.Ctime)+fscc.FileTime(changeSlack/100)
 	}
 	return m.setDOS(o.handle, &d)
 }
+
+// changeSlack is how long after a client has set a time of change another change may go unseen in it.
+const changeSlack = 20 * time.Millisecond
 
 // setSize sets the end of the file. An allocation only ever cuts: what it reserves is the storage's affair.
 func (m *message) setSize(data []byte, end bool) error {

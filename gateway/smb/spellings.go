@@ -100,7 +100,7 @@ func (s *spellings) made(dir causeway.Handle, c *causeway.Change, key, name stri
 // spelling finds how a directory spells a name that it does not have as such. "": not at all.
 func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.Folding, name string) (stored string, err error) {
 	s, key, now := &m.conn.srv.spellings, folding.Key(name), m.conn.srv.cfg.Now()
-	if !causeway.NeedsACL(&m.caller.Cred, a) && causeway.Permit(&m.caller.Cred, a, causeway.MayRead) != 0 {
+	if !names.LooksShort(name) && !causeway.NeedsACL(&m.caller.Cred, a) && causeway.Permit(&m.caller.Cred, a, causeway.MayRead) != 0 {
 		if stored, known := s.find(dir, a, key, now); known {
 			return stored, nil
 		}
@@ -114,6 +114,13 @@ func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.
 	})
 	if err != nil {
 		return "", err
+	}
+	if names.LooksShort(name) && byKey[key] == "" {
+		for _, stored := range byKey {
+			if strings.EqualFold(names.Short(stored), name) {
+				return stored, nil
+			}
+		}
 	}
 	if eof && stateOf(&listed) == stateOf(a) {
 		s.listed(dir, a, byKey, now)

@@ -41,6 +41,9 @@ type DOS struct {
 	Recorded   bool       // there is a record: Attributes hold, also if they are zero
 	Attributes Attributes // Settable and AttrSparse only
 	Creation   FileTime   // 0: the storage's time of birth
+	// Change is the time of change that a client set, which the storage cannot keep: it holds as long as the storage's own is not behind
+	// Until. 0: none was set.
+	Change, Until FileTime
 }
 
 // DOSXattr is the name of the extended attribute that holds the record.
@@ -50,13 +53,18 @@ const DOSXattr = "user.causeway.dos"
 const (
 	dosFormat = 1
 	dosSize   = 2 + 4 + 8
+	dosChange = dosSize + 8 + 8 // with a time of change
 )
 
 // Encode returns the record.
 func (d *DOS) Encode() []byte {
 	b := le.AppendUint16(make([]byte, 0, dosSize), dosFormat)
 	b = le.AppendUint32(b, uint32(d.Attributes&(Settable|AttrSparse)))
-	return le.AppendUint64(b, uint64(d.Creation))
+	b = le.AppendUint64(b, uint64(d.Creation))
+	if d.Change != 0 {
+		b = le.AppendUint64(le.AppendUint64(b, uint64(d.Change)), uint64(d.Until))
+	}
+	return b
 }
 
 // DecodeDOS reads a record. Bytes behind it belong to a later format and are ignored; a record that is too short or of format 0
@@ -65,11 +73,15 @@ func DecodeDOS(b []byte) (DOS, error) {
 	if len(b) < dosSize || le.Uint16(b) == 0 {
 		return DOS{}, ntstatus.InvalidParameter
 	}
-	return DOS{
+	d := DOS{
 		Recorded:   true,
 		Attributes: Attributes(le.Uint32(b[2:])) & (Settable | AttrSparse),
 		Creation:   max(FileTime(le.Uint64(b[6:])), 0),
-	}, nil
+	}
+	if len(b) >= dosChange {
+		d.Change, d.Until = max(FileTime(le.Uint64(b[14:])), 0), FileTime(le.Uint64(b[22:]))
+	}
+	return d, nil
 }
 
 // AttributesOf returns what a client sees. Without a record a file is an archive (it changed since nobody's backup), hidden if its

@@ -19,6 +19,9 @@ func ObjectOf(a *causeway.Attr, d *DOS, name string) Object {
 		Creation: creation(a, d), Access: a.Atime, Write: a.Mtime, Change: a.Ctime,
 		Attributes: AttributesOf(a, d, name), FileID: a.FileID, Links: a.Nlink, ReparseTag: TagOf(a.Type),
 	}
+	if d.Change != 0 && FileTimeOf(a.Ctime) <= d.Until {
+		o.Change = d.Change.Time()
+	}
 	if a.Type == causeway.TypeRegular {
 		o.EndOfFile, o.Allocation = a.Size, a.Used
 		if a.Used == 0 && d.Attributes&AttrSparse == 0 {

@@ -12,6 +12,7 @@ type File struct {
 	Volume        uint64 // serial number, for FileIdInformation
 	ID128         [16]byte
 	Path          []byte // from the share's root, with a first "\", UTF-16LE
+	Short         []byte // the short name, UTF-16LE; empty: none
 }
 
 // fileSizes holds the fixed part of each class that can be queried: a client that offers less gets InfoLengthMismatch. Those whose
@@ -75,7 +76,10 @@ func AppendFile(dst []byte, class FileClass, f *File, max int) ([]byte, error) {
 	case FileStreamInformation:
 		return f.appendStreams(dst, max)
 	case FileAlternateNameInformation:
-		return dst, ntstatus.ObjectNameNotFound
+		if len(f.Short) == 0 {
+			return dst, ntstatus.ObjectNameNotFound
+		}
+		return appendName(dst, start+max, f.Short)
 	case FileFullEaInformation:
 		return dst, ntstatus.NoEAsOnFile
 	}
