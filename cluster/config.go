@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"causeway/cluster/engine"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
+	"causeway/internal/setting"
 )
 
 // Protocol is the version of the records and of the messages between gateways that this code speaks. Two neighbouring versions
@@ -130,21 +132,14 @@ func (c *Config) Validate() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	for _, d := range []struct {
-		name  string
-		field *time.Duration
-		value time.Duration
-	}{
-		{"LeaseTTL", &c.LeaseTTL, 2 * time.Second}, {"LeaseMargin", &c.LeaseMargin, 300 * time.Millisecond},
-		{"ConfirmWithin", &c.ConfirmWithin, time.Second}, {"AcquireWithin", &c.AcquireWithin, 10 * time.Second},
-		{"HookWithin", &c.HookWithin, 5 * time.Second},
-	} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-		if *d.field < 0 {
-			return fmt.Errorf("cluster: %s is negative", d.name)
-		}
+	if err := errors.Join(
+		setting.Positive("cluster: LeaseTTL", &c.LeaseTTL, 2*time.Second),
+		setting.Positive("cluster: LeaseMargin", &c.LeaseMargin, 300*time.Millisecond),
+		setting.Positive("cluster: ConfirmWithin", &c.ConfirmWithin, time.Second),
+		setting.Positive("cluster: AcquireWithin", &c.AcquireWithin, 10*time.Second),
+		setting.Positive("cluster: HookWithin", &c.HookWithin, 5*time.Second),
+	); err != nil {
+		return err
 	}
 	if c.LeaseTTL%time.Second != 0 || c.LeaseMargin > c.LeaseTTL/2 {
 		return fmt.Errorf("cluster: LeaseTTL %v is not whole seconds, or LeaseMargin %v more than half of it", c.LeaseTTL, c.LeaseMargin)

@@ -11,6 +11,7 @@ import (
 	"causeway/cluster/database"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // lease knows until when this gateway may act as a member. The data path asks it before I/O and before replies.
@@ -50,7 +51,7 @@ func (c *Cluster) join(ctx context.Context) {
 		}
 		c.joinErr.Store(&err)
 		c.log.Warn("cannot join the cluster yet", "err", err)
-		sleep(ctx, 300*time.Millisecond)
+		sleep.For(ctx, 300*time.Millisecond)
 	}
 }
 
@@ -150,13 +151,5 @@ func (c *Cluster) keepAlive(ctx context.Context, id int64) {
 				c.log.Debug("keep-alive failed", "err", err)
 			}
 		})
-	}
-}
-
-// sleep waits, unless ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

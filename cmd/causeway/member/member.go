@@ -25,6 +25,7 @@ import (
 	"causeway/discovery"
 	"causeway/gateway"
 	"causeway/gateway/route"
+	"causeway/internal/sleep"
 	"causeway/redirect/utilization"
 )
 
@@ -158,9 +159,7 @@ func (m *Member) Join(ctx context.Context) error {
 func (m *Member) claimAddresses(ctx context.Context) error {
 	mine, key := m.cfg.Cluster.Seed.Addresses, record.Named(record.KindNode, m.cfg.Cluster.Node)
 	for m.Cluster().Table().Get(key) == nil { // it was written a moment ago
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, time.Millisecond) {
 			return ctx.Err()
 		}
 	}

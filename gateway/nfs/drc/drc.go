@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/dchest/siphash"
 
 	"causeway"
+	"causeway/internal/setting"
 )
 
 // Config configures a Cache. Zero values are replaced by defaults.
@@ -34,34 +34,17 @@ type Config struct {
 
 // Validate sets defaults and names the field at fault.
 func (c *Config) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value *int
-		def   int
-	}{
-		{"MaxEntries", &c.MaxEntries, 64 << 10}, {"MaxBytes", &c.MaxBytes, 32 << 20},
-		{"MaxClientEntries", &c.MaxClientEntries, 4 << 10}, {"MaxClientBytes", &c.MaxClientBytes, 4 << 20},
-	} {
-		if *f.value < 0 {
-			return fmt.Errorf("drc: %s must not be negative: %d", f.name, *f.value)
-		}
-		if *f.value == 0 {
-			*f.value = f.def
-		}
-	}
-	if c.MaxAge < 0 {
-		return errors.New("drc: MaxAge must not be negative")
-	}
-	if c.MaxAge == 0 {
-		c.MaxAge = 5 * time.Minute
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Secret == [16]byte{} {
 		rand.Read(c.Secret[:])
 	}
-	return nil
+	return errors.Join(
+		setting.Positive("drc: MaxEntries", &c.MaxEntries, 64<<10), setting.Positive("drc: MaxBytes", &c.MaxBytes, 32<<20),
+		setting.Positive("drc: MaxClientEntries", &c.MaxClientEntries, 4<<10), setting.Positive("drc: MaxClientBytes", &c.MaxClientBytes, 4<<20),
+		setting.Positive("drc: MaxAge", &c.MaxAge, 5*time.Minute),
+	)
 }
 
 // Key identifies a call and its retransmissions.

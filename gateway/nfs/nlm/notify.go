@@ -8,6 +8,7 @@ import (
 
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
+	"causeway/internal/sleep"
 )
 
 // notifyAtOnce is how many clients are told of a restart at the same time.
@@ -29,10 +30,7 @@ func (s *Service) notify(h *host, r Record) {
 		if told {
 			break
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, pause)
 	}
 	s.mu.Lock()
 	h.notifying = false
