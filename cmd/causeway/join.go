@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"time"
 
-	"causeway/admin"
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
@@ -64,7 +63,7 @@ func (c *membership) at(offset uint16) string {
 func startMember(ctx context.Context, c *config.Config, mc *membership, log *slog.Logger) (*node, error) {
 	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1), self: mc.name}
 	j := &joining{node: n, membership: mc}
-	for _, step := range []func(context.Context) error{
+	return n.begin(ctx, []func(context.Context) error{
 		n.openState,
 		j.listen,
 		j.listenDNS,
@@ -78,14 +77,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.startSMB,
 		j.serve,
 		n.startCallbacks,
-	} {
-		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, n.teardown.run(context.WithoutCancel(ctx), log))
-		}
-	}
-	n.up.Store(true)
-	n.admin.Enter(admin.Ready)
-	return n, nil
+	})
 }
 
 func notReloadable(context.Context) (string, error) {
