@@ -37,6 +37,7 @@ type Cluster struct {
 	rounds   int                                 // grow's alone
 	noting   sync.Mutex                          // held while clusterFile is written
 	trusted  atomic.Int64                        // revision of the authorities' record that the identity follows
+	enrolled atomic.Bool                         // it was a member before: without a record of the node it has been removed
 	fresh    atomic.Bool                         // the node is new: its record was made by this start
 	grown    atomic.Int64                        // voting servers
 	known    atomic.Pointer[[]string]            // where the database's voting servers are
@@ -87,6 +88,9 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	}
 	if err = c.recognise(ctx); err != nil {
 		return err
+	}
+	if c.enrolled.Load() && c.Table().Node(c.cfg.Node) == nil {
+		return c.removed()
 	}
 	c.machine, err = ownership.New(ownership.Config{Node: c.cfg.Node, LeaseTTL: c.cfg.LeaseTTL, ConfirmWithin: c.cfg.ConfirmWithin})
 	if err != nil {

@@ -306,6 +306,51 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
+// TestServersStartTogether: a server starts although another one that was invited has not, and so has no name yet: that one may wait for
+// this one's.
+func TestServersStartTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.first("a")
+	if _, err := a.client.MemberAddAsLearner(t.Context(), []string{"https://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	b, c := w.join(a, "b"), w.join(a, "c")
+	eventually(t, "a server beside the one that does not start", func() bool { return b.server.Load() != nil || c.server.Load() != nil })
+}
+
+// TestRemoved: a gateway that was removed does not come back by being started, but with a token.
+func TestRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.first("a")
+	b := w.join(a, "b")
+	if err := b.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := func() error {
+		cfg := b.cfg
+		cfg.Door, cfg.Join, cfg.Token = nil, "", ""
+		c, err := Start(t.Context(), cfg)
+		if err == nil {
+			err = c.Stop(t.Context())
+		}
+		return err
+	}
+	eventually(t, "b is gone", func() bool { return a.Table().Get(record.Named(record.KindMember, "b")) == nil })
+	if err := again(); err != nil {
+		t.Fatal("a gateway that was stopped:", err)
+	}
+	eventually(t, "b is removed", func() bool { return a.RemoveNode(t.Context(), "b") == nil })
+	if err := again(); !errors.Is(err, ErrRemoved) || a.Table().Node("b") != nil {
+		t.Fatal("a gateway that was removed:", err)
+	}
+	if err := os.RemoveAll(b.cfg.Dir); err != nil {
+		t.Fatal(err)
+	}
+	w.join(a, "b")
+}
+
 // TestReplaceServer has a fourth gateway run the server of one that was removed.
 func TestReplaceServer(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,7 @@ type whereabouts struct {
 	Endpoints []string `json:"endpoints"`
 	Cluster   string   `json:"cluster,omitempty"`  // whose the database is
 	Revision  int64    `json:"revision,omitempty"` // that it had reached
+	Node      string   `json:"node,omitempty"`     // as which this gateway was a member
 }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.cfg.Dir, name) }
@@ -65,6 +66,7 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	c.enrolled.Store(where.Node == c.cfg.Node && len(c.cfg.External) == 0)
 	if len(c.cfg.External) > 0 {
 		c.client, err = engine.Connect(ctx, c.cfg.External, c.cfg.ExternalTLS, c.log)
 		return err
@@ -77,6 +79,7 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 		err = os.ErrNotExist // it was away for too long
 	}
 	if errors.Is(err, os.ErrNotExist) {
+		c.enrolled.Store(false)
 		switch {
 		case c.cfg.Bootstrap:
 			err = c.bootstrap()

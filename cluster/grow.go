@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -154,20 +155,26 @@ func (c *Cluster) accept(ctx context.Context) error {
 	if !serves(list.Members, c.cfg.EnginePeer) {
 		return nil
 	}
-	members := make(map[string]string)
-	for _, m := range list.Members {
+	return c.startServer(ctx, c.founders(list.Members))
+}
+
+// founders names the servers there are, for one that joins them. One that is about to start has no name yet; what it is called by others
+// is of no importance, and to wait for its name would be in vain if it waits for this one's.
+func (c *Cluster) founders(members []*etcdserverpb.Member) map[string]string {
+	peers := make(map[string]string)
+	for _, m := range members {
 		name := m.Name
-		if slices.Contains(m.PeerURLs, "https://"+c.cfg.EnginePeer) {
+		switch {
+		case slices.Contains(m.PeerURLs, "https://"+c.cfg.EnginePeer):
 			name = c.cfg.Node
+		case name == "":
+			name = fmt.Sprintf("%x about to start", m.ID)
 		}
-		if name != "" && len(m.PeerURLs) > 0 {
-			members[name] = strings.TrimPrefix(m.PeerURLs[0], "https://")
+		if len(m.PeerURLs) > 0 {
+			peers[name] = strings.TrimPrefix(m.PeerURLs[0], "https://")
 		}
 	}
-	if len(members) < len(list.Members) {
-		return nil // another one is about to start: its name is not known yet
-	}
-	return c.startServer(ctx, members)
+	return peers
 }
 
 // moveServer tells the others where this gateway's server is, when its address was changed.

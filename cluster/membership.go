@@ -80,6 +80,7 @@ func (c *Cluster) tryJoin(ctx context.Context) error {
 	if err != nil || !r.Done {
 		return errors.Join(err, errNameInUse, c.db.Revoke(ctx, id))
 	}
+	c.rememberEnrolment()
 	select {
 	case c.joined <- joined{ownership.Joined{Incarnation: member.Incarnation, Lease: id, Member: r.Revision}, sent + ttl - c.cfg.LeaseMargin}:
 		return nil
@@ -120,11 +121,36 @@ func (c *Cluster) admissible(ctx context.Context) (returned bool, err error) {
 		return false, fmt.Errorf("the cluster needs protocol version %d, this gateway speaks %d to %d", v, c.cfg.Versions.Min, c.cfg.Versions.Max)
 	}
 	seed := c.cfg.Seed
+	if c.enrolled.Load() {
+		if item, err := c.db.Get(ctx, record.Named(record.KindNode, seed.Name)); err != nil || item != nil {
+			return !c.fresh.Load(), err
+		}
+		return false, c.removed()
+	}
 	made, err := c.db.Transact(ctx, record.Create(record.Named(record.KindNode, seed.Name), &seed, 0))
 	if made.Done {
 		c.fresh.Store(true)
 	}
 	return !c.fresh.Load(), err
+}
+
+// rememberEnrolment remembers that the node has a record: if that is gone one day, somebody has removed it.
+func (c *Cluster) rememberEnrolment() {
+	if c.enrolled.Load() || len(c.cfg.External) > 0 { // who may write to a database of others is of the cluster
+		return
+	}
+	if err := c.note(func(w *whereabouts) { w.Node = c.cfg.Node }); err != nil {
+		c.log.Warn("the state directory cannot be written", "err", err)
+		return
+	}
+	c.enrolled.Store(true)
+}
+
+// ErrRemoved says that a gateway was removed from its cluster while it did not run.
+var ErrRemoved = errors.New("this gateway was removed from its cluster")
+
+func (c *Cluster) removed() error {
+	return fmt.Errorf("%w: to join again, move %s away, and start it with a token", ErrRemoved, c.cfg.Dir)
 }
 
 // keepAlive prolongs a lease until ctx ends. Requests overlap, so that a slow one does not cost the lease.

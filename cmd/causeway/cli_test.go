@@ -55,6 +55,8 @@ func TestCommandLine(t *testing.T) {
 		{"serve " + dir + " --listen 192.0.2.1:0 --admin off --state-dir " + t.TempDir(), 1, "does not have that address"},
 		{"status --state-dir " + t.TempDir(), 1, "no gateway runs with the state directory"},
 		{"reload --state-dir " + t.TempDir(), 1, "no gateway runs with the state directory"},
+		{"volume set home", 2, "say what to change"},
+		{"node set g1", 2, "say what to change"},
 		{"status extra", 2, "unknown command"},
 	} {
 		stdout, stderr, status := run(t, strings.Fields(c.args)...)

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"causeway/cmd/causeway/member"
 )
@@ -40,6 +42,16 @@ func (o *clusterCommand) command(args cobra.PositionalArgs, do func(context.Cont
 }
 
 // print shows an answer to people or, as JSON, to programs: value, or the text that the gateway sent.
+// something refuses a command that changes what its flags say, and has none.
+func (o *clusterCommand) something() error {
+	any := false
+	o.cmd.Flags().Visit(func(f *pflag.Flag) { any = any || f.Name != "state-dir" && f.Name != "json" })
+	if !any {
+		return usage(o.cmd, errors.New("say what to change"))
+	}
+	return nil
+}
+
 func (o *clusterCommand) print(w io.Writer, text []byte, value any, people func() error) error {
 	switch {
 	case !o.asJSON:

@@ -148,10 +148,13 @@ func volumeState(v *member.Volume) string {
 }
 
 func writeVolume(w io.Writer, v *member.Volume) error {
-	preferred := orDash(v.Preferred)
-	_, err := fmt.Fprintf(w, "volume /%s (%v): %s, administered by %s in epoch %d.%d\n  backend %s\n  weight %d, group %s, preferred node %s, may migrate: %v\n"+
-		"  domain %s (%s), async: %v, exclusive: %v, read-only: %v\n", v.Name, v.ID, volumeState(v), orNobody(v.Owner), v.Epoch.Incarnation, v.Epoch.Revision,
-		v.Backend, v.Weight, orDash(v.Group), preferred, v.CanMigrate, v.Domain, v.DomainPolicy, v.Async, v.Exclusive, v.ReadOnly)
+	by := "nobody"
+	if v.Owner != "" {
+		by = fmt.Sprintf("%s in epoch %d.%d", v.Owner, v.Epoch.Incarnation, v.Epoch.Revision)
+	}
+	_, err := fmt.Fprintf(w, "volume /%s (%v): %s, administered by %s\n  backend %s\n  weight %d, group %s, preferred node %s, may migrate: %v\n"+
+		"  domain %s (%s), async: %v, exclusive: %v, read-only: %v\n", v.Name, v.ID, volumeState(v), by,
+		v.Backend, v.Weight, orDash(v.Group), orDash(v.Preferred), v.CanMigrate, v.Domain, v.DomainPolicy, v.Async, v.Exclusive, v.ReadOnly)
 	fmt.Fprintf(w, "  over SMB: %s\n", shareText((&record.Volume{SMB: &v.SMB}).Share()))
 	for _, r := range v.Allow {
 		fmt.Fprintf(w, "  for %v: squash %s, read-only: %v, secure: %v\n", r.Prefix, r.Squash, r.ReadOnly, r.Secure)

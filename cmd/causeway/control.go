@@ -74,7 +74,7 @@ func (c *control) patient() (stop func()) {
 			case <-done:
 				return
 			case <-time.After(wait):
-				fmt.Fprintf(c.progress, "the gateway works on it since %v\n", time.Since(begun).Round(time.Second))
+				fmt.Fprintf(c.progress, "the gateway has been working on it for %v\n", time.Since(begun).Round(time.Second))
 			}
 		}
 	}()

@@ -168,6 +168,9 @@ func newNodeSet() *cobra.Command {
 	o, in, flags := &clusterCommand{use: "set NAME", short: "Change what is set for a node"}, member.NodeOrder{}, nodeSettings{}
 	c := o.command(cobra.ExactArgs(1), func(ctx context.Context, c *control, args []string, w io.Writer) error {
 		in.Name = args[0]
+		if err := o.something(); err != nil {
+			return err
+		}
 		flags.fill(o.cmd, &in)
 		text, err := c.order(ctx, "/cluster/node/set", &in, nil)
 		if err != nil {
@@ -254,6 +257,9 @@ func newNodeRemove() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return o.print(w, text, nil, func() error { _, err := fmt.Fprintf(w, "node %s is removed\n", args[0]); return err })
+		return o.print(w, text, nil, func() error {
+			_, err := fmt.Fprintf(w, "node %s is removed; it keeps a certificate of the cluster until: causeway cluster rotate-ca\n", args[0])
+			return err
+		})
 	})
 }

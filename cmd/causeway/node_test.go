@@ -255,7 +255,7 @@ func (u *client) read(name string) (text string) {
 	return text
 }
 
-// mkdir sends a MKDIR (RFC 1813 §3.3.9) with an xid over a connection of its own, and returns the reply.
+// mkdir sends a MKDIR (RFC 1813 §3.3.9) with an xid over a connection of its own, again when that breaks, and returns the reply.
 func (u *client) mkdir(xid uint32, name string) []byte {
 	u.t.Helper()
 	var root []byte

@@ -108,6 +108,9 @@ func newVolumeSet() *cobra.Command {
 	o, f, in := &clusterCommand{use: "set NAME", short: "Change what is set for a volume"}, volumeSettings{}, member.VolumeOrder{}
 	c := o.command(cobra.ExactArgs(1), func(ctx context.Context, c *control, args []string, w io.Writer) error {
 		in.Name = args[0]
+		if err := o.something(); err != nil {
+			return err
+		}
 		if err := f.fill(o.cmd, false, &in); err != nil {
 			return err
 		}

@@ -28,13 +28,19 @@ func (p *Peers) tell(ctx context.Context, node string, r *peerpb.Request) (*peer
 	p.mu.Lock()
 	s := p.sessions[node]
 	p.mu.Unlock()
-	if s == nil {
+	if s == nil || p.dead(node, s) {
 		return p.ask(ctx, node, r)
 	}
 	if err := p.prepare(ctx, r); err != nil {
 		return nil, err
 	}
 	return s.ask(ctx, r)
+}
+
+// dead reports whether a session is of a process that was replaced: nobody will carry it again, and the new one may have nothing to ask.
+func (p *Peers) dead(node string, s *session) bool {
+	joining, member := p.cfg.Member(node)
+	return member && joining != s.joining.Load() && !s.carried()
 }
 
 func (p *Peers) prepare(ctx context.Context, r *peerpb.Request) error {

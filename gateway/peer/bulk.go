@@ -44,19 +44,17 @@ func (p *Peers) bulkConn(node string) (*grpc.ClientConn, error) {
 
 // bulkFailed forgets a connection if err says that it is broken. It returns what the caller is told.
 func (p *Peers) bulkFailed(node string, c *grpc.ClientConn, err error) error {
-	switch status.Code(err) {
-	case codes.Unavailable:
-		p.mu.Lock()
-		mine := p.bulks[node] == c
-		if mine {
-			delete(p.bulks, node)
-		}
-		p.mu.Unlock()
-		if mine {
-			c.Close()
-		}
-	case codes.PermissionDenied:
-		return causeway.ErrAccess
+	if status.Code(err) != codes.Unavailable {
+		return noAnswer(err)
+	}
+	p.mu.Lock()
+	mine := p.bulks[node] == c
+	if mine {
+		delete(p.bulks, node)
+	}
+	p.mu.Unlock()
+	if mine {
+		c.Close()
 	}
 	return noAnswer(err)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/backend"
+	"causeway/backend/mem"
 	"causeway/gateway"
 	"causeway/gateway/gatewaytest"
 	"causeway/gateway/peer/depth"
@@ -75,6 +77,36 @@ func TestRecall(t *testing.T) {
 	r.Epoch.Revision--
 	if _, err := owner.peers.Recall(t.Context(), "g2", r); causeway.CodeOf(err) != causeway.ErrStaleEpoch {
 		t.Errorf("a recall of an earlier ownership: %v", err)
+	}
+}
+
+// TestHolderRestarts: a gateway that was restarted is asked, though it has nothing to ask itself and its last process left a session.
+func TestHolderRestarts(t *testing.T) {
+	var joined atomic.Uint64
+	one := mem.New(mem.Config{Generation: 1, Mode: 0o777, MaxBytes: 1 << 20})
+	o := options{store: func() backend.Store { return one }, tune: func(c *Config) {
+		c.Linger = time.Hour
+		c.Member = func(node string) (uint64, bool) {
+			if node == "g2" {
+				return joined.Load(), true
+			}
+			return 0, true
+		}
+	}}
+	s := newSite(t, o)
+	owner := s.g[0]
+	s.root(s.g[1])
+	s.g[1].peers.Close()
+	until(t, "the end of the stream", func() bool { return !owner.peers.sessions["g2"].carried() })
+	joined.Store(1)
+	fresh := s.newGate("g2", o)
+	fresh.hold(&recalls{})
+	s.g[1] = fresh
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r := &gateway.Recall{Handle: causeway.Handle{Volume: vol, Object: causeway.ObjectID{1}}, Epoch: s.epoch, Seq: 4711}
+	if c, err := owner.peers.Recall(ctx, "g2", r); err != nil || c.Size != 4711 {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 

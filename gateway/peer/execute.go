@@ -40,13 +40,10 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	return p.administer(ctx, from, r)
 }
 
-// timely refuses what a gateway has sent before it was cut off, or without being a member.
+// timely refuses what a gateway has sent before it was cut off, or without being a member. Who has joined a moment ago may be known here a
+// moment later: its client must not hear that it may not do something.
 func (p *Peers) timely(from string, r *peerpb.Request) error {
-	joining, ok := p.cfg.Member(from)
-	switch {
-	case !ok:
-		return causeway.ErrAccess
-	case joining != r.Joining:
+	if joining, ok := p.cfg.Member(from); !ok || joining != r.Joining {
 		p.counts.stale.Add(1)
 		return causeway.ErrStaleEpoch
 	}

@@ -357,7 +357,8 @@ func TestSlowPeer(t *testing.T) {
 	must(t, err)
 }
 
-// TestStrangers: without a certificate of the cluster, or after being removed from it, nobody is answered.
+// TestStrangers: without a certificate of the cluster, or after being removed from it, nobody is answered. A client of a gateway that is
+// not known as a member yet waits.
 func TestStrangers(t *testing.T) {
 	var removed atomic.Bool
 	s := newSite(t, options{
@@ -369,9 +370,18 @@ func TestStrangers(t *testing.T) {
 	a, b := s.g[1], s.g[0]
 	h := s.root(a)
 	removed.Store(true)
-	if _, err := a.router.GetAttr(t.Context(), gatewaytest.Root(), h); causeway.CodeOf(err) != causeway.ErrAccess {
+	if _, err := a.router.GetAttr(t.Context(), gatewaytest.Root(), h); causeway.CodeOf(err) != causeway.ErrDelay {
 		t.Errorf("on the stream that it has: %v", err)
 	}
+	late := goErr(func() error {
+		_, err := s.patient(a).GetAttr(t.Context(), gatewaytest.Root(), h)
+		return err
+	})
+	before := b.peers.Stats().Stale
+	until(t, "a refusal", func() bool { return b.peers.Stats().Stale > before })
+	removed.Store(false)
+	must(t, <-late)
+	removed.Store(true)
 	b.proxy.cut(false)
 	until(t, "a refusal", func() bool { return b.peers.Stats().Refused > 0 })
 	conn, err := net.Dial("tcp", b.at)
@@ -419,6 +429,14 @@ func TestLateRequests(t *testing.T) {
 	if _, _, err := b.router.Lookup(t.Context(), gatewaytest.Root(), h, "late"); causeway.CodeOf(err) != causeway.ErrNoEnt {
 		t.Fatal(err)
 	}
+}
+
+// patient is another router of a gateway, which waits for long.
+func (s *site) patient(m *member) *Router {
+	s.Helper()
+	r, err := NewRouter(RouterConfig{Peers: m.peers, Patience: patience})
+	must(s, err)
+	return r
 }
 
 func goErr(do func() error) <-chan error {

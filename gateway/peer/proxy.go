@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -86,10 +87,7 @@ func (x *Proxy) once(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 	}
 	reply, err := do(ctx, conn, about)
 	if err != nil {
-		if err = p.bulkFailed(node, conn, err); causeway.CodeOf(err) == causeway.ErrAccess {
-			return err
-		}
-		return errAgain
+		return fmt.Errorf("%w: %w", errAgain, p.bulkFailed(node, conn, err))
 	}
 	return wire.Error(reply)
 }

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,7 +19,8 @@ import (
 // session is what another gateway asks here.
 type session struct {
 	*conduit
-	id uint64
+	id      uint64
+	joining atomic.Uint64 // of the gateway when it last made a stream
 }
 
 // server is the generated service's view of Peers.
@@ -101,9 +103,11 @@ func first(stream packets) (*peerpb.Hello, error) {
 
 // session finds the session that a gateway means, or begins it in place of its last one. known: it was there.
 func (p *Peers) session(node string, id uint64) (s *session, known bool) {
+	joining, _ := p.cfg.Member(node)
 	p.mu.Lock()
 	old := p.sessions[node]
 	if old != nil && old.id == id {
+		old.joining.Store(joining)
 		p.mu.Unlock()
 		return old, true
 	}
@@ -112,6 +116,7 @@ func (p *Peers) session(node string, id uint64) (s *session, known bool) {
 		return nil, false
 	}
 	s = &session{id: id}
+	s.joining.Store(joining)
 	s.conduit = newConduit(p.cfg.MaxCalls, p.cfg.Log, &p.counts, func(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
 		return p.execute(ctx, node, r)
 	})

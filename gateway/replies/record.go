@@ -74,7 +74,7 @@ func (m *Memory) Restore(v causeway.VolumeID, list []Record) error {
 			continue
 		}
 		if e, first := m.begin(key{v, rec.Op}); first {
-			m.finish(e, r, [2]causeway.ObjectID{})
+			m.finish(e, r, [2]causeway.ObjectID{}, false)
 		}
 	}
 	return fault

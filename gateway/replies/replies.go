@@ -143,12 +143,11 @@ func (m *Memory) run(ctx context.Context, c *gateway.Caller, e *entry, change fu
 	if c.Later != nil && c.Later.Volume != 0 {
 		pending = c.Later.Objects
 	}
-	m.finish(e, r, pending)
+	m.finish(e, r, pending, true)
 	ended = true
 	if m.cfg.Copies == nil {
 		return r, err
 	}
-	m.cfg.Copies.Add(e.volume, e.op, r.encode())
 	if c.Later != nil && c.Later.Volume != 0 {
 		return r, err // Persist waits for both
 	}
@@ -167,13 +166,17 @@ func transient(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func (m *Memory) finish(e *entry, r Result, pending [2]causeway.ObjectID) {
+// finish ends an entry. fresh: no other gateway knows of it yet.
+func (m *Memory) finish(e *entry, r Result, pending [2]causeway.ObjectID, fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e.result, e.pending, e.at = r, pending, m.cfg.Now()
 	e.inOrder = m.order.PushBack(e)
 	for m.order.Len() > m.cfg.MaxEntries {
 		m.forgetLocked(m.order.Front().Value.(*entry))
+	}
+	if fresh && m.cfg.Copies != nil { // a copy that begins now has either the entry or what is added
+		m.cfg.Copies.Add(e.volume, e.op, r.encode())
 	}
 	close(e.ended)
 }
@@ -205,6 +208,9 @@ func (m *Memory) again(ctx context.Context, c *gateway.Caller, e *entry) (Result
 	m.mu.Unlock()
 	switch {
 	case pending == [2]causeway.ObjectID{}:
+		if err := m.copied(ctx, c, e.volume); err != nil {
+			return Result{}, err
+		}
 	case c.Later != nil:
 		*c.Later = gateway.Pending{Volume: e.volume, Objects: pending}
 	case c.NoWait:
@@ -218,6 +224,17 @@ func (m *Memory) again(ctx context.Context, c *gateway.Caller, e *entry) (Result
 		return r, r.Code
 	}
 	return r, nil
+}
+
+// copied waits until what is remembered is known to two gateways. That can take some time.
+func (m *Memory) copied(ctx context.Context, c *gateway.Caller, v causeway.VolumeID) error {
+	switch {
+	case m.cfg.Copies == nil:
+		return nil
+	case c.NoWait:
+		return causeway.ErrWouldBlock
+	}
+	return m.cfg.Copies.Wait(ctx, v)
 }
 
 // Persist implements gateway.Persister: changes are stable, and their records are known to two gateways. If that fails, the changes

@@ -163,6 +163,16 @@ func TestNoAnswerBeforeTheCopy(t *testing.T) {
 			t.Fatal("answered before the copy was made", err)
 		default:
 		}
+		go func() { _, _, err := w.create(t, 1, "a"); answered <- err }()
+		synctest.Wait()
+		select {
+		case err := <-answered:
+			t.Fatal("the repetition is answered before the copy was made", err)
+		default:
+		}
+		if _, _, err := w.Create(context.Background(), &gateway.Caller{Op: causeway.OpID{1}, NoWait: true}, w.root, "a", &gateway.CreateSpec{}); err != causeway.ErrWouldBlock {
+			t.Fatal("who must not wait:", err)
+		}
 		later := &gateway.Caller{Op: causeway.OpID{2}, Later: &gateway.Pending{}}
 		if _, err := w.Remove(context.Background(), later, w.root, "a", gateway.RemoveFile); err != nil || later.Later.Volume != volume {
 			t.Fatal(err, later.Later)
@@ -175,8 +185,8 @@ func TestNoAnswerBeforeTheCopy(t *testing.T) {
 		default:
 		}
 		close(w.hold)
-		if a, b := <-answered, <-answered; a != nil || b != nil {
-			t.Fatal(a, b)
+		if a, b, c := <-answered, <-answered, <-answered; a != nil || b != nil || c != nil {
+			t.Fatal(a, b, c)
 		}
 	})
 }

@@ -62,7 +62,23 @@ func (k *Keeper) Keep(b *Batch) error {
 	case b.Seq <= c.seq:
 		return nil
 	}
-	now := k.now()
+	return c.take(b, k.now())
+}
+
+// Leave keeps what this gateway knew itself as the owner that it was. Unlike what others send it counts also if the next owner has
+// asked already: its question may have been lost, or its successor asks again. ErrStaleEpoch if what is kept is newer.
+func (k *Keeper) Leave(b *Batch) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.volume(b.Volume)
+	if b.Version.Before(c.version) {
+		return causeway.ErrStaleEpoch
+	}
+	c.empty(b.Version)
+	return c.take(b, k.now())
+}
+
+func (c *kept) take(b *Batch, now time.Time) error {
 	for _, r := range b.Records {
 		if err := c.put(r, now); err != nil {
 			c.empty(Version{}) // half a copy is none
@@ -144,11 +160,15 @@ func (k *Keeper) Copy(id causeway.VolumeID, e causeway.Epoch) Copy {
 	return out
 }
 
-// Forget drops the copy of a volume that is no more.
-func (k *Keeper) Forget(id causeway.VolumeID) {
+// Retain drops the copies of volumes that are no more.
+func (k *Keeper) Retain(exists func(causeway.VolumeID) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.copies, id)
+	for id := range k.copies {
+		if !exists(id) {
+			delete(k.copies, id)
+		}
+	}
 }
 
 // Stats counts volumes, records and bytes that are kept.

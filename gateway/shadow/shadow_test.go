@@ -307,6 +307,32 @@ func TestKeeperRefuses(t *testing.T) {
 	}
 }
 
+// TestWhatAnOwnerLeaves counts after the next one has asked, and does not take the place of what is newer.
+func TestWhatAnOwnerLeaves(t *testing.T) {
+	var k Keeper
+	left := func(e uint64, data string) *Batch {
+		return &Batch{Volume: vol, Version: Version{epoch(e), 9}, Whole: true, Seq: 1, Records: []Record{{KindHeld, "lock", []byte(data)}}}
+	}
+	if got := k.Copy(vol, epoch(2)); len(got.Records) != 0 {
+		t.Fatal(got)
+	}
+	if err := k.Leave(left(1, "x")); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(k.Copy(vol, epoch(2))); got["lock"] != "x" {
+		t.Error("the next owner asked again, and got", got)
+	}
+	if err := k.Keep(left(3, "y")); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Leave(left(1, "z")); causeway.CodeOf(err) != causeway.ErrStaleEpoch {
+		t.Error("a newer copy is kept:", err)
+	}
+	if got := contents(k.Copy(vol, epoch(4))); got["lock"] != "y" {
+		t.Error(got)
+	}
+}
+
 func TestAnswersAreForgotten(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	k := Keeper{Now: func() time.Time { return now }}
@@ -338,7 +364,7 @@ func TestAnswersAreForgotten(t *testing.T) {
 	if _, _, bytes := k.Stats(); bytes != len("lockxnewx") {
 		t.Error(bytes)
 	}
-	k.Forget(vol)
+	k.Retain(func(id causeway.VolumeID) bool { return id != vol })
 	if v, _, _ := k.Stats(); v != 0 {
 		t.Error(v)
 	}

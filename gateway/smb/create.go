@@ -151,6 +151,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		parent: p.parent, path: p.path, access: uint32(opened.Access), share: r.Share, options: r.Options, mode: r.Options & fscc.ModeMask,
 		keep: opened.Keep, guid: asked.guid,
 	}
+	if asked.lease != nil {
+		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)
+	}
 	if err := m.register(o); err != nil {
 		return nil, opened, err
 	}

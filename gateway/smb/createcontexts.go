@@ -59,7 +59,7 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
 	}
-	level, answers := asked.answer(opened, answers)
+	level, answers := asked.answer(opened, o.leaseVersion, answers)
 	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
 		if size, err := contexts.DecodeAllocationSize(c.Data); err == nil && size <= 1<<40 {
 			o.allocation = (size + allocationUnit - 1) &^ (allocationUnit - 1)

@@ -175,6 +175,9 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		keep: opened.Keep, guid: k.guid, allocation: k.allocation, sequences: k.sequences,
 	}
 	o.position.Store(k.position)
+	if asked.lease != nil {
+		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)
+	}
 	if err := m.register(o); err != nil {
 		return err
 	}

@@ -35,13 +35,16 @@ type rig struct {
 	close  func()
 }
 
-func newRig(t testing.TB, signed bool) *rig {
+func newRig(t testing.TB, signed bool, change ...func(*causeway.Volume)) *rig {
 	store := mem.New(mem.Config{Mode: 0o777})
 	h := &holder{}
 	a := access.New(access.Config{Holder: h})
-	tr := transfer.New(transfer.Config{Grants: a})
+	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 7, Name: "vol", Async: true}
+	for _, c := range change {
+		c(v)
+	}
 	a.Attach(v, store)
 	tr.Attach(v.ID, store)
 	var catalog gateway.Catalog

@@ -66,6 +66,9 @@ func (m *message) changeNotify() error {
 	if len(w.notices) > 0 || w.missed {
 		return m.appendNotices(w, int(r.Room))
 	}
+	if o.deleting.Load() {
+		return ntstatus.DeletePending
+	}
 	if len(w.waiting) >= maxNotifyWaits {
 		return ntstatus.InsufficientResources
 	}

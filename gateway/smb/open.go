@@ -30,6 +30,7 @@ type open struct {
 	owner                  causeway.Owner // of its byte-range locks
 	lease                  causeway.LeaseID
 	allocation             uint64        // that its creator asked for, in bytes
+	leaseVersion           int           // of the context that made the lease
 	keep                   time.Duration // how long it outlives its connection
 	guid                   [16]byte      // with which it was created; zero: none
 
@@ -141,6 +142,7 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 		s.srv.files.lost(o.openID())
 	}
 	if o.dir && o.dooms() {
+		s.srv.files.setDelete(o, true)
 		s.srv.files.doomed(o.handle)
 	}
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {

@@ -183,6 +183,16 @@ func (f *files) leased(id causeway.LeaseID) (causeway.Handle, bool) {
 	return l[0].handle, true
 }
 
+// leaseVersion is the version of a lease that other opens here have already, or that of the one that comes.
+func (f *files) leaseVersion(id causeway.LeaseID, otherwise int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l := f.leases[id]; len(l) > 0 && l[0].leaseVersion != 0 {
+		return l[0].leaseVersion
+	}
+	return otherwise
+}
+
 const (
 	invalidOplockProtocol ntstatus.Status = 0xc00000e3
 	requestNotAccepted                    = ntstatus.RequestNotAccepted
@@ -223,11 +233,11 @@ func (c *caching) apply(spec *gateway.OpenSpec, m *message, p *place) {
 }
 
 // answer is what the reply says of it: the oplock level, and contexts.
-func (c *caching) answer(opened *gateway.Opened, list []contexts.Context) (byte, []contexts.Context) {
+func (c *caching) answer(opened *gateway.Opened, version int, list []contexts.Context) (byte, []contexts.Context) {
 	level := levelOf(opened.Lease.Caching)
 	if c.lease != nil {
 		level = wire.OplockLease
-		l := contexts.LeaseRequest{Version: c.lease.Version, Key: c.lease.Key, State: contexts.LeaseState(opened.Lease.Caching)}
+		l := contexts.LeaseRequest{Version: version, Key: c.lease.Key, State: contexts.LeaseState(opened.Lease.Caching)}
 		if opened.Lease.Breaking {
 			l.Flags |= contexts.LeaseBreaking
 		}

@@ -32,13 +32,14 @@ func (o *object) read(ctx context.Context, c *gateway.Caller, attr *causeway.Att
 	if causeway.PermitOwner(&c.Cred, attr, causeway.MayRead) == 0 {
 		return r, causeway.ErrAccess
 	}
+	if err := o.admitRead(ctx, c, attr, off, len(dst)); err != nil {
+		return r, err
+	}
+	r.Attr = *attr
 	want, eof := within(off, len(dst), attr.Size)
 	if want == 0 {
 		r.EOF = eof
 		return r, nil
-	}
-	if err := o.denied(ctx, c, off, want, false); err != nil {
-		return r, err
 	}
 	n, err := o.readAt(ctx, c, dst[:want], off)
 	if err != nil {
@@ -46,6 +47,21 @@ func (o *object) read(ctx context.Context, c *gateway.Caller, attr *causeway.Att
 	}
 	r.N, r.EOF = n, eof || n < want
 	return r, nil
+}
+
+// admitRead asks whether a range may be read, before anything is concluded from the size: whoever had to give up what he had cached
+// may have made the file longer.
+func (o *object) admitRead(ctx context.Context, c *gateway.Caller, attr *causeway.Attr, off uint64, n int) error {
+	if err := o.denied(ctx, c, off, n, false); err != nil || !o.grant.Guarded {
+		return err
+	}
+	now, err := o.store.Stat(ctx)
+	if err != nil {
+		return err
+	}
+	now.Extended, now.ACL = attr.Extended, attr.ACL
+	*attr = now
+	return nil
 }
 
 func (o *object) readAt(ctx context.Context, c *gateway.Caller, dst []byte, off uint64) (int, error) {
@@ -71,7 +87,8 @@ func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Ha
 	case causeway.PermitOwner(&c.Cred, &attr, causeway.MayRead) == 0:
 		err = causeway.ErrAccess
 	default:
-		err = o.denied(ctx, c, off, n, false)
+		err = o.admitRead(ctx, c, &attr, off, n)
+		r.Attr = attr
 	}
 	if err == nil && !o.valid() {
 		err = causeway.ErrDelay

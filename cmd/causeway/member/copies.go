@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/cluster/record"
 	"causeway/gateway"
 	"causeway/gateway/replies"
 	"causeway/gateway/shadow"
@@ -18,9 +19,10 @@ type copies struct {
 	sender *shadow.Sender
 	keeper shadow.Keeper
 
-	handing sync.Mutex // held while what this gateway knew as an owner is handed over, before mu
-	mu      sync.Mutex
-	owned   map[causeway.VolumeID]causeway.Epoch
+	ending sync.RWMutex // while what this gateway owns becomes what it keeps, nobody asks for it
+
+	mu    sync.Mutex
+	owned map[causeway.VolumeID]causeway.Epoch
 }
 
 // Add implements replies.Copies.
@@ -116,6 +118,20 @@ func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow
 	return err
 }
 
+// inherited is what of a copy the owner in epoch e takes over, of a volume whose record was created by revision born. A volume that is
+// made again of a directory that was one before has the same id: what clients held in that one is nothing to this one.
+func inherited(copied shadow.Copy, e causeway.Epoch, born int64) shadow.Copy {
+	if last := copied.Version.Epoch; last.Incarnation == e.Incarnation && last.Revision < uint64(born) {
+		return shadow.Copy{}
+	}
+	return copied
+}
+
+// retain forgets volumes that are no more.
+func (c *copies) retain(t *record.Table) {
+	c.keeper.Retain(func(v causeway.VolumeID) bool { return t.Volume(v) != nil })
+}
+
 func (c *copies) begin(v causeway.VolumeID, e causeway.Epoch) {
 	c.mu.Lock()
 	c.owned[v] = e
@@ -128,13 +144,19 @@ func latest(e causeway.Epoch) shadow.Version { return shadow.Version{Epoch: e, T
 
 // end forgets what this gateway knew as the owner, but for a copy for the next one.
 func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
-	c.handing.Lock()
-	defer c.handing.Unlock()
 	e, mine := c.epoch(v)
 	if !mine {
 		return nil
 	}
-	err := c.keepOwn(ctx, v, e)
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	list, err := c.all(ctx, v)
+	if err == nil {
+		err = c.keeper.Leave(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
+	}
+	if causeway.CodeOf(err) == causeway.ErrStaleEpoch {
+		err = nil // the next owner serves already, and keeps its copy here
+	}
 	c.sender.End(v)
 	c.mu.Lock()
 	delete(c.owned, v)
@@ -150,31 +172,20 @@ func (c *copies) epoch(v causeway.VolumeID) (e causeway.Epoch, mine bool) {
 	return e, mine
 }
 
-// keepOwn keeps a copy of what this gateway knows as the owner. It changes no more: the volume is paused.
-func (c *copies) keepOwn(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
-	list, err := c.all(ctx, v)
-	if err == nil {
-		err = c.keeper.Keep(&shadow.Batch{Volume: v, Version: latest(e), Whole: true, Seq: 1, Records: list})
-	}
-	if causeway.CodeOf(err) == causeway.ErrStaleEpoch {
-		err = nil // the next owner has asked already, and a copy was made for it
-	}
-	return err
-}
-
 // Keep implements peer.Copies.
 func (c *copies) Keep(b *shadow.Batch) error { return c.keeper.Keep(b) }
 
 // Collect implements peer.Copies. The volume is paused when its owner is asked; it may be giving the volume up at this moment.
 func (c *copies) Collect(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) (shadow.Copy, error) {
-	c.handing.Lock()
-	defer c.handing.Unlock()
-	if own, mine := c.epoch(v); mine && own.Before(e) {
-		if err := c.keepOwn(ctx, v, own); err != nil {
-			return shadow.Copy{}, err
-		}
+	c.ending.RLock()
+	defer c.ending.RUnlock()
+	own, mine := c.epoch(v)
+	kept := c.keeper.Copy(v, e)
+	if !mine || !own.Before(e) {
+		return kept, nil
 	}
-	return c.keeper.Copy(v, e), nil
+	list, err := c.all(ctx, v)
+	return shadow.Copy{Version: latest(own), Records: list}, err
 }
 
 var _ gateway.Observer = (&copies{}).observe

@@ -234,6 +234,7 @@ func (m *Member) follow(ctx context.Context) {
 				m.log.Error("the volumes cannot be published", "err", err)
 			}
 			m.watchOwners(t)
+			m.split.copies.retain(t)
 			seen = t.Revision()
 			m.shown.reach(seen)
 		}

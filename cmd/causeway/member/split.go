@@ -197,7 +197,6 @@ func (s *Split) reach(v causeway.VolumeID) (here bool, node string) {
 
 // acquire takes over what the last owner of a volume knew.
 func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
-	begun := time.Now()
 	newest, err := shadow.Collect(ctx, s.peers, s.m.peers(), s.m.runs, v, e)
 	if err != nil {
 		return err
@@ -205,16 +204,23 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 	if mine := s.copies.keeper.Copy(v, e); newest.Version.Before(mine.Version) {
 		newest = mine
 	}
-	if err := s.copies.restore(ctx, v, newest); err != nil {
-		return fmt.Errorf("what clients of the volume hold: %w", err)
+	made := s.m.Cluster().Table().Get(record.Of(record.KindVolume, v))
+	if made == nil {
+		return causeway.ErrNoEnt
 	}
-	copied := time.Now()
-	if err := s.regrant(ctx, v, e); err != nil {
+	if err := s.takeOver(ctx, v, e, inherited(newest, e, made.Create)); err != nil {
+		s.engines.Locks.Drop(v) // the next attempt may be after others served it, and less is held then
 		return err
 	}
-	s.m.log.Debug("taken over", "volume", v, "copies", copied.Sub(begun), "grants", time.Since(copied))
 	s.copies.begin(v, e)
 	return nil
+}
+
+func (s *Split) takeOver(ctx context.Context, v causeway.VolumeID, e causeway.Epoch, copied shadow.Copy) error {
+	if err := s.copies.restore(ctx, v, copied); err != nil {
+		return fmt.Errorf("what clients of the volume hold: %w", err)
+	}
+	return s.regrant(ctx, v, e)
 }
 
 // regrant takes over what gateways hold of a volume. Those that do not run hold nothing any more: they have stopped before their

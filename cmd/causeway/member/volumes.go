@@ -56,6 +56,14 @@ func (o *VolumeOrder) apply(v *record.Volume) error {
 	return nil
 }
 
+// known refuses the name of a node that there is not: most likely it is misspelt, and the volume would quietly stay where it is.
+func (o *VolumeOrder) known(t *record.Table) error {
+	if o.Preferred == nil || *o.Preferred == "" || t.Node(*o.Preferred) != nil {
+		return nil
+	}
+	return fmt.Errorf("there is no node %.80q that could be preferred", *o.Preferred)
+}
+
 // createVolume makes a volume of a backend that this gateway reaches.
 func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	t := m.Cluster().Table()
@@ -70,7 +78,7 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	v := &record.Volume{Name: o.Name, ID: 1, Backend: o.Backend, Exclusive: o.Exclusive, Weight: 1, CanMigrate: true, Domain: record.AllDomain,
 		DomainPolicy: record.Reach, Keys: []record.HandleKey{{ID: 1}}}
 	rand.Read(v.Keys[0].Secret[:]) // never fails
-	if err := errors.Join(o.apply(v), v.Validate()); err != nil {
+	if err := errors.Join(o.known(t), o.apply(v), v.Validate()); err != nil {
 		return nil, err
 	}
 	var err error
@@ -125,6 +133,9 @@ func (m *Member) setVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	v := m.Cluster().Table().VolumeByName(o.Name)
 	if v == nil {
 		return nil, fmt.Errorf("volume %s: %w", o.Name, causeway.ErrNoEnt)
+	}
+	if err := o.known(m.Cluster().Table()); err != nil {
+		return nil, err
 	}
 	err := m.change(ctx, record.Of(record.KindVolume, v.ID), func(r record.Record) (record.Record, error) {
 		next := *r.(*record.Volume)

@@ -34,8 +34,8 @@ const maxWitness = 1 << 20
 // witness is what the file holds.
 type witness struct {
 	Format   int                `json:"format"`
-	Cluster  uint64             `json:"cluster"`  // its incarnation: a database that was restored knows other gateways
-	Gateways map[string]sighted `json:"gateways"` // by instance: that is, by state directory
+	Life     uint64             `json:"life,omitempty"` // incarnation of the configuration database; 0: the first
+	Gateways map[string]sighted `json:"gateways"`       // by instance: that is, by state directory
 }
 
 type sighted struct {
@@ -46,25 +46,21 @@ type sighted struct {
 // readWitness returns what the file says, nil if there is none.
 func readWitness(dir string) (*witness, error) {
 	path := filepath.Join(dir, witnessFile)
-	st, err := os.Stat(path)
+	f, err := openWitness(dir, unix.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if st.Size() > maxWitness {
-		return nil, fmt.Errorf("%s has %d bytes", path, st.Size())
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
 	defer f.Close()
 	forgetPages(f)
-	text, err := io.ReadAll(io.LimitReader(f, maxWitness))
+	text, err := io.ReadAll(io.LimitReader(f, maxWitness+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(text) > maxWitness {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxWitness)
 	}
 	w := &witness{}
 	if err := json.Unmarshal(text, w); err != nil {
@@ -76,13 +72,52 @@ func readWitness(dir string) (*witness, error) {
 	return w, nil
 }
 
+// openWitness opens the file itself. Who owns the volume's root can put anything in its place: this process, which may do everything,
+// must neither follow a link to a file of the machine nor wait at a pipe.
+func openWitness(dir string, flags int) (*os.File, error) {
+	path := filepath.Join(dir, witnessFile)
+	fail := func(err error) (*os.File, error) { return nil, &os.PathError{Op: "open", Path: path, Err: err} }
+	place, err := unix.Open(filepath.Dir(path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(place)
+	fd, err := unix.Openat(place, filepath.Base(path), flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fail(err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 1 {
+		return fail(errors.Join(errors.New("it is not a file of its own"), err, f.Close()))
+	}
+	return f, nil
+}
+
+// lifeOf is how often the configuration database was restored, and one.
+func lifeOf(t *record.Table) uint64 {
+	if c := t.Cluster(); c != nil {
+		return max(1, c.Incarnation)
+	}
+	return 1
+}
+
+// of returns the witness if it is of this life of the database. No gateway of an earlier one is left: what it wrote proves as little as
+// no file.
+func (w *witness) of(life uint64) *witness {
+	if w == nil || max(1, w.Life) != life {
+		return nil
+	}
+	return w
+}
+
 // vouch writes which gateways there are. Gateways that are down stay, as long as the cluster knows them.
 func vouch(dir string, t *record.Table) error {
 	w, err := readWitness(dir)
-	if w == nil || err != nil {
+	if w = w.of(lifeOf(t)); w == nil || err != nil {
 		w = &witness{}
 	}
-	next := witness{Format: 1, Cluster: t.Cluster().Incarnation, Gateways: make(map[string]sighted)}
+	next := witness{Format: 1, Life: lifeOf(t), Gateways: make(map[string]sighted)}
 	for instance, s := range w.Gateways {
 		if member, _ := t.Member(s.Node); t.Node(s.Node) != nil && member == nil {
 			next.Gateways[instance] = s
@@ -99,7 +134,7 @@ func vouch(dir string, t *record.Table) error {
 	for len(text)%witnessBlock != witnessBlock-1 {
 		text = append(text, ' ')
 	}
-	f, err := os.OpenFile(filepath.Join(dir, witnessFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := openWitness(dir, unix.O_CREAT|unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -122,15 +157,17 @@ func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string
 		if _, shown := m.proved.Load(id); shown {
 			return nil
 		}
-		self, _ := m.Cluster().Table().Member(m.cfg.Cluster.Node)
+		t := m.Cluster().Table()
+		self, _ := t.Member(m.cfg.Cluster.Node)
 		if self == nil {
 			return causeway.ErrDelay
 		}
 		w, err := readWitness(dir)
+		w = w.of(lifeOf(t))
 		if err == nil && w.names(self) {
 			m.proved.Store(id, true)
 		}
-		if err == nil && w.shows(self, m.sawOwner(id), m.Cluster().Table().Cluster().Incarnation) || unwritable(dir) {
+		if err == nil && w.of(lifeOf(m.Cluster().Table())).shows(self, m.sawOwner(id)) || unwritable(dir) {
 			return nil
 		}
 		if time.Since(begun) > witnessWithin {
@@ -151,8 +188,8 @@ func unwritable(dir string) bool {
 
 // shows reports whether the file is proof enough. Without another owner since self joined, nobody could write its number: then
 // it is enough that an owner knew the gateway at any time, or that there was never one, or none since the database was restored.
-func (w *witness) shows(self *record.Member, owned bool, cluster uint64) bool {
-	if w == nil || w.Cluster < cluster {
+func (w *witness) shows(self *record.Member, owned bool) bool {
+	if w == nil {
 		return !owned
 	}
 	_, listed := w.Gateways[self.Instance]

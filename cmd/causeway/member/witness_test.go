@@ -1,10 +1,13 @@
 package member
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"causeway/cluster/record"
 )
@@ -40,7 +43,7 @@ func TestWitness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return w.shows(&record.Member{Node: name, Instance: strings.Repeat(name, 32), Incarnation: incarnation}, owned, 0)
+		return w.shows(&record.Member{Node: name, Instance: strings.Repeat(name, 32), Incarnation: incarnation}, owned)
 	}
 	if !shows("a", 1, false) || shows("a", 1, true) {
 		t.Error("without a file a volume is new, unless somebody owned it")
@@ -63,9 +66,6 @@ func TestWitness(t *testing.T) {
 		if got := shows(c.name, c.incarnation, c.owned); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
 		}
-	}
-	if w, err := readWitness(dir); err != nil || !w.shows(&record.Member{Node: "e", Instance: "e"}, false, 2) || w.shows(&record.Member{Node: "e", Instance: "e"}, true, 2) {
-		t.Error("after the database was restored, nobody is known, until somebody could see it", err)
 	}
 	if err := vouch(dir, tableOf(map[string]uint64{"a": 11, "b": 0})); err != nil { // b is down, c was removed
 		t.Fatal(err)
@@ -94,5 +94,68 @@ func TestWitness(t *testing.T) {
 	}
 	if _, err := readWitness(dir); err == nil {
 		t.Error("half a file is read")
+	}
+}
+
+// TestWitnessOfAnEarlierLife: who restored the configuration database starts with none of the gateways that are written there.
+func TestWitnessOfAnEarlierLife(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".causeway"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	restored := tableOf(map[string]uint64{"b": 2})
+	key := record.Sole(record.KindCluster)
+	restored.Apply(2, []record.Change{{Key: key, Item: &record.Item{Key: key, Value: &record.Cluster{Incarnation: 7}}}})
+	self, _ := restored.Member("b")
+	shows := func(owned bool) bool {
+		t.Helper()
+		w, err := readWitness(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.of(lifeOf(restored)).shows(self, owned)
+	}
+	if err := vouch(dir, tableOf(map[string]uint64{"a": 1})); err != nil {
+		t.Fatal(err)
+	}
+	if !shows(false) || shows(true) {
+		t.Error("the first owner after the restoration must not need a proof, the next one must")
+	}
+	if err := vouch(dir, restored); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := readWitness(dir); err != nil || len(w.Gateways) != 1 || !shows(true) {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// TestWitnessFollowsNothing: who owns the root of a volume cannot have another file of the machine overwritten, or a gateway wait.
+func TestWitnessFollowsNothing(t *testing.T) {
+	precious := filepath.Join(t.TempDir(), "gateways.json")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, plant := range map[string]func(dir string) error{
+		"a link in place of the file": func(dir string) error { return os.Symlink(precious, filepath.Join(dir, witnessFile)) },
+		"another name of a file":      func(dir string) error { return os.Link(precious, filepath.Join(dir, witnessFile)) },
+		"a pipe":                      func(dir string) error { return unix.Mkfifo(filepath.Join(dir, witnessFile), 0o600) },
+		"a link in place of the directory": func(dir string) error {
+			place := filepath.Dir(filepath.Join(dir, witnessFile))
+			return errors.Join(os.Remove(place), os.Symlink(filepath.Dir(precious), place))
+		},
+	} {
+		dir := t.TempDir()
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, ".causeway"), 0o700), plant(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := vouch(dir, tableOf(map[string]uint64{"a": 1})); err == nil {
+			t.Errorf("%s was written", what)
+		}
+		if _, err := readWitness(dir); err == nil {
+			t.Errorf("%s was read", what)
+		}
+		if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
+			t.Fatalf("%s led to another file: %q, %v", what, text, err)
+		}
 	}
 }

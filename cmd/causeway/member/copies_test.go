@@ -1,0 +1,115 @@
+package member
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"causeway"
+	"causeway/gateway"
+	"causeway/gateway/replies"
+	"causeway/gateway/shadow"
+)
+
+type engine = gateway.Access
+
+// state is what clients hold.
+type state struct {
+	gateway.Keeper
+	mu      sync.Mutex
+	held    []causeway.Held
+	entered chan struct{} // if not nil: Held tells that it was called, and waits for leave
+	leave   chan struct{}
+}
+
+func (s *state) Held(context.Context, causeway.VolumeID, string) ([]causeway.Held, error) {
+	if s.entered != nil {
+		s.entered <- struct{}{}
+		<-s.leave
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held, nil
+}
+
+func (s *state) Drop(causeway.VolumeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = nil
+}
+
+func newCopies(t *testing.T, s *state) *copies {
+	t.Helper()
+	m := &Member{}
+	m.cfg.Cluster.Node = "g1"
+	c := &copies{split: &Split{m: m, engines: Engines{State: s, Locks: s}}, owned: map[causeway.VolumeID]causeway.Epoch{}}
+	var err error
+	if c.split.memory, err = replies.New(replies.Config{Access: struct{ engine }{}}); err != nil {
+		t.Fatal(err)
+	}
+	if c.sender, err = shadow.New(shadow.Config{
+		Network: struct{ shadow.Network }{}, Choose: func(causeway.VolumeID) []string { return nil }, All: c.all,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func at(revision uint64) causeway.Epoch { return causeway.Epoch{Incarnation: 1, Revision: revision} }
+
+// TestNextOwnerAsksWhileTheLastEnds: whenever the next owner asks, and however often, it gets what clients hold.
+func TestNextOwnerAsksWhileTheLastEnds(t *testing.T) {
+	const v = causeway.VolumeID(3)
+	s := &state{held: []causeway.Held{{Kind: causeway.HeldLock, Handle: causeway.Handle{Volume: v}, Owner: causeway.Owner{Client: "c"}}}}
+	c := newCopies(t, s)
+	c.begin(v, at(5))
+	ask := func() int {
+		t.Helper()
+		got, err := c.Collect(t.Context(), v, at(7))
+		if err != nil {
+			t.Error(err)
+		}
+		return len(got.Records)
+	}
+	s.entered, s.leave = make(chan struct{}), make(chan struct{})
+	asked, ended := make(chan int, 1), make(chan error, 1)
+	go func() { asked <- ask() }()
+	<-s.entered // it is about to look
+	go func() { ended <- c.end(context.Background(), v) }()
+	select {
+	case <-s.entered:
+		t.Error("the end does not wait for the answer")
+		s.leave <- struct{}{}
+	case <-time.After(50 * time.Millisecond):
+		s.leave <- struct{}{}
+		<-s.entered
+	}
+	s.leave <- struct{}{}
+	if n, err := <-asked, <-ended; n != 1 || err != nil {
+		t.Errorf("%d records while the last owner ends, which says %v", n, err)
+	}
+	s.entered = nil
+	if n := ask(); n != 1 {
+		t.Errorf("%d records when it asks again", n)
+	}
+}
+
+// TestInherited: what clients held in a volume that was removed is not held in the one that is made of its directory.
+func TestInherited(t *testing.T) {
+	copied := shadow.Copy{Version: shadow.Version{Epoch: at(20)}, Records: make([]shadow.Record, 1)}
+	for _, c := range []struct {
+		what string
+		e    causeway.Epoch
+		born int64
+		want int
+	}{
+		{"of the same volume", at(30), 10, 1},
+		{"of the volume before", at(30), 25, 0},
+		{"of before the database was restored", causeway.Epoch{Incarnation: 2, Revision: 30}, 25, 1},
+	} {
+		if got := inherited(copied, c.e, c.born); len(got.Records) != c.want {
+			t.Errorf("%s: %d records", c.what, len(got.Records))
+		}
+	}
+}
