@@ -4,7 +4,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 GOFLAGS    := -trimpath
 export VERSION
 
-.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster soak deps clean
+.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster scale benchsmb soak deps clean
 .DEFAULT_GOAL := help
 
 help:  ## show these targets
@@ -37,16 +37,22 @@ fuzz: ## every fuzz target for 30 s; FUZZTIME=10m for longer
 e2e: build ## end-to-end tests with real clients; needs root
 	CAUSEWAY_E2E=required go test -count=1 -timeout 60m ./e2e/...
 
-bench: ## beside nfs-ganesha and go-nfs; needs root
+bench: ## NFS beside nfs-ganesha and go-nfs, some minutes; needs root
 	go run ./e2e/bench
 
 benchcluster: ## gateways of a cluster beside each other; needs root
 	go run ./e2e/bench cluster
 
-soak: ## the long versions of the end-to-end tests; needs root
+scale: ## 10,000 connections, a million files and directory entries: time and memory; needs root
+	go run ./e2e/bench scale
+
+benchsmb: ## SMB beside smbd; needs root
+	go run ./e2e/bench smb
+
+soak: ## the long versions of the end-to-end tests, hours; needs root
 	CAUSEWAY_E2E=long go test -count=1 -timeout 12h ./e2e/...
 
-deps: ## install the Debian packages that the end-to-end tests need
+deps: ## install the Debian packages that the end-to-end tests need, start none of their services
 	scripts/deps
 
 clean: ## remove what was built

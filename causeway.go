@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // VolumeID identifies a volume for its whole life, on every gateway. Zero is no volume.
@@ -65,6 +66,18 @@ type Verifier [8]byte
 
 // MaxName is the longest name of a directory entry in bytes.
 const MaxName = 255
+
+// CheckName says whether an entry can have a name at all: ErrNameTooLong, or ErrBadName if it is empty or has a slash or a NUL. "."
+// and ".." pass, what they mean is the caller's to say.
+func CheckName(name string) Code {
+	switch {
+	case len(name) > MaxName:
+		return ErrNameTooLong
+	case name == "" || strings.IndexByte(name, 0) >= 0 || strings.IndexByte(name, '/') >= 0:
+		return ErrBadName
+	}
+	return OK
+}
 
 // MaxPath is the longest target of a symbolic link in bytes.
 const MaxPath = 4096

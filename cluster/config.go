@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
 	"causeway/internal/boottime"
+	"causeway/internal/setting"
 )
 
 // Protocol is the version of the records and of the messages between gateways that this code speaks. Two neighbouring versions
@@ -60,7 +62,7 @@ type Config struct {
 	Seed      NodeRecord       // the node's record, if there is none; Name and State are set by Start
 	Peer      string           // host:port where other gateways and joiners reach this one
 	Door      net.Listener     // for joiners and renewals, at Peer; nil: this gateway admits nobody
-	Relay     string           // host:port where other gateways send their clients' requests; empty: nowhere
+	Between   string           // host:port where other gateways make requests; empty: nowhere
 	Mirror    string           // host:port where other gateways say what they answer for; empty: nowhere
 	Addresses []netip.Addr     // service addresses
 	DNS       []netip.AddrPort // where this gateway answers by DNS; none: nowhere
@@ -132,21 +134,14 @@ func (c *Config) Validate() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	for _, d := range []struct {
-		name  string
-		field *time.Duration
-		value time.Duration
-	}{
-		{"LeaseTTL", &c.LeaseTTL, 2 * time.Second}, {"LeaseMargin", &c.LeaseMargin, 300 * time.Millisecond},
-		{"ConfirmWithin", &c.ConfirmWithin, time.Second}, {"AcquireWithin", &c.AcquireWithin, 10 * time.Second},
-		{"HookWithin", &c.HookWithin, 5 * time.Second},
-	} {
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-		if *d.field < 0 {
-			return fmt.Errorf("cluster: %s is negative", d.name)
-		}
+	if err := errors.Join(
+		setting.Positive("cluster: LeaseTTL", &c.LeaseTTL, 2*time.Second),
+		setting.Positive("cluster: LeaseMargin", &c.LeaseMargin, 300*time.Millisecond),
+		setting.Positive("cluster: ConfirmWithin", &c.ConfirmWithin, time.Second),
+		setting.Positive("cluster: AcquireWithin", &c.AcquireWithin, 10*time.Second),
+		setting.Positive("cluster: HookWithin", &c.HookWithin, 5*time.Second),
+	); err != nil {
+		return err
 	}
 	if c.LeaseTTL%time.Second != 0 || c.LeaseMargin > c.LeaseTTL/2 {
 		return fmt.Errorf("cluster: LeaseTTL %v is not whole seconds, or LeaseMargin %v more than half of it", c.LeaseTTL, c.LeaseMargin)

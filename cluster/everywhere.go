@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // seenWithin bounds how long a gateway is waited for that does not answer: by then it has lost its lease, or answers.
@@ -64,7 +65,7 @@ func (c *Cluster) awaitMember(ctx context.Context, member *record.Item, revision
 		if ctx.Err() != nil {
 			return err
 		}
-		sleep(ctx, 20*time.Millisecond)
+		sleep.For(ctx, 20*time.Millisecond)
 	}
 }
 
@@ -74,7 +75,7 @@ func (c *Cluster) shown(ctx context.Context, revision int64) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		sleep(ctx, time.Millisecond)
+		sleep.For(ctx, time.Millisecond)
 	}
 	if c.cfg.Shown == nil {
 		return nil

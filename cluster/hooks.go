@@ -6,6 +6,7 @@ import (
 
 	"causeway"
 	"causeway/cluster/ownership"
+	"causeway/internal/sleep"
 )
 
 // startHook runs a hook beside the machine. Only the machine's goroutine calls it, so that paused needs no lock.
@@ -45,7 +46,7 @@ func (c *Cluster) insist(ctx context.Context, e ownership.RunHook) {
 			return
 		}
 		c.log.Warn("a volume does not obey", "volume", e.Volume, "op", e.Hook.String(), "err", err)
-		sleep(ctx, retryHooks)
+		sleep.For(ctx, retryHooks)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"causeway/cluster/database"
 	"causeway/cluster/ownership"
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // lease knows until when this gateway may act as a member. The data path asks it before I/O and before replies.
@@ -57,7 +58,7 @@ func (c *Cluster) join(ctx context.Context) {
 		}
 		c.joinErr.Store(&err)
 		c.log.Warn("cannot join the cluster yet", "err", err)
-		sleep(ctx, 300*time.Millisecond)
+		sleep.For(ctx, 300*time.Millisecond)
 	}
 }
 
@@ -79,7 +80,7 @@ func (c *Cluster) tryJoin(ctx context.Context) error {
 	if ttl != c.cfg.LeaseTTL {
 		return errors.Join(fmt.Errorf("the database grants leases of %v, not of %v", ttl, c.cfg.LeaseTTL), c.db.Revoke(ctx, id))
 	}
-	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Relay: c.cfg.Relay, Mirror: c.cfg.Mirror, DNS: c.cfg.DNS,
+	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Between: c.cfg.Between, Mirror: c.cfg.Mirror, DNS: c.cfg.DNS,
 		EnginePeer: c.cfg.EnginePeer, EngineClient: c.cfg.EngineClient,
 		Addresses: c.cfg.Addresses, Versions: c.cfg.Versions, Since: c.cfg.Now().UTC().Truncate(time.Millisecond), Returned: returned}
 	r, err := c.db.Transact(ctx, ownership.JoinTxn(member))
@@ -183,13 +184,5 @@ func (c *Cluster) keepAlive(ctx context.Context, id int64) {
 				c.log.Debug("keep-alive failed", "err", err)
 			}
 		})
-	}
-}
-
-// sleep waits, unless ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

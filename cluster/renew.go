@@ -12,6 +12,7 @@ import (
 
 	"causeway/cluster/pki"
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // renewEvery is how often a gateway looks whether its certificate is due, or the authorities have changed.
@@ -23,7 +24,7 @@ func (c *Cluster) renew(ctx context.Context) {
 		return
 	}
 	failed := time.Duration(0)
-	for ; ctx.Err() == nil; sleep(ctx, renewEvery) {
+	for ; ctx.Err() == nil; sleep.For(ctx, renewEvery) {
 		stale := c.Table().Mod(record.Sole(record.KindAuthority)) > c.trusted.Load()
 		if !stale && !c.identity.Due(c.cfg.Now()) || failed != 0 && c.cfg.Clock() < failed+10*time.Second {
 			continue

@@ -227,11 +227,11 @@ func (s *Store) walk(ctx context.Context) error {
 
 // checkName refuses what a path is more than one component of.
 func checkName(name string) error {
-	switch {
-	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+	if name == "." || name == ".." {
 		return causeway.ErrBadName
-	case len(name) > causeway.MaxName:
-		return causeway.ErrNameTooLong
+	}
+	if code := causeway.CheckName(name); code != causeway.OK {
+		return code
 	}
 	return nil
 }

@@ -9,11 +9,11 @@ import (
 
 // checkName refuses what cannot be an entry's name.
 func checkName(name string) error {
-	switch {
-	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+	if name == "." || name == ".." {
 		return causeway.ErrBadName
-	case len(name) > causeway.MaxName:
-		return causeway.ErrNameTooLong
+	}
+	if code := causeway.CheckName(name); code != causeway.OK {
+		return code
 	}
 	return nil
 }

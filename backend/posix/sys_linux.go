@@ -1,7 +1,6 @@
 package posix
 
 import (
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,11 +16,8 @@ type cname [causeway.MaxName + 1]byte
 
 // set fills c. Callers are trusted with valid names, but one with a slash would lead out of the tree, so that is checked.
 func (c *cname) set(name string) causeway.Code {
-	if len(name) > causeway.MaxName {
-		return causeway.ErrNameTooLong
-	}
-	if name == "" || strings.IndexByte(name, '/') >= 0 || strings.IndexByte(name, 0) >= 0 {
-		return causeway.ErrBadName
+	if code := causeway.CheckName(name); code != causeway.OK {
+		return code
 	}
 	copy(c[:], name)
 	c[len(name)] = 0

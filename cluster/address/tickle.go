@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"causeway/internal/sleep"
 )
 
 // Tickler wakes the clients of a dead gateway. The zero value of a field means its default.
@@ -69,7 +71,7 @@ func (t Tickler) Tickle(ctx context.Context, conns []Conn) (sent int, err error)
 		if err != nil && len(errs) < t.Rounds {
 			errs = append(errs, err)
 		}
-		if round == t.Rounds-1 || !sleep(ctx, time.Until(next)) {
+		if round == t.Rounds-1 || !sleep.For(ctx, time.Until(next)) {
 			break
 		}
 	}
@@ -83,7 +85,7 @@ func (t Tickler) round(ctx context.Context, s *rawSocket, conns []Conn, data []b
 	done := 0
 	for batch := range slices.Chunk(conns, size) {
 		due := begun.Add(time.Duration(done) * time.Second / time.Duration(t.Rate))
-		if !sleep(ctx, time.Until(due)) {
+		if !sleep.For(ctx, time.Until(due)) {
 			return sent, err
 		}
 		for _, c := range batch {
@@ -96,19 +98,4 @@ func (t Tickler) round(ctx context.Context, s *rawSocket, conns []Conn, data []b
 		done += len(batch)
 	}
 	return sent, err
-}
-
-// sleep returns false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

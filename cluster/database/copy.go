@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // Copy holds all records in memory and follows the database. Readers need no lock.
@@ -99,10 +100,7 @@ func (c *Copy) Run(ctx context.Context, deliver func(Notice)) {
 		if errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, rpctypes.ErrFutureRev) {
 			c.reload(ctx, deliver)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep.For(ctx, pause)
 	}
 }
 

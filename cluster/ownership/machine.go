@@ -6,6 +6,7 @@
 package ownership
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"causeway"
 	"causeway/cluster/record"
+	"causeway/internal/setting"
 )
 
 // Config says which node this is, and how patient it is.
@@ -30,20 +32,13 @@ func (c *Config) Validate() error {
 	if c.Node == "" {
 		return fmt.Errorf("ownership: no Node")
 	}
-	for _, d := range []struct {
-		name  string
-		field *time.Duration
-		value time.Duration
-	}{
-		{"LeaseTTL", &c.LeaseTTL, 2 * time.Second}, {"ConfirmWithin", &c.ConfirmWithin, time.Second},
-		{"Retry", &c.Retry, 100 * time.Millisecond}, {"RefuseFor", &c.RefuseFor, 30 * time.Second},
-	} {
-		if *d.field < 0 {
-			return fmt.Errorf("ownership: %s is negative", d.name)
-		}
-		if *d.field == 0 {
-			*d.field = d.value
-		}
+	if err := errors.Join(
+		setting.Positive("ownership: LeaseTTL", &c.LeaseTTL, 2*time.Second),
+		setting.Positive("ownership: ConfirmWithin", &c.ConfirmWithin, time.Second),
+		setting.Positive("ownership: Retry", &c.Retry, 100*time.Millisecond),
+		setting.Positive("ownership: RefuseFor", &c.RefuseFor, 30*time.Second),
+	); err != nil {
+		return err
 	}
 	if c.MaxMoves == 0 {
 		c.MaxMoves = 32

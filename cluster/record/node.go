@@ -81,7 +81,7 @@ type Member struct {
 	Incarnation  uint64           `json:"incarnation"` // another one for each time that the gateway joined; never 0
 	Lease        int64            `json:"lease"`
 	Peer         string           `json:"peer,omitempty"`        // where other gateways reach it, host:port
-	Relay        string           `json:"relay,omitempty"`       // where it answers other gateways, host:port
+	Between      string           `json:"relay,omitempty"`       // where it answers other gateways, host:port
 	Mirror       string           `json:"mirror,omitempty"`      // where others tell it which addresses and connections they have, host:port
 	DNS          []netip.AddrPort `json:"dns,omitempty"`         // where it answers by DNS
 	EnginePeer   string           `json:"engine_peer,omitempty"` // where it would run a server of the database, host:port; empty: nowhere

@@ -185,7 +185,7 @@ func (s *stage) choosePorts() error {
 		return err
 	}
 	for _, s.peer = range []uint16{9441, 19441, 29441, 39441} {
-		if err = errors.Join(free(s.peer), free(s.peer+enginePeerPort), free(s.peer+engineClientPort), free(s.peer+relayPort), free(s.peer+mirrorPort)); err == nil {
+		if err = errors.Join(free(s.peer), free(s.peer+enginePeerPort), free(s.peer+engineClientPort), free(s.peer+betweenPort), free(s.peer+mirrorPort)); err == nil {
 			break
 		}
 	}

@@ -100,10 +100,10 @@ func (c *circle) granted(h causeway.Handle, seq uint64) {
 	}
 }
 
-// start makes a gateway and serves. What was started when a step fails is stopped again.
+// start makes a gateway and serves.
 func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin.Command, g *grower) (*node, error) {
 	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1), grower: g}
-	for _, step := range []func(context.Context) error{
+	return n.begin(ctx, []func(context.Context) error{
 		n.openState,
 		n.bind,
 		func(context.Context) error { return n.startAdmin(reload) },
@@ -115,9 +115,14 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.serve,
 		n.startPortmap,
 		n.startCallbacks,
-	} {
+	})
+}
+
+// begin takes the steps of a start, and then says that the gateway is ready. What was started when a step fails is stopped again.
+func (n *node) begin(ctx context.Context, steps []func(context.Context) error) (*node, error) {
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, n.teardown.run(context.WithoutCancel(ctx), log))
+			return nil, errors.Join(err, n.teardown.run(context.WithoutCancel(ctx), n.log))
 		}
 	}
 	n.up.Store(true)

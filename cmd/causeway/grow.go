@@ -101,7 +101,7 @@ func (f *founding) check(ctx context.Context, volumes []config.Volume) error {
 		}
 	}
 	mc := f.membership()
-	for _, offset := range []uint16{0, enginePeerPort, engineClientPort, relayPort, mirrorPort} {
+	for _, offset := range []uint16{0, enginePeerPort, engineClientPort, betweenPort, mirrorPort} {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", mc.at(offset))
 		if err != nil {
 			return fmt.Errorf("--peer %v: the ports of a gateway are that one and the five above it: %w", f.Peer, err)

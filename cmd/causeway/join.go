@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"time"
 
-	"causeway/admin"
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
@@ -47,7 +46,7 @@ const joinWithin = 90 * time.Second
 const (
 	enginePeerPort   = 1
 	engineClientPort = 2
-	relayPort        = 3
+	betweenPort      = 3
 	mirrorPort       = 5
 )
 
@@ -64,7 +63,7 @@ func (c *membership) at(offset uint16) string {
 func startMember(ctx context.Context, c *config.Config, mc *membership, log *slog.Logger) (*node, error) {
 	n := &node{config: c, log: log, metrics: newMetrics(), failed: make(chan error, 1), self: mc.name}
 	j := &joining{node: n, membership: mc}
-	for _, step := range []func(context.Context) error{
+	return n.begin(ctx, []func(context.Context) error{
 		n.openState,
 		j.listen,
 		j.listenDNS,
@@ -79,14 +78,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.startAware,
 		j.serve,
 		n.startCallbacks,
-	} {
-		if err := step(ctx); err != nil {
-			return nil, errors.Join(err, n.teardown.run(context.WithoutCancel(ctx), log))
-		}
-	}
-	n.up.Store(true)
-	n.admin.Enter(admin.Ready)
-	return n, nil
+	})
 }
 
 func notReloadable(context.Context) (string, error) {
@@ -109,10 +101,10 @@ func (j *joining) listen(ctx context.Context) (err error) {
 		return explainBind("--peer", j.peer, err)
 	}
 	j.teardown.addClose("door", func() error { j.door.Close(); return nil })
-	if j.between, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(relayPort)); err != nil {
-		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, relayPort, err)
+	if j.between, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(betweenPort)); err != nil {
+		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, betweenPort, err)
 	}
-	j.teardown.addClose("relay listener", func() error { j.between.Close(); return nil })
+	j.teardown.addClose("listener for other gateways", func() error { j.between.Close(); return nil })
 	if j.mirror, err = new(net.ListenConfig).Listen(ctx, "tcp", j.at(mirrorPort)); err != nil {
 		return fmt.Errorf("--peer %v: the port %d above it is for other gateways: %w", j.peer, mirrorPort, err)
 	}
@@ -129,7 +121,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	}
 	cfg := cluster.Config{
 		Node: j.name, Dir: dir, Seed: cluster.NodeRecord{Addresses: j.addresses}, Log: j.log,
-		Peer: j.door.Addr().String(), Door: j.door, Relay: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
+		Peer: j.door.Addr().String(), Door: j.door, Between: j.between.Addr().String(), Mirror: j.mirror.Addr().String(),
 		Bootstrap: j.bootstrap, Join: j.join, Token: j.token, Leave: j.leaves,
 	}
 	if j.dns != nil {

@@ -39,9 +39,6 @@ type Config struct {
 	Quiet time.Duration
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
-	// Break is called before a grant of bytes is given, to break leases of clients that conflict with it; ErrWouldBlock if it
-	// had to wait and must not. nil: there are none.
-	Break func(ctx context.Context, h causeway.Handle, mode causeway.IOMode, noWait bool) error
 }
 
 // Engine implements gateway.Access for the volumes attached to it.

@@ -48,11 +48,6 @@ func (e *Engine) Grant(ctx context.Context, s *gateway.GrantSpec) (gateway.Grant
 	if s.Mode == causeway.IOReadWrite && v.ReadOnly {
 		want.Mode = causeway.IORead
 	}
-	if s.Mode != 0 && e.cfg.Break != nil {
-		if err := e.cfg.Break(ctx, s.Handle, s.Mode, s.NoWait); err != nil {
-			return gateway.GrantReply{}, err
-		}
-	}
 	if v.grants == nil && want.Holder != grants.Local {
 		return gateway.GrantReply{}, causeway.ErrNotSupp // nobody could recall it
 	}

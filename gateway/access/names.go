@@ -1,18 +1,11 @@
 package access
 
-import (
-	"strings"
-
-	"causeway"
-)
+import "causeway"
 
 // checkName says whether a name can be looked up.
 func checkName(name string) error {
-	switch {
-	case len(name) > causeway.MaxName:
-		return causeway.ErrNameTooLong
-	case name == "" || strings.IndexByte(name, 0) >= 0 || strings.IndexByte(name, '/') >= 0:
-		return causeway.ErrBadName
+	if code := causeway.CheckName(name); code != causeway.OK {
+		return code
 	}
 	return nil
 }

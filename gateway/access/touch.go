@@ -8,6 +8,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/access/grants"
 	"causeway/internal/overlap"
+	"causeway/internal/sleep"
 )
 
 const allLeases = causeway.LeaseAttr | causeway.LeaseNames
@@ -66,9 +67,7 @@ func (e *Engine) settled(ctx context.Context, noWait bool, h causeway.Handle) er
 		if noWait {
 			return causeway.ErrWouldBlock
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !sleep.For(ctx, pause) {
 			return ctx.Err()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/internal/sleep"
 )
 
 // file is an open file.
@@ -235,11 +236,7 @@ func (f *file) Lock() error {
 		if !errors.Is(err, causeway.ErrLocked) && !errors.Is(err, causeway.ErrGrace) {
 			return failed("lock", f.name, err)
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-f.fs.ctx.Done():
-			t.Stop()
+		if !sleep.For(f.fs.ctx, wait) {
 			return failed("lock", f.name, f.fs.ctx.Err())
 		}
 	}

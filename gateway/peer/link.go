@@ -15,6 +15,7 @@ import (
 
 	"causeway/gateway/peer/depth"
 	"causeway/gateway/peer/peerpb"
+	"causeway/internal/sleep"
 )
 
 // version is what this code speaks; neighbours' versions work together.
@@ -98,10 +99,7 @@ func (k *link) run() {
 			k.giveUp(s)
 			since = time.Now()
 		}
-		select {
-		case <-time.After(pause):
-		case <-p.ctx.Done():
-		}
+		sleep.For(p.ctx, pause)
 		pause = min(2*pause, p.cfg.Redial)
 	}
 	k.state.Load().end()

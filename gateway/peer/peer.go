@@ -14,7 +14,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/peer/depth"
 	"causeway/internal/gate"
+	"causeway/internal/setting"
 )
 
 // Table knows where volumes are answered.
@@ -96,21 +96,10 @@ func (c *Config) Validate() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return errors.Join(
-		c.Slots.Validate(), positive("MaxCalls", &c.MaxCalls, 512), positive("DialTimeout", &c.DialTimeout, time.Second),
-		positive("Redial", &c.Redial, 250*time.Millisecond), positive("Beat", &c.Beat, 500*time.Millisecond),
-		positive("Linger", &c.Linger, 5*time.Second),
+		c.Slots.Validate(), setting.Positive("peer: MaxCalls", &c.MaxCalls, 512), setting.Positive("peer: DialTimeout", &c.DialTimeout, time.Second),
+		setting.Positive("peer: Redial", &c.Redial, 250*time.Millisecond), setting.Positive("peer: Beat", &c.Beat, 500*time.Millisecond),
+		setting.Positive("peer: Linger", &c.Linger, 5*time.Second),
 	)
-}
-
-// positive sets a default, and refuses what is negative.
-func positive[T int | time.Duration](name string, v *T, def T) error {
-	if *v < 0 {
-		return fmt.Errorf("peer: %s must not be negative", name)
-	}
-	if *v == 0 {
-		*v = def
-	}
-	return nil
 }
 
 // Services are what other gateways find here.

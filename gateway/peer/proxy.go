@@ -13,6 +13,8 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
+	"causeway/internal/setting"
+	"causeway/internal/sleep"
 )
 
 // ProxyConfig says how a Proxy decides.
@@ -33,7 +35,7 @@ func (c *ProxyConfig) Validate() error {
 	if c.Peers == nil || c.Local == nil || c.Reach == nil {
 		return errors.New("peer: Peers, Local and Reach are needed")
 	}
-	return errors.Join(positive("Patience", &c.Patience, 20*time.Second), positive("Large", &c.Large, 16))
+	return errors.Join(setting.Positive("peer: Patience", &c.Patience, 20*time.Second), setting.Positive("peer: Large", &c.Large, 16))
 }
 
 // Proxy implements gateway.Transfer also for volumes whose storage this gateway does not reach: another one moves their bytes.
@@ -70,9 +72,7 @@ func (x *Proxy) away(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 		if code != causeway.ErrStaleEpoch && !errors.Is(err, errAgain) {
 			return err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !sleep.For(ctx, pause) {
 			return causeway.ErrDelay
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
+	"causeway/internal/setting"
 )
 
 // RouterConfig says how a Router decides.
@@ -29,7 +30,7 @@ func (c *RouterConfig) Validate() error {
 	if c.Near == nil {
 		c.Near = func(causeway.VolumeID) bool { return false }
 	}
-	return positive("Patience", &c.Patience, 20*time.Second)
+	return setting.Positive("peer: Patience", &c.Patience, 20*time.Second)
 }
 
 // Router implements gateway.Access for all volumes of the cluster: a call is answered here where this gateway administers the volume,

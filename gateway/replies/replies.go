@@ -9,12 +9,12 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"causeway"
 	"causeway/gateway"
+	"causeway/internal/setting"
 )
 
 // Copies keeps what must not be lost with this gateway at another one.
@@ -39,21 +39,11 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Access == nil:
 		return errors.New("replies: Access is missing")
-	case c.MaxEntries < 0:
-		return fmt.Errorf("replies: MaxEntries is negative: %d", c.MaxEntries)
-	case c.MaxAge < 0:
-		return fmt.Errorf("replies: MaxAge is negative: %v", c.MaxAge)
-	}
-	if c.MaxEntries == 0 {
-		c.MaxEntries = 64 << 10
-	}
-	if c.MaxAge == 0 {
-		c.MaxAge = 5 * time.Minute
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return nil
+	return errors.Join(setting.Positive("replies: MaxEntries", &c.MaxEntries, 64<<10), setting.Positive("replies: MaxAge", &c.MaxAge, 5*time.Minute))
 }
 
 // Memory implements gateway.Access. It may be used by many goroutines.

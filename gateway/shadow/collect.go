@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/internal/sleep"
 )
 
 // Collect asks gateways for their copies of a volume, on behalf of its new owner, and returns the newest. It insists on an answer of each
@@ -45,9 +46,7 @@ func insist(ctx context.Context, n Network, node string, alive func(string) bool
 		case !alive(node):
 			return Copy{}, nil
 		}
-		select {
-		case <-time.After(askAgain):
-		case <-ctx.Done():
+		if !sleep.For(ctx, askAgain) {
 			return Copy{}, fmt.Errorf("the copy at %s: %w", node, err)
 		}
 	}

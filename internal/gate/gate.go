@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"causeway/internal/sleep"
 )
 
 // shards keep goroutines on different processors from writing to the same cache lines.
@@ -63,9 +65,7 @@ func (g *Gate) Wait(ctx context.Context) error {
 // empty waits until a phase that nobody enters any more is empty.
 func (g *Gate) empty(ctx context.Context, phase uint32) error {
 	for pause := 50 * time.Microsecond; g.inside(phase) != 0; pause = min(2*pause, 20*time.Millisecond) {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !sleep.For(ctx, pause) {
 			return ctx.Err()
 		}
 	}

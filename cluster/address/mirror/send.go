@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"causeway/internal/sleep"
 )
 
 // Times of a connection to a peer.
@@ -50,10 +52,7 @@ func (s *sender) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := s.push(ctx)
 		s.m.cfg.Log.Debug("the connections of clients are not sent", "peer", s.name, "err", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(retry):
-		}
+		sleep.For(ctx, retry)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"causeway"
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // errBusy says that others changed a record again and again.
@@ -46,9 +47,7 @@ func (m *Member) transact(ctx context.Context, txn record.Txn, key record.Key) (
 		return false, fmt.Errorf("the configuration database does not answer: %w", err)
 	}
 	for c.Table().Mod(key) == before {
-		select {
-		case <-time.After(2 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, 2*time.Millisecond) {
 			return done, nil // refused for another reason, or the copy lags
 		}
 		if !done {

@@ -7,6 +7,7 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/route"
+	"causeway/internal/sleep"
 )
 
 // guarded moves bytes only while this gateway may do I/O. That a volume moves does not stop it: grants outlive their volume's owner.
@@ -35,13 +36,7 @@ func (g *guarded) do(ctx context.Context, c *gateway.Caller, io func() error) er
 		if until.IsZero() {
 			until = time.Now().Add(patience)
 		}
-		timer := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil || time.Now().After(until) || life != g.table.Life() {
+		if !sleep.For(ctx, 20*time.Millisecond) || time.Now().After(until) || life != g.table.Life() {
 			return causeway.ErrDelay
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 	"causeway/redirect/utilization"
 )
 
@@ -25,10 +26,8 @@ func (m *Member) report(ctx context.Context) {
 			wait = min(wait, firstReport)
 		}
 		if left := time.Until(last.Add(wait)); left > 0 { // an interval that is changed counts within a second
-			select {
-			case <-ctx.Done():
+			if !sleep.For(ctx, min(left, time.Second)) {
 				return
-			case <-time.After(min(left, time.Second)):
 			}
 			continue
 		}

@@ -26,6 +26,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/route"
+	"causeway/internal/sleep"
 	"causeway/redirect/utilization"
 )
 
@@ -183,9 +184,7 @@ func (m *Member) Join(ctx context.Context) error {
 func (m *Member) claimAddresses(ctx context.Context) error {
 	mine, key := m.cfg.Cluster.Seed.Addresses, record.Named(record.KindNode, m.cfg.Cluster.Node)
 	for m.Cluster().Table().Get(key) == nil { // it was written a moment ago
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, time.Millisecond) {
 			return ctx.Err()
 		}
 	}

@@ -64,7 +64,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 		return nil, err
 	}
 	if s.peers, err = peer.New(peer.Config{
-		Node: m.cfg.Cluster.Node, Address: m.relayOf, Client: m.client, Server: m.server(), Table: m.routes,
+		Node: m.cfg.Cluster.Node, Address: m.gatewayAt, Client: m.client, Server: m.server(), Table: m.routes,
 		Member: m.joining, Joining: func() uint64 { joining, _ := m.joining(m.cfg.Cluster.Node); return joining }, Known: func(v causeway.VolumeID) bool { return m.cfg.Catalog.ByID(v) != nil },
 		Others: m.peers, Log: m.log,
 	}); err != nil {
@@ -127,17 +127,17 @@ func (m *Member) server() *tls.Config {
 	}}
 }
 
-// relayOf is where a node answers other gateways.
-func (m *Member) relayOf(node string) (string, bool) {
+// gatewayAt is where a node answers other gateways.
+func (m *Member) gatewayAt(node string) (string, bool) {
 	c := m.Cluster()
 	if c == nil {
 		return "", false
 	}
 	member, _ := c.Table().Member(node)
-	if member == nil || member.Relay == "" {
+	if member == nil || member.Between == "" {
 		return "", false
 	}
-	return member.Relay, true
+	return member.Between, true
 }
 
 // others are the other gateways that run.

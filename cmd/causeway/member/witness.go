@@ -14,6 +14,7 @@ import (
 
 	"causeway"
 	"causeway/cluster/record"
+	"causeway/internal/sleep"
 )
 
 // A volume's marker goes along when its directory is copied, so it cannot tell the volume from a copy on another file system. So
@@ -172,10 +173,8 @@ func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string
 		if time.Since(begun) > witnessWithin {
 			return errors.Join(fmt.Errorf("%s: %w", dir, errNotShared), err)
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, 20*time.Millisecond) {
 			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

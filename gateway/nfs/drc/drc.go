@@ -3,7 +3,7 @@
 //
 // The key is (client address, xid, program, version, procedure, checksum of arguments and user). The client's port is no
 // part of it, because not all clients keep it over a reconnect; the checksum tells a reused xid from a retransmission.
-// The checksum's key is configured, so that gateways which share it recognise each other's records (Insert, Records).
+// The checksum's key is configured, so that gateways which share it give a repetition the same name (Cache.Op).
 package drc
 
 import (
@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -19,11 +18,12 @@ import (
 	"github.com/dchest/siphash"
 
 	"causeway"
+	"causeway/internal/setting"
 )
 
 // Config configures a Cache. Zero values are replaced by defaults.
 type Config struct {
-	Secret           [16]byte      // key of the argument checksums, the same at gateways that share records; default random
+	Secret           [16]byte      // key of the checksums and of the names of calls, the same at all gateways; default random
 	MaxEntries       int           // in total; default 65,536
 	MaxBytes         int           // of replies, in total; default 32 MiB
 	MaxClientEntries int           // per client address, when there is no room for more; default 4,096
@@ -34,34 +34,17 @@ type Config struct {
 
 // Validate sets defaults and names the field at fault.
 func (c *Config) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value *int
-		def   int
-	}{
-		{"MaxEntries", &c.MaxEntries, 64 << 10}, {"MaxBytes", &c.MaxBytes, 32 << 20},
-		{"MaxClientEntries", &c.MaxClientEntries, 4 << 10}, {"MaxClientBytes", &c.MaxClientBytes, 4 << 20},
-	} {
-		if *f.value < 0 {
-			return fmt.Errorf("drc: %s must not be negative: %d", f.name, *f.value)
-		}
-		if *f.value == 0 {
-			*f.value = f.def
-		}
-	}
-	if c.MaxAge < 0 {
-		return errors.New("drc: MaxAge must not be negative")
-	}
-	if c.MaxAge == 0 {
-		c.MaxAge = 5 * time.Minute
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Secret == [16]byte{} {
 		rand.Read(c.Secret[:])
 	}
-	return nil
+	return errors.Join(
+		setting.Positive("drc: MaxEntries", &c.MaxEntries, 64<<10), setting.Positive("drc: MaxBytes", &c.MaxBytes, 32<<20),
+		setting.Positive("drc: MaxClientEntries", &c.MaxClientEntries, 4<<10), setting.Positive("drc: MaxClientBytes", &c.MaxClientBytes, 4<<20),
+		setting.Positive("drc: MaxAge", &c.MaxAge, 5*time.Minute),
+	)
 }
 
 // Key identifies a call and its retransmissions.
@@ -70,14 +53,6 @@ type Key struct {
 	XID              uint32
 	Prog, Vers, Proc uint32
 	Sum              uint64
-}
-
-// Record is a finished call.
-type Record struct {
-	Key    Key
-	Volume causeway.VolumeID // whose administrator keeps the record; zero if none
-	Reply  []byte            // what the program appended to the reply
-	Done   time.Time
 }
 
 // State says what the cache knows of a call.
@@ -102,7 +77,9 @@ type Cache struct {
 }
 
 type entry struct {
-	Record
+	key          Key
+	reply        []byte    // what the program appended to the reply
+	finished     time.Time // zero while running
 	running      bool
 	ended        chan struct{} // closed when it runs no more; nil while nobody waits for that
 	owner        *client
@@ -156,7 +133,7 @@ func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {
 		if e.running {
 			return dst, Running
 		}
-		return append(dst, e.Reply...), Finished
+		return append(dst, e.reply...), Finished
 	}
 	cl := c.clientLocked(k.Client)
 	if cl.entries-cl.done.Len() >= c.cfg.MaxClientEntries || len(c.entries)-c.done.Len() >= c.cfg.MaxEntries {
@@ -164,7 +141,7 @@ func (c *Cache) Begin(k Key, dst []byte) ([]byte, State) {
 		return dst, Fresh // done, but not remembered: so many calls at once are no client's retransmissions
 	}
 	cl.entries++
-	c.entries[k] = &entry{Record: Record{Key: k}, running: true, owner: cl}
+	c.entries[k] = &entry{key: k, running: true, owner: cl}
 	return dst, Fresh
 }
 
@@ -192,12 +169,12 @@ func (e *entry) wake() {
 }
 
 // Finish remembers the reply of a call that Begin called Fresh; the bytes are copied.
-func (c *Cache) Finish(k Key, v causeway.VolumeID, reply []byte) {
+func (c *Cache) Finish(k Key, reply []byte) {
 	kept := append([]byte(nil), reply...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[k]; e != nil && e.running {
-		e.Record = Record{Key: k, Volume: v, Reply: kept, Done: c.cfg.Now()}
+		e.reply, e.finished = kept, c.cfg.Now()
 		c.finishLocked(e)
 		e.wake()
 	}
@@ -210,35 +187,6 @@ func (c *Cache) Abort(k Key) {
 	if e := c.entries[k]; e != nil && e.running {
 		c.dropLocked(e)
 		e.wake()
-	}
-}
-
-// Insert adds a record that another gateway finished. It does not replace one that stands here.
-func (c *Cache) Insert(r Record) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.entries[r.Key] != nil {
-		return
-	}
-	cl := c.clientLocked(r.Key.Client)
-	cl.entries++
-	e := &entry{Record: r, owner: cl}
-	c.entries[r.Key] = e
-	c.finishLocked(e)
-}
-
-// Records calls f for the finished calls, oldest first, until it returns false. Records are immutable and may be kept.
-func (c *Cache) Records(f func(Record) bool) {
-	c.mu.Lock()
-	records := make([]Record, 0, c.done.Len())
-	for el := c.done.Front(); el != nil; el = el.Next() {
-		records = append(records, el.Value.(*entry).Record)
-	}
-	c.mu.Unlock()
-	for _, r := range records {
-		if !f(r) {
-			return
-		}
 	}
 }
 

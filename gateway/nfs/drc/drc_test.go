@@ -49,7 +49,7 @@ func TestLifeOfACall(t *testing.T) {
 		t.Error("while it runs:", s)
 	}
 	reply := []byte("reply")
-	c.Finish(k, 7, reply)
+	c.Finish(k, reply)
 	copy(reply, "XXXXX")
 	if got, s := c.Begin(k, []byte("head ")); s != drc.Finished || string(got) != "head reply" {
 		t.Errorf("%d %q", s, got)
@@ -77,7 +77,7 @@ func TestAbort(t *testing.T) {
 	if _, s := c.Begin(k, nil); s != drc.Fresh {
 		t.Error(s)
 	}
-	c.Finish(k, 0, nil)
+	c.Finish(k, nil)
 	c.Abort(k)
 	if s := state(c, k); s != drc.Finished {
 		t.Error("Abort took a finished call:", s)
@@ -87,7 +87,7 @@ func TestAbort(t *testing.T) {
 // TestShareOfAClient: a client has more than its share as long as there is room, and then makes room itself, for others too.
 func TestShareOfAClient(t *testing.T) {
 	c := newCache(t, drc.Config{MaxEntries: 8, MaxClientEntries: 4, MaxClientBytes: 1 << 20, MaxBytes: 3 << 20})
-	finish := func(k drc.Key, n int) { c.Begin(k, nil); c.Finish(k, 0, make([]byte, n)) }
+	finish := func(k drc.Key, n int) { c.Begin(k, nil); c.Finish(k, make([]byte, n)) }
 	finish(key(bob, 1), 10)
 	for xid := range uint32(10) {
 		finish(key(alice, xid), 10)
@@ -117,7 +117,7 @@ func TestBoundsInTotal(t *testing.T) {
 	for i := range 100 {
 		k := key(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)
 		c.Begin(k, nil)
-		c.Finish(k, 0, make([]byte, 1000))
+		c.Finish(k, make([]byte, 1000))
 	}
 	if u := c.Usage(); u.Entries != 8 || u.Clients != 8 {
 		t.Error(u)
@@ -134,7 +134,7 @@ func TestAge(t *testing.T) {
 	now := time.Unix(1000, 0)
 	c := newCache(t, drc.Config{MaxAge: time.Minute, Now: func() time.Time { return now }})
 	c.Begin(key(alice, 1), nil)
-	c.Finish(key(alice, 1), 0, nil)
+	c.Finish(key(alice, 1), nil)
 	now = now.Add(time.Minute)
 	if state(c, key(alice, 1)) != drc.Finished {
 		t.Error("dropped too early")
@@ -145,31 +145,6 @@ func TestAge(t *testing.T) {
 	}
 	if u := c.Usage(); u != (drc.Usage{}) {
 		t.Error(u)
-	}
-}
-
-func TestReplication(t *testing.T) {
-	a, b := newCache(t, drc.Config{}), newCache(t, drc.Config{})
-	for xid := range uint32(3) {
-		a.Begin(key(alice, xid), nil)
-	}
-	a.Finish(key(alice, 0), 7, []byte("zero"))
-	a.Finish(key(alice, 1), 7, []byte("one"))
-	n := 0
-	a.Records(func(r drc.Record) bool {
-		if r.Volume != 7 || r.Key.XID != uint32(n) {
-			t.Error(r)
-		}
-		n++
-		b.Insert(r)
-		return true
-	})
-	if got, s := b.Begin(key(alice, 1), nil); n != 2 || s != drc.Finished || string(got) != "one" {
-		t.Error(n, s, got)
-	}
-	b.Insert(drc.Record{Key: key(alice, 1), Reply: []byte("other")})
-	if got, _ := b.Begin(key(alice, 1), nil); string(got) != "one" {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -205,7 +180,7 @@ func TestOnce(t *testing.T) {
 				switch got, s := c.Begin(k, nil); s {
 				case drc.Fresh:
 					done[xid].Add(1)
-					c.Finish(k, 0, []byte(want))
+					c.Finish(k, []byte(want))
 				case drc.Finished:
 					if string(got) != want {
 						t.Errorf("%q, want %q", got, want)

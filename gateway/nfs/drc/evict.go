@@ -5,7 +5,7 @@ import "net/netip"
 // entryCost is what an entry takes beside its reply, in bytes, so that many small replies count.
 const entryCost = 320
 
-func (e *entry) cost() int { return entryCost + len(e.Reply) }
+func (e *entry) cost() int { return entryCost + len(e.reply) }
 
 func (c *Cache) clientLocked(a netip.Addr) *client {
 	cl := c.clients[a]
@@ -35,11 +35,11 @@ func (c *Cache) finishLocked(e *entry) {
 }
 
 // expireLocked drops what is too old. Entries stand in the order in which they were finished, so it looks at no more than it
-// drops and one; inserted ones may be older than their place and stay a little longer.
+// drops and one.
 func (c *Cache) expireLocked() {
 	for limit := c.cfg.Now().Add(-c.cfg.MaxAge); c.done.Len() > 0; {
 		e := c.done.Front().Value.(*entry)
-		if !e.Done.Before(limit) {
+		if !e.finished.Before(limit) {
 			return
 		}
 		c.dropLocked(e)
@@ -47,7 +47,7 @@ func (c *Cache) expireLocked() {
 }
 
 func (c *Cache) dropLocked(e *entry) {
-	delete(c.entries, e.Key)
+	delete(c.entries, e.key)
 	e.owner.entries--
 	if !e.running {
 		c.done.Remove(e.inAll)
@@ -55,7 +55,7 @@ func (c *Cache) dropLocked(e *entry) {
 		c.bytes -= e.cost()
 		e.owner.bytes -= e.cost()
 	}
-	c.forgetLocked(e.Key.Client, e.owner)
+	c.forgetLocked(e.key.Client, e.owner)
 }
 
 func (c *Cache) forgetLocked(a netip.Addr, cl *client) {

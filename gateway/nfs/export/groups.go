@@ -3,12 +3,12 @@ package export
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"causeway"
+	"causeway/internal/setting"
 )
 
 // GroupsConfig configures Groups. Zero values are replaced by defaults.
@@ -28,31 +28,14 @@ func (c *GroupsConfig) Validate() error {
 	if c.Find == nil {
 		return errors.New("export: Find is needed")
 	}
-	for _, f := range []struct {
-		name  string
-		value *int
-		def   int
-	}{{"MaxUsers", &c.MaxUsers, 16 << 10}, {"MaxGroups", &c.MaxGroups, 1 << 10}, {"MaxFinding", &c.MaxFinding, 8}} {
-		if *f.value < 0 {
-			return fmt.Errorf("export: %s must not be negative: %d", f.name, *f.value)
-		}
-		if *f.value == 0 {
-			*f.value = f.def
-		}
-	}
-	if c.TTL < 0 || c.Timeout < 0 {
-		return errors.New("export: TTL and Timeout must not be negative")
-	}
-	if c.TTL == 0 {
-		c.TTL = 5 * time.Minute
-	}
-	if c.Timeout == 0 {
-		c.Timeout = 5 * time.Second
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return nil
+	return errors.Join(
+		setting.Positive("export: MaxUsers", &c.MaxUsers, 16<<10), setting.Positive("export: MaxGroups", &c.MaxGroups, 1<<10),
+		setting.Positive("export: MaxFinding", &c.MaxFinding, 8),
+		setting.Positive("export: TTL", &c.TTL, 5*time.Minute), setting.Positive("export: Timeout", &c.Timeout, 5*time.Second),
+	)
 }
 
 // Groups is a bounded cache in front of the user database: calls for one user that arrive together ask once, and a slow

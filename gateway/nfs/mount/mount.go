@@ -13,6 +13,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/nfs/export"
 	"causeway/gateway/nfs/rpc"
+	"causeway/internal/setting"
 )
 
 // Program and versions of ONC RPC.
@@ -38,13 +39,8 @@ func (c *Config) Validate() error {
 		return errors.New("mount: Guard and its Catalog are needed")
 	case c.Access == nil:
 		return errors.New("mount: Access is needed")
-	case c.MaxRecords < 0:
-		return errors.New("mount: MaxRecords must not be negative")
 	}
-	if c.MaxRecords == 0 {
-		c.MaxRecords = maxRecords
-	}
-	return nil
+	return setting.Positive("mount: MaxRecords", &c.MaxRecords, maxRecords)
 }
 
 // Server is the program in all its versions: register it for Version1 and Version3.

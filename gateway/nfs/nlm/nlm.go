@@ -10,7 +10,6 @@ package nlm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
+	"causeway/internal/setting"
 )
 
 // Admitter says whether a client may use the object that a wire handle names, and fills c.Caller: export.Guard.
@@ -41,9 +41,6 @@ type Config struct {
 	Records Records
 	// Told is called with the name of a client (as in lock owners) when it knows that it must reclaim its locks. May be nil.
 	Told func(client string)
-	// Elsewhere tells whether an address of ours is another gateway's now, and how that one makes a call from it (its
-	// CallClient). May be nil.
-	Elsewhere func(local netip.Addr) (call func(context.Context, Callback) ([]byte, error), ok bool)
 	// Name is the server's name in calls to clients; default the host's.
 	Name string
 	// Portmap asks clients for their ports.
@@ -86,38 +83,16 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateLimits() error {
-	for _, n := range []struct {
-		name     string
-		field    *int
-		fallback int
-	}{{"MaxClients", &c.MaxClients, 10_000}, {"MaxClientsPerAddr", &c.MaxClientsPerAddr, 32}} {
-		if *n.field == 0 {
-			*n.field = n.fallback
-		}
-		if *n.field < 0 {
-			return fmt.Errorf("nlm: %s is negative", n.name)
-		}
-	}
-	for _, d := range []struct {
-		name     string
-		field    *time.Duration
-		fallback time.Duration
-	}{
-		{"CallTimeout", &c.CallTimeout, 5 * time.Second},
-		{"RetryMin", &c.RetryMin, time.Second},
-		{"RetryMax", &c.RetryMax, 30 * time.Second},
-		{"GrantTimeout", &c.GrantTimeout, 5 * time.Minute},
-		{"NotifyTimeout", &c.NotifyTimeout, 15 * time.Minute},
-		{"Idle", &c.Idle, 5 * time.Minute},
-	} {
-		if *d.field == 0 {
-			*d.field = d.fallback
-		}
-		if *d.field < 0 {
-			return fmt.Errorf("nlm: %s is negative", d.name)
-		}
-	}
-	return nil
+	return errors.Join(
+		setting.Positive("nlm: MaxClients", &c.MaxClients, 10_000),
+		setting.Positive("nlm: MaxClientsPerAddr", &c.MaxClientsPerAddr, 32),
+		setting.Positive("nlm: CallTimeout", &c.CallTimeout, 5*time.Second),
+		setting.Positive("nlm: RetryMin", &c.RetryMin, time.Second),
+		setting.Positive("nlm: RetryMax", &c.RetryMax, 30*time.Second),
+		setting.Positive("nlm: GrantTimeout", &c.GrantTimeout, 5*time.Minute),
+		setting.Positive("nlm: NotifyTimeout", &c.NotifyTimeout, 15*time.Minute),
+		setting.Positive("nlm: Idle", &c.Idle, 5*time.Minute),
+	)
 }
 
 // Service is the front. Handle serves NLM, NSM returns the handler of the status monitor.

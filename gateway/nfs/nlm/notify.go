@@ -8,6 +8,7 @@ import (
 
 	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
+	"causeway/internal/sleep"
 )
 
 // notifyAtOnce is how many clients are told of a restart at the same time.
@@ -29,10 +30,7 @@ func (s *Service) notify(h *host, r Record) {
 		if told {
 			break
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, pause)
 	}
 	s.mu.Lock()
 	h.notifying = false
@@ -73,10 +71,6 @@ func (s *Service) notifyFrom(ctx context.Context, to, local netip.Addr) error {
 	defer cancel()
 	var conn *rpc.Client
 	tell := func(args func(*xdr.Encoder)) error {
-		cb := Callback{Datagram: true, Local: local, Remote: to, Prog: NSMProgram, Vers: 1, Proc: smNotify}
-		if done, err := s.elsewhere(ctx, cb, args, nil); done {
-			return err
-		}
 		if conn == nil {
 			at, err := s.cfg.Portmap.Find(ctx, "udp", local, to, NSMProgram, 1)
 			if err != nil {

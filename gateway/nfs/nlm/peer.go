@@ -225,10 +225,6 @@ func (l *link) call(proc uint32, a func(*xdr.Encoder), reply func(*xdr.Decoder) 
 }
 
 func (l *link) callOn(ctx context.Context, proc uint32, a func(*xdr.Encoder), reply func(*xdr.Decoder) error) error {
-	cb := Callback{Datagram: l.key.network == "udp", Local: l.key.local, Remote: l.key.remote, Prog: Program, Vers: l.key.vers, Proc: proc}
-	if done, err := l.s.elsewhere(ctx, cb, a, reply); done {
-		return err
-	}
 	if err := l.dial(ctx); err != nil {
 		return err
 	}

@@ -1,10 +1,13 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"time"
+
+	"causeway/internal/setting"
 )
 
 // Transport says how stream connections are read.
@@ -97,21 +100,9 @@ func (c *Config) validateRest() error {
 	if c.MaxBytes < 4*int64(c.MaxRecord) {
 		return fmt.Errorf("rpc: MaxBytes: %d is less than four records", c.MaxBytes)
 	}
-	for _, f := range []struct {
-		name  string
-		field *time.Duration
-		def   time.Duration
-	}{
-		{"IdleTimeout", &c.IdleTimeout, 0},
-		{"RecordTimeout", &c.RecordTimeout, time.Minute},
-		{"WriteTimeout", &c.WriteTimeout, time.Minute},
-	} {
-		if *f.field < 0 {
-			return fmt.Errorf("rpc: %s: negative", f.name)
-		}
-		if *f.field == 0 {
-			*f.field = f.def
-		}
-	}
-	return nil
+	return errors.Join(
+		setting.Positive("rpc: IdleTimeout", &c.IdleTimeout, 0),
+		setting.Positive("rpc: RecordTimeout", &c.RecordTimeout, time.Minute),
+		setting.Positive("rpc: WriteTimeout", &c.WriteTimeout, time.Minute),
+	)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"causeway/internal/buf"
+	"causeway/internal/sleep"
 )
 
 // ErrServerClosed is what Serve and ServePacket return after Shutdown.
@@ -141,10 +142,7 @@ func (s *Server) Serve(l net.Listener) error {
 		case isTransient(err):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.cfg.Logger.Warn("accept failed", "err", err)
-			select {
-			case <-time.After(pause):
-			case <-s.ctx.Done():
-			}
+			sleep.For(s.ctx, pause)
 		default:
 			return err
 		}

@@ -253,13 +253,12 @@ func (s *Server) once(ctx context.Context, c *rpc.Call, p *procedure) (v rpc.Ver
 	if v = p.run(s, ctx, c); v != rpc.Done {
 		return v, nil
 	}
-	id, _ := fh.VolumeID(args.Opaque(maxHandle))
 	return v, func(reply []byte) {
 		if reply == nil || tryLater(reply) {
 			s.replies.Abort(key)
 			return
 		}
-		s.replies.Finish(key, id, reply)
+		s.replies.Finish(key, reply)
 	}
 }
 
