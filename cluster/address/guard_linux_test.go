@@ -2,6 +2,7 @@ package address
 
 import (
 	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"syscall"
@@ -76,7 +77,8 @@ func testOldConnectionsAreBuried(t *testing.T, addr netip.Addr) {
 		t.Fatalf("%+v", r)
 	}
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second)) // by itself, the client would wait for much longer
-	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+	// What the kernel repeats for the dead process may come first, just when the machine is back: an end too.
+	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
 		t.Errorf("the client hears %d bytes, %v", n, err)
 	}
 }
