@@ -81,6 +81,9 @@ func DecodeDOS(b []byte) (DOS, error) {
 	if len(b) >= dosChange {
 		d.Change, d.Until = max(FileTime(le.Uint64(b[14:])), 0), FileTime(le.Uint64(b[22:]))
 	}
+	if d.Change == 0 {
+		d.Until = 0 // of nothing
+	}
 	return d, nil
 }
 
