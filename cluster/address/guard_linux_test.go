@@ -53,7 +53,22 @@ func testKilledGatewayIsSilent(t *testing.T, addr netip.Addr) {
 // heard nothing of the end, from being woken.
 func TestOldConnectionsAreBuried(t *testing.T) { both(t, testOldConnectionsAreBuried) }
 
+// testOldConnectionsAreBuried tries again where the kernel repeated the dead process's FIN just when the machine was back: the client is
+// told by that then, and nothing is shown.
 func testOldConnectionsAreBuried(t *testing.T, addr netip.Addr) {
+	for range 4 {
+		if err := buryOldConnection(t, addr); !errors.Is(err, io.EOF) {
+			if !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the client hears %v", err)
+			}
+			return
+		}
+	}
+	t.Error("the client never hears a reset")
+}
+
+// buryOldConnection returns what a client hears whose gateway died unheard, when another one has its address.
+func buryOldConnection(t *testing.T, addr netip.Addr) error {
 	hosts := newNetwork(t, 2)
 	g1, client := hosts[0].gatewayWith("g1", time.Second, guardEnv+"=1"), hosts[1]
 	g1.must("hold", addr)
@@ -77,10 +92,8 @@ func testOldConnectionsAreBuried(t *testing.T, addr netip.Addr) {
 		t.Fatalf("%+v", r)
 	}
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second)) // by itself, the client would wait for much longer
-	// What the kernel repeats for the dead process may come first, just when the machine is back: an end too.
-	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
-		t.Errorf("the client hears %d bytes, %v", n, err)
-	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }
 
 // TestLeavesWithTheLease: an address that is not to be prolonged leaves by itself, although its process lives, and is back when it may.
