@@ -173,8 +173,8 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 			return nil, opened, err
 		}
 	}
-	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
-		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
+	if opened.Action == gateway.DidCreate {
+		opened.Attr, err = m.secureNew(o, contexts.Find(list, contexts.SecurityDescr), &opened.Attr)
 	}
 	return o, opened, err
 }

@@ -239,14 +239,6 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 	if !o.dir && attr.Type == causeway.TypeRegular && attr.Mode&writeBits == 0 && !d.IgnoreReadOnly {
 		return ntstatus.CannotDelete
 	}
-	if o.dir {
-		if empty, err := m.empty(o.handle); err != nil || !empty {
-			if err == nil {
-				err = ntstatus.DirectoryNotEmpty
-			}
-			return err
-		}
-	}
 	return m.deleteLater(o, true)
 }
 
@@ -256,16 +248,6 @@ func (m *message) deleteLater(o *open, on bool) error {
 		m.conn.srv.files.setDelete(o, on)
 	}
 	return err
-}
-
-// empty reports whether a directory has no names.
-func (m *message) empty(dir causeway.Handle) (bool, error) {
-	empty := true
-	_, _, err := m.conn.srv.cfg.Access.ReadDir(m.conn.ctx, &m.caller, dir, 0, 0, func(e *causeway.DirEntry) bool {
-		empty = e.Name == "." || e.Name == ".."
-		return empty
-	})
-	return empty, err
 }
 
 // target finds the place of a new name. What stands there may be replaced only if the client says so and nobody has it open.

@@ -21,6 +21,7 @@ import (
 	"causeway/gateway/smb"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/names"
+	"causeway/gateway/smb/security"
 	"causeway/gateway/transfer"
 )
 
@@ -49,7 +50,7 @@ type holder struct{ gateway.Holder }
 // serve starts a server of one volume, "vol", that lives in s.
 func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Config)) *site {
 	h := &holder{}
-	a := access.New(access.Config{Holder: h})
+	a := access.New(access.Config{Holder: h, Granted: security.Granted})
 	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}
