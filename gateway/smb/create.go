@@ -160,6 +160,13 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	if folding := m.conn.srv.cfg.folding(m.tree.volume); opened.Action == gateway.DidCreate && folding != names.Exact {
 		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
 	}
+	if opened.Action == gateway.Overwritten || opened.Action == gateway.Superseded {
+		if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 {
+			if _, err := m.setReadOnly(o, true); err == nil {
+				opened.Attr.Mode &^= writeBits
+			}
+		}
+	}
 	if opened.Action != gateway.DidOpen {
 		if err := m.recordNew(o, r.Attributes); err != nil {
 			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
@@ -190,10 +197,14 @@ func (m *message) refuseExisting(r *wire.CreateRequest, p *place, cuts bool) err
 		return ntstatus.ObjectNameCollision
 	case dir && cuts && r.Options&wire.OptNonDirectory == 0:
 		return ntstatus.ObjectNameCollision
-	case r.Options&wire.OptDeleteOnClose != 0 && r.Disposition != wire.CreateOnly && (p.root || attr.Mode&writeBits == 0 && !dir):
-		return m.cannotDelete(r, p, cuts)
+	case r.Options&wire.OptDeleteOnClose == 0 || r.Disposition == wire.CreateOnly:
+		return nil
 	}
-	return nil
+	readOnly, err := m.readOnly(p.entry.Handle, attr)
+	if err == nil && (readOnly || p.root) {
+		err = m.cannotDelete(r, p, cuts)
+	}
+	return err
 }
 
 // cannotDelete: what is read-only is not removed, but who may not open it does not learn that.

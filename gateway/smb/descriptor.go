@@ -15,7 +15,7 @@ func (m *message) querySecurity(r *wire.QueryInfoRequest) error {
 	if r.Additional&owner != 0 && m.open.access&wire.AccessReadControl == 0 || r.Additional&security.PartSACL != 0 {
 		return ntstatus.AccessDenied
 	}
-	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, m.open.handle)
+	attr, err := m.listed(m.open.handle)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (m *message) setSecurity(r *wire.SetInfoRequest) error {
 			return ntstatus.AccessDenied
 		}
 	}
-	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, m.open.handle)
+	attr, err := m.listed(m.open.handle)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,9 @@ func (m *message) objectOf(h causeway.Handle, attr *causeway.Attr, name string) 
 	if err != nil {
 		return fscc.Object{}, err
 	}
+	if attr, err = m.shown(h, attr, &d); err != nil {
+		return fscc.Object{}, err
+	}
 	return fscc.ObjectOf(attr, &d, name), nil
 }
 

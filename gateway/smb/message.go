@@ -64,6 +64,7 @@ type related struct {
 	file      wire.FileID
 	hasFile   bool
 	failed    error // of the element that would have named the file
+	broken    bool  // the first of these elements had none before it
 }
 
 // prefix is the room in front of a reply's first element.

@@ -15,8 +15,12 @@ func Granted(descriptor []byte, cred *causeway.Cred, a *causeway.Attr) (causeway
 }
 
 func (d *Descriptor) granted(cred *causeway.Cred, a *causeway.Attr) Mask {
+	all := FileAll
+	if a.Type == causeway.TypeRegular && a.Mode&0o222 == 0 {
+		all &^= WriteData | AppendData // it is read-only, or the list lets nobody write either
+	}
 	if cred.UID == 0 || d.Control&ControlDACLPresent == 0 || d.DACL == nil {
-		return FileAll
+		return all
 	}
 	owner, limited := cred.UID == a.UID, false
 	var decided, got Mask
@@ -29,7 +33,7 @@ func (d *Descriptor) granted(cred *causeway.Cred, a *causeway.Attr) Mask {
 		if !p.is(cred, a) {
 			continue
 		}
-		m := e.Mask.Specific() & FileAll
+		m := e.Mask.Specific() & all
 		if e.Type == Allow {
 			got |= m &^ decided
 		}
