@@ -160,15 +160,8 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	if folding := m.conn.srv.cfg.folding(m.tree.volume); opened.Action == gateway.DidCreate && folding != names.Exact {
 		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
 	}
-	if opened.Action == gateway.Overwritten || opened.Action == gateway.Superseded {
-		if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 {
-			if _, err := m.setReadOnly(o, true); err == nil {
-				opened.Attr.Mode &^= writeBits
-			}
-		}
-	}
 	if opened.Action != gateway.DidOpen {
-		if err := m.recordNew(o, r.Attributes); err != nil {
+		if err := m.recordNew(o, r.Attributes, &opened); err != nil {
 			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
 		}
 	}
@@ -197,7 +190,18 @@ func (m *message) refuseExisting(r *wire.CreateRequest, p *place, cuts bool) err
 		return ntstatus.ObjectNameCollision
 	case dir && cuts && r.Options&wire.OptNonDirectory == 0:
 		return ntstatus.ObjectNameCollision
-	case r.Options&wire.OptDeleteOnClose == 0 || r.Disposition == wire.CreateOnly:
+	}
+	if cuts && !dir {
+		// Who empties what is hidden or of the system has to know that it is ([MS-FSA] 2.1.5.1.2.1).
+		d, err := m.dosOf(p.entry.Handle)
+		if err == nil && d.Attributes&(fscc.AttrHidden|fscc.AttrSystem)&^fscc.Attributes(r.Attributes) != 0 {
+			err = ntstatus.AccessDenied
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.Options&wire.OptDeleteOnClose == 0 || r.Disposition == wire.CreateOnly {
 		return nil
 	}
 	readOnly, err := m.readOnly(p.entry.Handle, attr)

@@ -96,7 +96,10 @@ func (m *message) mostAccess(list []contexts.Context, o *open, p *place, did gat
 // again.
 func (m *message) secureNew(o *open, asked *contexts.Context, attr *causeway.Attr) (now causeway.Attr, err error) {
 	if asked != nil {
-		now, err = m.applyDescriptor(o, asked.Data, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+		var d *security.Descriptor
+		if d, err = security.DecodeDescriptor(asked.Data); err == nil {
+			now, err = m.applyDescriptor(o, d, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+		}
 	} else {
 		now, err = m.handDown(o, attr)
 	}

@@ -45,18 +45,19 @@ func (m *message) setSecurity(r *wire.SetInfoRequest) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.applyDescriptor(m.open, r.Data, r.Additional, &attr)
+	d, err := security.DecodeDescriptor(r.Data)
+	if err != nil {
+		return err
+	}
+	d.Control |= security.ControlDACLPresent // none that is set is one that lets everyone do everything
+	_, err = m.applyDescriptor(m.open, d, r.Additional, &attr)
 	return err
 }
 
 // applyDescriptor sets parts of a descriptor, as far as it has them: what POSIX can say of it becomes mode and access list, and all of it is
 // kept beside these, to be told and to decide over SMB. Storage without extended attributes keeps the former only; there, entries for
 // those whom nobody knows are refused, as they would be forgotten.
-func (m *message) applyDescriptor(o *open, data []byte, parts uint32, attr *causeway.Attr) (causeway.Attr, error) {
-	d, err := security.DecodeDescriptor(data)
-	if err != nil {
-		return *attr, err
-	}
+func (m *message) applyDescriptor(o *open, d *security.Descriptor, parts uint32, attr *causeway.Attr) (causeway.Attr, error) {
 	if d.Owner.IsZero() {
 		parts &^= security.PartOwner
 	}

@@ -64,6 +64,10 @@ func (m *message) data(o *open, from, end uint64) ([]causeway.Span, error) {
 			break
 		}
 		res, err := m.conn.srv.cfg.Transfer.Read(m.conn.ctx, &m.caller, o.handle, off, buffer.B[:hole])
+		if causeway.CodeOf(err) == causeway.ErrLocked { // there is something that others may write
+			add(max(off, from), min(off+hole, end))
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
