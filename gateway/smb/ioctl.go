@@ -1,8 +1,6 @@
 package smb
 
 import (
-	"causeway"
-	"causeway/gateway/smb/dfs"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
@@ -154,35 +152,3 @@ func (m *message) validateNegotiate(r *wire.IOCtlRequest) ([]byte, error) {
 	}
 	return wire.AppendValidateReply(nil, n.offered, m.conn.srv.cfg.GUID, m.conn.srv.mode(), n.dialect), nil
 }
-
-// referrals passes on to DFS.
-func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
-	d := m.conn.srv.cfg.Referrals
-	if d == nil {
-		return nil, fsDriverRequired
-	}
-	if r.File != wire.AnyFile {
-		return nil, ntstatus.InvalidParameter
-	}
-	parse := dfs.Parse
-	if r.Control == wire.CtlDFSReferralsEx {
-		parse = dfs.ParseEx
-	}
-	request, err := parse(r.Input)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.mayWait(); err != nil {
-		return nil, err
-	}
-	out, err := d.Referral(request, m.conn.remote)
-	if causeway.CodeOf(err) == causeway.ErrNoEnt {
-		err = ntstatus.NotFound
-	}
-	if err == nil && len(out) > int(r.Room) {
-		return nil, ntstatus.BufferTooSmall
-	}
-	return out, err
-}
-
-const fsDriverRequired ntstatus.Status = 0xc000019c

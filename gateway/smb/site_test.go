@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -43,6 +44,16 @@ type site struct {
 	addr   string
 	access *access.Engine
 	volume *causeway.Volume
+}
+
+// targets are the servers of every volume.
+type targets []string
+
+func (t targets) Referrals(*causeway.Volume, netip.Addr) (list []smb.Target) {
+	for _, server := range t {
+		list = append(list, smb.Target{Server: server})
+	}
+	return list
 }
 
 type holder struct{ gateway.Holder }
@@ -134,6 +145,9 @@ func TestServer(t *testing.T) {
 	s := serve(t, store, l, func(c *smb.Config) {
 		c.Encrypt = os.Getenv("CAUSEWAY_SMB_ENCRYPT") != ""
 		c.AllowUnsigned = os.Getenv("CAUSEWAY_SMB_UNSIGNED") != ""
+		if list := os.Getenv("CAUSEWAY_SMB_TARGETS"); list != "" {
+			c.Referrals = targets(strings.Fields(list))
+		}
 		if os.Getenv("CAUSEWAY_SMB_DEBUG") != "" {
 			c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		}
