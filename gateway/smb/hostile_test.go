@@ -50,7 +50,7 @@ func newRig(t testing.TB, signed bool, change ...func(*causeway.Volume)) *rig {
 	tr.Attach(v.ID, store)
 	var catalog gateway.Catalog
 	catalog.Publish([]*causeway.Volume{v})
-	srv, err := New(Config{Access: a, Transfer: tr, Catalog: &catalog, Auth: auth.Config{Users: nobody{}}, LogonTimeout: time.Minute})
+	srv, err := New(Config{Referrals: referrers{"10.0.0.1", "10.0.0.2"}, Access: a, Transfer: tr, Catalog: &catalog, Auth: auth.Config{Users: nobody{}}, LogonTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

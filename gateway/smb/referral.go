@@ -1,6 +1,8 @@
 package smb
 
 import (
+	"slices"
+
 	"causeway"
 	"causeway/gateway/smb/dfs"
 	"causeway/gateway/smb/ntstatus"
@@ -37,9 +39,14 @@ func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
 	answer := dfs.Referral{Path: `\` + server + `\` + share, Root: true, TTL: m.conn.srv.cfg.ReferralTTL}
 	answer.Consumed = answer.Path
 	for _, t := range m.conn.srv.cfg.Referrals.Referrals(v, m.conn.remote) {
-		if len(answer.Targets) < dfs.MaxTargets {
-			answer.Targets = append(answer.Targets, `\`+t.Server+`\`+v.Name)
+		at := len(answer.Targets)
+		if at == dfs.MaxTargets {
+			break
 		}
+		if t.Server == server || t.Server == m.conn.local.String() { // who is welcome where he is stays there
+			at = 0
+		}
+		answer.Targets = slices.Insert(answer.Targets, at, `\`+t.Server+`\`+v.Name)
 	}
 	if len(answer.Targets) == 0 {
 		answer.Targets = []string{`\` + server + `\` + v.Name}
