@@ -174,10 +174,10 @@ func (m *Member) Join(ctx context.Context) error {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	if err := m.claimAddresses(ctx); err != nil {
+	if err := m.insist(ctx, func() error { return m.claimAddresses(ctx) }); err != nil {
 		return err
 	}
-	return m.claimZone(ctx)
+	return m.insist(ctx, func() error { return m.claimZone(ctx) })
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
