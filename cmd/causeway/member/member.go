@@ -160,7 +160,7 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
-	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
+	cfg.Notify = func(_ int64, changes []record.Change) { m.vanished(changes); m.events.see(changes); m.poke() }
 	cfg.Shown, cfg.Observe = m.shown.await, m.metrics.observe
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
