@@ -118,7 +118,8 @@ func (z *Zone) fillService(a *Answer, p place, q Question) {
 func (z *Zone) fillTargets(a *Answer, p place, q Question) {
 	a.Tailored = true
 	g := z.group(p.volume, q.place())
-	all := g.all[:min(len(g.all), maxTargets)]
+	all := slices.DeleteFunc(slices.Clone(g.all), func(c candidate) bool { return !c.speaks(p.protocol) })
+	all = all[:min(len(all), maxTargets)]
 	highest := uint64(1)
 	for _, c := range all {
 		highest = max(highest, c.room)

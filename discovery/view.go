@@ -46,6 +46,7 @@ type Gateway struct {
 	State       State
 	Addresses   []netip.Addr     // service addresses at which it answers clients itself
 	DNS         []netip.AddrPort // where it answers questions
+	Services    []string         // protocols that it speaks; nil: all
 	Capacity    uint64           // against the other gateways'
 	Utilization int              // percent, or UnknownUtilization
 	Threshold   uint8            // percent of utilization above which it gets no new clients; 0: 85
@@ -130,6 +131,11 @@ func (g *Gateway) at(s *Site) bool {
 	return slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool {
 		return slices.ContainsFunc(s.Networks, func(p netip.Prefix) bool { return p.Contains(a) })
 	})
+}
+
+// speaks reports whether it answers clients of a protocol.
+func (g *Gateway) speaks(protocol string) bool {
+	return g.Services == nil || slices.Contains(g.Services, protocol)
 }
 
 // in reports whether it reaches the storage of a domain's volumes.

@@ -127,6 +127,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	if j.dns != nil {
 		cfg.DNS = j.dns.Addresses()
 	}
+	cfg.Services = j.services()
 	cfg.External = j.etcd.endpoints
 	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -191,6 +192,8 @@ func (m *Member) claimAddresses(ctx context.Context) error {
 	return m.change(ctx, key, func(r record.Record) (record.Record, error) {
 		n := *r.(*record.Node)
 		n.Addresses = mine
+		n.Moved = maps.Clone(n.Moved)
+		maps.DeleteFunc(n.Moved, func(a netip.Addr, _ string) bool { return !contains(mine, a) })
 		for item := range m.Cluster().Table().All(record.KindNode) {
 			for _, a := range item.Value.(*record.Node).Addresses {
 				if item.Key.Name != n.Name && contains(mine, a) {

@@ -35,6 +35,7 @@ func (m *Member) Orders() map[string]http.Handler {
 		"POST /cluster/site/set":      order(m, m.setSite),
 		"POST /cluster/site/rm":       order(m, m.removeSite),
 		"POST /cluster/set":           order(m, m.setCluster),
+		"POST /cluster/address/move":  order(m, m.moveAddress),
 		"POST /cluster/schedule":      order(m, m.setSchedule),
 		"GET /cluster/users":          order(m, m.users),
 		"POST /cluster/user/put":      order(m, m.putUser),
