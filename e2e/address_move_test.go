@@ -12,7 +12,7 @@ import (
 // Nothing fails, nothing that was written is missing, the lock stays, and the guest waits no longer than for a lost packet.
 func TestAddressMove(t *testing.T) {
 	c := newCrew(t)
-	c.guest.Sh(c.mount, "echo hello >locked; nohup flock locked sleep 1000 >/dev/null 2>&1 & sleep 1; ! flock -n locked true")
+	c.guest.Sh(c.mount, "echo hello >locked; setsid flock locked sleep 1000 </dev/null >/dev/null 2>&1 & sleep 1; ! flock -n locked true")
 	measured := figures{}
 	for range choose(3, 20) {
 		for _, to := range []int{1, 2, 0} {
