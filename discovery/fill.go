@@ -48,7 +48,7 @@ func (z *Zone) fill(a *Answer, p place, q Question) {
 func (z *Zone) fillHost(a *Answer, v *volume, q Question) {
 	a.Tailored = true
 	if c := z.group(v, q.place()).pick(q.Client, q.Draw); c != nil {
-		a.Answer = z.hosts(q.Name, q.Type, c.Addresses, z.ttl)
+		a.Answer = z.hosts(q.Name, q.Type, Nearest(z.view.Sites, q.place(), c.Addresses), z.ttl)
 	}
 }
 

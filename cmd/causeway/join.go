@@ -77,6 +77,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.startSMB,
 		j.startAware,
 		j.serve,
+		func(context.Context) error { j.crowd.start(); return nil },
 		n.startCallbacks,
 	})
 }
@@ -140,7 +141,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
 		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
-		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
+		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd})
 	if err != nil {
 		return err
 	}

@@ -81,10 +81,16 @@ func view(t *record.Table) discovery.View {
 		}
 		v.Volumes = append(v.Volumes, one)
 	}
-	for _, site := range s.Sites {
-		v.Sites = append(v.Sites, discovery.Site{Name: site.Name, Networks: site.Networks})
-	}
+	v.Sites = DiscoverySites(t)
 	return v
+}
+
+// DiscoverySites are the sites of the records.
+func DiscoverySites(t *record.Table) (all []discovery.Site) {
+	for _, site := range t.Settings().Sites {
+		all = append(all, discovery.Site{Name: site.Name, Networks: site.Networks})
+	}
+	return all
 }
 
 // claimZone gives the cluster the zone that this gateway was started with.

@@ -68,6 +68,7 @@ type Config struct {
 	Log       *slog.Logger
 
 	Discovery Discovery // optional: what is answered by DNS
+	Crowd     Crowd     // who uses this gateway
 
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
@@ -163,6 +164,7 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
 	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
 	cfg.Shown, cfg.Observe = m.shown.await, m.metrics.observe
+	cfg.Asked = m.asked()
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return err
