@@ -73,11 +73,12 @@ func newRedirect() *cobra.Command {
 
 // parseRedirect reads ADDRESS, ADDRESS/NAME, either with :VOLUME. Around an IPv6 address in front of a volume stand brackets, unless a name follows.
 func parseRedirect(text string) (in member.RedirectOrder, err error) {
+	text = strings.Replace(text, ":/", ":", 1) // a volume may be named as it is mounted
 	host, rest := text, ""
 	if i := strings.IndexByte(text, '/'); i >= 0 {
 		host, rest = text[:i], text[i:]
 		rest, in.Volume, _ = strings.Cut(rest, ":")
-	} else if _, err := netip.ParseAddr(text); err != nil {
+	} else if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil {
 		i := strings.LastIndexByte(text, ':')
 		if i < 0 {
 			return in, fmt.Errorf("%q does not begin with a client's IP address", text)
@@ -92,7 +93,6 @@ func parseRedirect(text string) (in member.RedirectOrder, err error) {
 		return in, fmt.Errorf("%q does not begin with a client's IP address", text)
 	}
 	in.Client = a.Unmap().String() + rest
-	in.Volume = strings.TrimPrefix(in.Volume, "/")
 	return in, nil
 }
 

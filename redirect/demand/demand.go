@@ -106,7 +106,7 @@ func (b *Book) Add(k Key, bytes int) {
 // place spreads keys over the shards: clients of a site differ in the last bytes of their addresses.
 func place(k *Key) int {
 	a := k.Client.As16()
-	return int(uint64(a[15])^uint64(a[14])<<3^uint64(k.Volume)) % shards
+	return int((uint64(a[15]) ^ uint64(a[14])<<3 ^ uint64(k.Volume)) % shards)
 }
 
 // begin makes room for a key; nil: there is none.

@@ -22,7 +22,7 @@ func book(t testing.TB, cfg demand.Config) *demand.Book {
 }
 
 func key(i int) demand.Key {
-	return demand.Key{Client: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Volume: 7, Protocol: "nfs"}
+	return demand.Key{Client: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Volume: 1<<63 + 7, Protocol: "nfs"}
 }
 
 func TestBook(t *testing.T) {

@@ -118,7 +118,7 @@ type Volume struct {
 	Async        bool                `json:"async"`
 	Exclusive    bool                `json:"exclusive"`
 	ReadOnly     bool                `json:"read_only"`
-	MirrorOf     string              `json:"mirror_of,omitempty"` // the volume that offers the same
+	MirrorOf     string              `json:"mirror_of"` // the volume that offers the same
 	Allow        []record.Export     `json:"allow"`
 	SMB          record.Share        `json:"smb"`
 }
