@@ -30,10 +30,12 @@ const minVersion, maxVersion = 1, 1
 
 // Config says how a Client works. The zero Config is that of the process's user, over plain connections.
 type Config struct {
-	UID, GID *uint32       // who the client claims to be; default the process's. The export rule decides what that is worth
-	Groups   []uint32      // supplementary groups; default the process's if UID is nil
-	TLS      *tls.Config   // nil: plain
-	Ways     redirect.Ways // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
+	UID, GID *uint32                                                              // who the client claims to be; default the process's. The export rule decides what that is worth
+	Groups   []uint32                                                             // supplementary groups; default the process's if UID is nil
+	TLS      *tls.Config                                                          // nil: plain
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how gateways are connected to; default a net.Dialer
+	Resolver *net.Resolver                                                        // of names with SRV records; default net.DefaultResolver
+	Ways     redirect.Ways                                                        // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
 
 	Patience    time.Duration // how long a call is repeated before it fails with ErrDelay; default 1 minute
 	Suspect     time.Duration // a gateway that has not answered for so long is pinged, and left if it does not answer that for as long; default 250 ms
@@ -79,6 +81,12 @@ func (c *Config) Validate() error {
 		c.Ways = redirect.WayPath | redirect.WayNoPath | redirect.WayFailOver
 	}
 	c.setUser()
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: 4 * c.Suspect}).DialContext
+	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -136,7 +144,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 	}
 	c.paths.Probe = cfg.Suspect
 	c.life, c.end = context.WithCancel(context.Background())
-	addresses, err := resolve(ctx, at)
+	addresses, err := cfg.resolve(ctx, at)
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -153,14 +161,14 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 }
 
 // resolve finds addresses.
-func resolve(ctx context.Context, at []string) (out []string, err error) {
+func (c *Config) resolve(ctx context.Context, at []string) (out []string, err error) {
 	var failed error
 	for _, name := range at {
 		if _, _, err := net.SplitHostPort(name); err == nil {
 			out = append(out, name)
 			continue
 		}
-		_, found, err := net.DefaultResolver.LookupSRV(ctx, "causeway", "tcp", name)
+		_, found, err := c.Resolver.LookupSRV(ctx, "causeway", "tcp", name)
 		failed = errors.Join(failed, err)
 		for _, r := range found {
 			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))

@@ -40,9 +40,8 @@ func (c *Client) link(address string) (*link, error) {
 	if c.cfg.TLS != nil {
 		creds = credentials.NewTLS(c.cfg.TLS)
 	}
-	dialer := net.Dialer{Timeout: 4 * c.cfg.Suspect}
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds),
-		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", to) }),
+		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) { return c.cfg.Dial(ctx, "tcp", to) }),
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
 		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(16<<20),
@@ -144,7 +143,7 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	case to != "" && c.cfg.Ways&redirect.WayPath != 0:
 		c.learnLocked(to)
 		ok = c.paths.Redirect(r.Volume, to, time.Now())
-	case to == "" && c.cfg.Ways&redirect.WayNoPath != 0:
+	case c.cfg.Ways&redirect.WayNoPath != 0: // a client that obeys no names is told that it shall go
 		p, ok = c.paths.RedirectAnywhere(r.Volume, time.Now())
 		to = p.Gateway
 	default:
