@@ -36,6 +36,7 @@ type Node struct {
 	Domains     []string      // besides All
 	Site        string        // "": none
 	Draining    bool          // all clients shall go
+	Clients     int           // aware clients that work there; 0: none, or not known
 }
 
 // Volume is what clients use.

@@ -162,6 +162,7 @@ func (c *crowd) nodes() (out []redirect.Node, addresses map[string][]netip.AddrP
 		key := record.Named(record.KindLoad, n.Name)
 		if load := t.Get(key); load != nil {
 			r.Utilization, r.Age = float64(load.Value.(*record.Load).Utilization), c.age(n.Name, t.Mod(key))
+			r.Clients = int(load.Value.(*record.Load).Clients)
 		}
 		out = append(out, r)
 	}
@@ -213,6 +214,18 @@ func (c *crowd) watch(ctx context.Context) {
 func (c *crowd) send() {
 	nodes, addresses := c.nodes()
 	uses := c.uses(nodes)
+	working := map[string]bool{}
+	for _, u := range uses {
+		if u.Load > 0 || u.Since.After(time.Now().Add(-time.Second)) {
+			working[u.Client] = true
+		}
+	}
+	c.working.Store(int64(len(working)))
+	for i := range nodes {
+		if nodes[i].Name == c.self {
+			nodes[i].Clients = len(working)
+		}
+	}
 	t := c.table()
 	if t == nil || len(uses) == 0 {
 		return

@@ -139,7 +139,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
 		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
-		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
+		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Clients: func() int { return int(j.working.Load()) }})
 	if err != nil {
 		return err
 	}
