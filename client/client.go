@@ -38,7 +38,7 @@ type Config struct {
 	Ways     redirect.Ways                                                        // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
 
 	Patience    time.Duration // how long a call is repeated before it fails with ErrDelay; default 1 minute
-	Suspect     time.Duration // a gateway that has not answered for so long is pinged, and left if it does not answer that for as long; default 250 ms
+	Suspect     time.Duration // a gateway of which nothing was heard for so long is pinged, and left if that has no answer for twice as long; default 250 ms
 	Balance     time.Duration // how often WayTable and WayPoll look for a less busy gateway, give or take a half; default 10 s
 	StripeUnit  int           // bytes of a large transfer that one gateway moves in one call, at most 1 MiB, which is the default
 	Width       int           // gateways that share a large transfer; default 4
@@ -118,6 +118,7 @@ type Client struct {
 	end    context.CancelFunc
 	tasks  sync.WaitGroup
 
+	began    time.Time
 	failures atomic.Uint64 // of paths, ever
 
 	mu      sync.Mutex
@@ -139,7 +140,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	c := &Client{
-		cfg: cfg, caller: &clientpb.Caller{Uid: *cfg.UID, Gid: *cfg.GID, Groups: cfg.Groups, Client: id},
+		cfg: cfg, began: time.Now(), caller: &clientpb.Caller{Uid: *cfg.UID, Gid: *cfg.GID, Groups: cfg.Groups, Client: id},
 		links: map[string]*link{}, nodes: map[string]string{}, volumes: map[string]*Volume{}, records: map[string]*clientpb.Gateway{},
 	}
 	c.paths.Probe = cfg.Suspect
@@ -225,7 +226,7 @@ func (c *Client) Close() error {
 	defer c.mu.Unlock()
 	var err error
 	for _, l := range c.links {
-		err = errors.Join(err, l.conn.Close())
+		err = errors.Join(err, l.close())
 	}
 	c.links = map[string]*link{}
 	return err
