@@ -120,6 +120,7 @@ type Client struct {
 
 	began    time.Time
 	failures atomic.Uint64 // of paths, ever
+	owners   atomic.Uint64 // of locks: one for each open file
 
 	mu      sync.Mutex
 	closed  bool
@@ -128,6 +129,7 @@ type Client struct {
 	nodes   map[string]string // the address by which each node is reached
 	known   []string          // addresses, in the order in which they were learned
 	volumes map[string]*Volume
+	locks   lockKeeper
 	records map[string]*clientpb.Gateway // by address
 }
 
@@ -155,6 +157,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 		return nil, err
 	}
 	c.tasks.Go(c.probe)
+	c.tasks.Go(c.keepLocks)
 	if cfg.Ways&(redirect.WayTable|redirect.WayPoll) != 0 {
 		c.tasks.Go(c.balance)
 	}
