@@ -76,6 +76,7 @@ type Planner struct {
 	cfg   Config
 	self  string
 	moved []moved
+	lent  []lent
 	overs int       // reports in a row that were over the threshold
 	last  time.Time // of the last of them
 }
@@ -131,6 +132,7 @@ type State struct {
 // view is a node as it is expected to be when what was decided has come about.
 type view struct {
 	*Node
+	Clients  int // as reported, and those who were sent there since
 	expected float64
 	limit    float64 // above it, clients go; 0: never
 }
@@ -169,6 +171,9 @@ func (p *Planner) Plan(s State) []Move {
 		p.moved = append(p.moved, left)
 		out = append(out, *m)
 	}
+	if len(out) == 0 && !self.Draining {
+		out = p.even(s, nodes, self, budget)
+	}
 	return out
 }
 
@@ -199,7 +204,7 @@ func (p *Planner) views(s State) []*view {
 	sum, weight := 0.0, 0.0
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		v := &view{Node: n, expected: n.Utilization, limit: n.Threshold}
+		v := &view{Node: n, Clients: n.Clients, expected: n.Utilization, limit: n.Threshold}
 		reported := s.Now.Add(-n.Age)
 		for _, m := range p.moved {
 			if m.at.Before(reported) {

@@ -68,6 +68,7 @@ type Node struct {
 	Site        string        // "": none
 	Sites       []string      // further ones
 	Draining    bool          // all clients shall go
+	Clients     int           // aware clients that work there; 0: none, or not known
 }
 
 // Volume is what clients use.

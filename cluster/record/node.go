@@ -128,10 +128,11 @@ func (m *Member) Validate() error {
 type Load struct {
 	Header
 	Node        string           `json:"node"`
-	Utilization uint8            `json:"utilization"`     // percent
-	Parts       map[string]uint8 `json:"parts,omitempty"` // percent each, of what Utilization was made
-	Ideal       int64            `json:"ideal"`           // capacity: its share of the volumes' weight, in units of weight × total node weight
-	Remaining   int64            `json:"remaining"`       // Ideal less what it owns, in the same units; negative when it has too much
+	Utilization uint8            `json:"utilization"`       // percent
+	Parts       map[string]uint8 `json:"parts,omitempty"`   // percent each, of what Utilization was made
+	Clients     uint32           `json:"clients,omitempty"` // aware clients that work
+	Ideal       int64            `json:"ideal"`             // capacity: its share of the volumes' weight, in units of weight × total node weight
+	Remaining   int64            `json:"remaining"`         // Ideal less what it owns, in the same units; negative when it has too much
 }
 
 // Validate names the field that is wrong.

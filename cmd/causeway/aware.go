@@ -2,15 +2,29 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net/netip"
+	"strings"
+
+	"github.com/spf13/pflag"
 
 	"causeway"
+	"causeway/cmd/causeway/config"
 	"causeway/gateway"
 	"causeway/gateway/aware"
 	"causeway/gateway/replies"
 )
 
 const awareHelp = "port of aware clients (programs with the Go library causeway/client), the same at all gateways of a cluster; 0: none"
+
+// awareFlags are those of aware clients, and of what moves them.
+func awareFlags(set *pflag.FlagSet, c *config.Config) {
+	set.Uint16Var(&c.Aware, "aware", 0, awareHelp)
+	set.StringVar(&c.AwareTLS, "aware-tls", "", "CERT,KEY: files in PEM with which aware clients are answered in TLS; read again for each connection")
+	set.Uint32Var(&c.LinkSpeed, "link-speed", 0, "Mbit/s that each network interface carries, where the kernel does not know it, as in many virtual machines")
+	set.BoolVar(&c.SharedCPU, "shared-cpu", false, "leave the machine's processors out of how busy this gateway is: others use them too")
+}
 
 // startAware answers aware clients, if that is wanted.
 func (n *node) startAware(ctx context.Context) (err error) {
@@ -29,6 +43,9 @@ func (n *node) startAware(ctx context.Context) (err error) {
 	}
 	if n.groups != nil {
 		cfg.Groups = n.groups
+	}
+	if cfg.TLS, err = awareTLS(n.config.AwareTLS); err != nil {
+		return err
 	}
 	if n.member != nil {
 		cfg.Gateways, cfg.Load = n.crowd.gateways, n.crowd.load
@@ -49,4 +66,22 @@ func (n *node) startAware(ctx context.Context) (err error) {
 	e.packet.Close()
 	n.run("aware clients", func() error { return n.aware.Serve(e.stream) })
 	return nil
+}
+
+// awareTLS reads a certificate and its key. They are read again for each connection, so that a renewed one counts at once.
+func awareTLS(files string) (*tls.Config, error) {
+	if files == "" {
+		return nil, nil
+	}
+	cert, key, ok := strings.Cut(files, ",")
+	if !ok {
+		return nil, fmt.Errorf("--aware-tls %q: two files are needed, CERT,KEY", files)
+	}
+	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		return nil, fmt.Errorf("--aware-tls: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		return &pair, err
+	}}, nil
 }

@@ -27,7 +27,8 @@ type crowd struct {
 	version int64 // of the settings that the planner has
 	shares  demand.Shares
 	reports map[string]report
-	moved   map[string]time.Time // when each client was sent away
+	moved   map[string]time.Time   // when each client was sent away
+	calls   map[demand.Name]uint64 // that were counted at the last look; look's alone
 }
 
 var _ member.Crowd = (*crowd)(nil)
@@ -82,6 +83,12 @@ func (c *crowd) look(now time.Time) {
 	c.mu.Lock()
 	c.shares.Look(counts, now, self.Interval)
 	c.mu.Unlock()
+	working := c.count(list, now)
+	for i := range nodes {
+		if nodes[i].Name == c.self {
+			nodes[i].Clients = working
+		}
+	}
 	t := c.table()
 	if t == nil || c.aware == nil {
 		return
@@ -94,6 +101,21 @@ func (c *crowd) look(now time.Time) {
 		told := c.send(t, &moves[i], now)
 		c.log.Info("a client is sent elsewhere", "client", moves[i].Client, "volume", moves[i].Volume, "node", moves[i].To, "mirror", moves[i].Mirror, "told", told)
 	}
+}
+
+// count returns how many aware clients work: those that called since the last look, or came a second ago.
+func (c *crowd) count(list []member.Client, now time.Time) int {
+	calls, working := make(map[demand.Name]uint64, len(list)), map[string]bool{}
+	for i := range list {
+		u := &list[i]
+		calls[nameOf(u)] = u.Calls
+		if u.Kind == member.AwareClient && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
+			working[u.Client] = true
+		}
+	}
+	c.calls = calls
+	c.working.Store(int64(len(working)))
+	return len(working)
 }
 
 // configure gives the planner what an operator has set.

@@ -62,6 +62,7 @@ func (c *crowd) nodes() (out []redirect.Node) {
 		key := record.Named(record.KindLoad, n.Name)
 		if load := t.Get(key); load != nil {
 			r.Utilization, r.Age = float64(load.Value.(*record.Load).Utilization), c.age(n.Name, t.Mod(key))
+			r.Clients = int(load.Value.(*record.Load).Clients)
 		}
 		out = append(out, r)
 	}

@@ -64,6 +64,7 @@ type node struct {
 	member   *member.Member    // nil: no cluster
 	aware    *aware.Server     // nil: none
 	crowd    *crowd            // who uses this gateway
+	working  atomic.Int64      // aware clients that called within the last second
 	faces    faces             // of the engines, to the fronts
 	grower   *grower           // nil: it is one of a cluster
 	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"

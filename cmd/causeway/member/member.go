@@ -70,6 +70,7 @@ type Config struct {
 	Discovery Discovery // optional: what is answered by DNS
 	Crowd     Crowd     // who uses this gateway
 
+	Clients func() int                 // aware clients that work at this gateway; nil: none
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
 
