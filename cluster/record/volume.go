@@ -27,8 +27,9 @@ type Volume struct {
 	Async        bool              `json:"async,omitempty"`
 	Exclusive    bool              `json:"exclusive,omitempty"`
 	ReadOnly     bool              `json:"read_only,omitempty"`
-	Settings     map[string]string `json:"settings,omitempty"` // those of fronts and backends
-	SMB          *Share            `json:"smb,omitempty"`      // nil: to all users
+	MirrorOf     causeway.VolumeID `json:"mirror_of,omitempty"` // the volume that offers the same; 0: none
+	Settings     map[string]string `json:"settings,omitempty"`  // those of fronts and backends
+	SMB          *Share            `json:"smb,omitempty"`       // nil: to all users
 }
 
 // Share is the stored form of [causeway.Share].
@@ -152,6 +153,9 @@ func (v *Volume) Validate() error {
 		return fmt.Errorf("volume %s: domain %.80q", v.Name, v.Domain)
 	case v.DomainPolicy != Reach && v.DomainPolicy != Strict:
 		return fmt.Errorf("volume %s: domain_policy %.80q", v.Name, v.DomainPolicy)
+	}
+	if v.MirrorOf != 0 && (v.MirrorOf == v.ID || !v.ReadOnly) {
+		return fmt.Errorf("volume %s: a mirror is another volume than its original, and read-only", v.Name)
 	}
 	for _, e := range v.Exports {
 		if !e.Prefix.IsValid() || !slices.Contains(squashes, e.Squash) {

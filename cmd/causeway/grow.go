@@ -17,6 +17,7 @@ import (
 
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/state"
 )
 
@@ -143,6 +144,9 @@ func (g *grower) routes(n *node) map[string]http.Handler {
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			json.NewEncoder(w).Encode(initStatus{g.failed})
+		}),
+		"GET /cluster/clients": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			json.NewEncoder(w).Encode(member.ClientList{Clients: n.crowd.Clients()})
 		}),
 		"POST /cluster/init": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			f := founding{}

@@ -245,6 +245,9 @@ func (m *message) finishElement(err error) {
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
 	m.conn.srv.counts.done(m.h.Command, status)
+	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {
+		observe(m.conn.remote, m.tree.volume.ID, len(m.m)+len(m.b)-m.at())
+	}
 }
 
 // carriesReply reports whether a reply of a status has the command's own body ([MS-SMB2] 3.3.4.4).
