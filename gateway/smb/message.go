@@ -64,6 +64,7 @@ type related struct {
 	file      wire.FileID
 	hasFile   bool
 	failed    error // of the element that would have named the file
+	broken    bool  // the first of these elements had none before it, or one without a session
 }
 
 // prefix is the room in front of a reply's first element.
@@ -294,6 +295,7 @@ func (m *message) remember(status ntstatus.Status) {
 	if m.h.Flags&wire.FlagRelated == 0 {
 		*r = related{}
 	}
+	r.broken = r.broken || status == ntstatus.UserSessionDeleted
 	r.any, r.sessionID, r.treeID = true, m.h.SessionID, m.h.TreeID
 	switch {
 	case m.open != nil:

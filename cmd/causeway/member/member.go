@@ -98,6 +98,7 @@ type Member struct {
 	lost      lost
 	announcer announcer
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
+	ranking   atomic.Pointer[discovery.Zone] // by which clients of SMB are sent to gateways
 
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
