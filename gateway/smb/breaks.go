@@ -80,6 +80,7 @@ func (o *open) tellBreak(b *gateway.Break) {
 	}
 	m.startElement()
 	if b.ID.Kind == causeway.Lease {
+		o.session.srv.files.leasedNow(gateway.LeaseState{ID: b.ID, Caching: b.To, Breaking: b.Ack, Epoch: b.Epoch})
 		m.b = wire.AppendLeaseBreak(m.b, b.Epoch, b.Ack, b.ID.Key, uint32(b.From), uint32(b.To))
 	} else {
 		m.b = wire.AppendOplockBreak(m.b, levelOf(b.To), o.id)

@@ -51,6 +51,7 @@ type request struct {
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
 	hash    *secure.Preauth
+	counted counted
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)
@@ -237,6 +238,7 @@ func (m *message) body() int { return m.at() + wire.HeaderSize }
 // finishElement completes the reply of the element at hand: with an error body, if it failed, and with its header.
 func (m *message) finishElement(err error) {
 	status := statusOf(err)
+	m.uncount()
 	if !carriesReply(status) && !m.ownBody || len(m.b) == m.body() {
 		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
 	}

@@ -84,6 +84,7 @@ func (m *message) leaseBreak(a *wire.OplockAck) error {
 	default:
 		return err
 	}
+	m.conn.srv.files.leasedNow(state)
 	m.b = wire.AppendLeaseAck(m.b, a.Key, uint32(state.Caching))
 	return nil
 }
@@ -120,7 +121,8 @@ type caching struct {
 	state causeway.Caching
 
 	durable   bool
-	version   int // of the durable request
+	version   int      // of the durable request
+	app       [16]byte // of the application on behalf of which it is
 	keep      contexts.DurableV2
 	guid      [16]byte
 	reconnect bool
@@ -180,6 +182,9 @@ func (c *caching) answer(opened *gateway.Opened, version int, list []contexts.Co
 func (m *message) caching(r *wire.CreateRequest, list []contexts.Context) (c caching, err error) {
 	dialect := m.conn.negotiated.dialect
 	if err := m.durable(list, &c); err != nil {
+		return c, err
+	}
+	if c.app, err = appInstance(list); err != nil {
 		return c, err
 	}
 	c.state = cachingOf(r.Oplock)

@@ -52,6 +52,7 @@ func (m *message) suspend(abandon func()) (*pending, error) {
 	c.pending[p.id] = p
 	c.mu.Unlock()
 	m.wait, later.wait, later.final = p, p, true
+	m.counted = counted{} // it is the later one that ends
 	return p, nil
 }
 

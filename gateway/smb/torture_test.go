@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +35,9 @@ func listTests(t *testing.T, suites []string) (tests []string) {
 	}
 	for line := range strings.Lines(string(out)) {
 		name := strings.TrimSpace(line)
+		if strings.ContainsRune(name, ' ') {
+			continue
+		}
 		if slices.Contains(suites, suiteOf(name)) && !slices.Contains(tests, name) {
 			tests = append(tests, name)
 		}
@@ -221,8 +226,10 @@ func startSmbd(t *testing.T, addr string) {
 		os.Chmod(share, 0o777)
 		conf += fmt.Sprintf("[vol%d]\npath = %s\nread only = no\n", i, share)
 	}
+	// One process asks as the user whether another one that has a file open still lives: he must get to where that stands, or no open of
+	// another process counts.
 	for _, d := range []string{"private", "lock", "state", "cache", "pid", "ncalrpc", "log"} {
-		os.Mkdir(filepath.Join(dir, d), 0o700)
+		os.Mkdir(filepath.Join(dir, d), 0o755)
 	}
 	file := filepath.Join(dir, "smb.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
@@ -238,8 +245,13 @@ func startSmbd(t *testing.T, addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
+		cmd.Process.Signal(syscall.SIGTERM)
 		cmd.Wait()
+		if b, err := os.ReadFile(filepath.Join(dir, "pid", "samba-dcerpcd.pid")); err == nil { // what it has started goes on without it
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+				syscall.Kill(pid, syscall.SIGTERM)
+			}
+		}
 	})
 	for range 100 {
 		if exec.Command("smbclient", "-L", addr, "-U", smbdUser+"%p").Run() == nil {
