@@ -20,6 +20,7 @@ import (
 	"causeway/gateway/smb"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/names"
+	"causeway/redirect/demand"
 )
 
 // smbFront is SMB at a gateway. The zero smbFront serves nothing.
@@ -92,6 +93,9 @@ func (n *node) newSMB(users auth.Users) (err error) {
 	front := smb.Config{
 		Access: access, Transfer: transfer, Catalog: n.volumes.catalog, Share: mayUse, Enter: n.gate.Enter, Folding: names.Insensitive,
 		Auth: auth.Config{Users: users, Computer: computer(host)}, Comment: "Causeway", Logger: n.log, MaxConns: connections(),
+		Observe: func(client netip.Addr, v causeway.VolumeID, bytes int) {
+			n.crowd.book.Add(demand.Key{Client: client, Volume: v, Protocol: "smb"}, bytes)
+		},
 	}
 	if n.member != nil {
 		front.Referrals = referrals{n.member.Order}

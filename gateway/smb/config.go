@@ -53,6 +53,8 @@ type Config struct {
 	Now         func() time.Time // default time.Now
 	GUID        [16]byte         // of the server; default random
 	Folding     names.Folding    // which spellings of a name mean the same file, in volumes that are not case-sensitive; default Exact
+	// Observe is told of every request that names a share, with the bytes of request and reply. nil: nobody counts. It must not block.
+	Observe func(client netip.Addr, v causeway.VolumeID, bytes int)
 	// Enter is called before volumes are used, and Leave after: who takes a volume out of use can wait for that. nil: nobody does.
 	Enter func() gate.Pass
 

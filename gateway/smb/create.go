@@ -49,9 +49,11 @@ func (m *message) create() error {
 		return err
 	}
 	if asked.durable && asked.guid != ([16]byte{}) {
-		if done, err := m.replayed(&r, list, &asked); done || err != nil {
+		release, done, err := m.repeatable(&r, list, &asked)
+		if done || err != nil {
 			return err
 		}
+		defer release()
 	}
 	if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 && r.Options&wire.OptDeleteOnClose != 0 && r.Options&wire.OptDirectory == 0 {
 		return ntstatus.CannotDelete
@@ -125,7 +127,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	} else if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
 		err = ntstatus.ObjectNameNotFound
 	}
-	if err == nil && (cuts || !p.exists) {
+	if err == nil && (cuts || !p.exists || asked.app != ([16]byte{})) {
 		err = m.mayWait()
 	}
 	if err != nil {
@@ -138,6 +140,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		at = p.entry.Handle
 	}
 	files := &m.conn.srv.files
+	if p.exists && asked.app != ([16]byte{}) && m.mayWait() == nil {
+		m.takeOver(asked.app, p.entry.Handle)
+	}
 	files.opening.Add(1)
 	defer files.settled()
 	ctx, wait := m.patiently()
@@ -149,7 +154,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: p.parent, path: p.path, access: uint32(opened.Access), share: r.Share, options: r.Options, mode: r.Options & fscc.ModeMask,
-		keep: opened.Keep, guid: asked.guid,
+		keep: opened.Keep, guid: asked.guid, creation: creation{opened.Action, opened.Keep > 0}, appInstance: asked.app,
 	}
 	if asked.lease != nil {
 		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)

@@ -64,6 +64,9 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
 	}
+	if o.lease.Kind == causeway.Lease {
+		m.conn.srv.files.leasedNow(opened.Lease)
+	}
 	level, answers := asked.answer(opened, o.leaseVersion, answers)
 	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
 		if size, err := contexts.DecodeAllocationSize(c.Data); err == nil && size <= 1<<40 {

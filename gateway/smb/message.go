@@ -16,11 +16,12 @@ import (
 // message is a request on its way through the server: one element, or several in a compound. It is used by one goroutine at a time:
 // the connection's reader first, then, where a call would wait, one of its own that goes on with the same element from its start.
 type message struct {
-	conn   *conn
-	in     *buf.Buffer
-	rest   []byte   // elements that were not begun
-	sealed *session // not nil: the request was encrypted in this session, and so is the reply
-	reader bool     // on the reader's goroutine: nothing may wait
+	conn    *conn
+	in      *buf.Buffer
+	rest    []byte   // elements that were not begun
+	sealed  *session // not nil: the request was encrypted in this session, and so is the reply
+	reader  bool     // on the reader's goroutine: nothing may wait
+	unasked bool     // made by what another client does, who does not wait for this one
 
 	hold     *buf.Buffer // under the reply
 	b        []byte      // the reply: room for frame and transform headers, then elements
@@ -50,6 +51,7 @@ type request struct {
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
 	hash    *secure.Preauth
+	counted counted
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)
@@ -237,6 +239,7 @@ func (m *message) body() int { return m.at() + wire.HeaderSize }
 // finishElement completes the reply of the element at hand: with an error body, if it failed, and with its header.
 func (m *message) finishElement(err error) {
 	status := statusOf(err)
+	m.uncount()
 	if !carriesReply(status) && !m.ownBody || len(m.b) == m.body() {
 		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
 	}
@@ -246,6 +249,9 @@ func (m *message) finishElement(err error) {
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
 	m.conn.srv.counts.done(m.h.Command, status)
+	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {
+		observe(m.conn.remote, m.tree.volume.ID, len(m.m)+len(m.b)-m.at())
+	}
 }
 
 // carriesReply reports whether a reply of a status has the command's own body ([MS-SMB2] 3.3.4.4).
@@ -333,7 +339,11 @@ func (m *message) finish() {
 	m.in.Release()
 	m.in = nil
 	wait := m.wait
-	m.conn.out.put(m.b[start:], hold, m.reader)
+	if m.unasked {
+		m.conn.out.post(m.b[start:], hold)
+	} else {
+		m.conn.out.put(m.b[start:], hold, m.reader)
+	}
 	if wait != nil && !m.final {
 		wait.announced()
 	}
