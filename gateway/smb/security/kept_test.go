@@ -160,3 +160,28 @@ func TestKeep(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestShown: what a directory shows says of itself what its mode does, and hands down to new files and directories what they get anyway.
+func TestShown(t *testing.T) {
+	dir := &causeway.Attr{Type: causeway.TypeDirectory, Mode: 0o750, UID: 1000, GID: 100}
+	d := Shown(dir)
+	for _, c := range []*causeway.Cred{owner, stranger, {UID: 3, GID: 100}} {
+		want := causeway.Permit(c, dir, 7)
+		if got := d.granted(c, dir).Rights(); got != want {
+			t.Errorf("user %d: %o, not %o", c.UID, got, want)
+		}
+	}
+	for isDir, mode := range map[bool]uint32{false: 0o744, true: 0o755} {
+		a := file(0)
+		if isDir {
+			a.Type = causeway.TypeDirectory
+		}
+		set, err := Project(Inherit(d, 1000, 100, isDir), PartDACL, a)
+		if err != nil || set.Mode != mode || set.ACL != nil {
+			t.Errorf("directory %v: %o %v %v", isDir, set.Mode, set.ACL, err)
+		}
+	}
+	if got, want := Shown(file(0o640)), DescriptorOf(file(0o640), nil); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
