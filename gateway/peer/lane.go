@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"time"
+
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
 )
@@ -12,37 +14,72 @@ type job struct {
 }
 
 // lane makes the changes of one volume for the other side, one after the other on one goroutine: what a packet brings together
-// wakes one, and is made stable together. A change that would have to wait leaves the lane for a goroutine of its own; storage that
-// hangs holds up the changes of its volume alone.
-type lane struct{ waiting []job }
+// wakes one, and is made stable together. A change that would have to wait leaves the lane for a goroutine of its own. Where storage
+// takes long over one change, other goroutines go on with the next ones.
+type lane struct {
+	volume  uint64
+	waiting []job
+	begun   uint64 // changes ever
+	seen    uint64 // of them, when it was last looked whether the lane moves
+	drivers int
+	look    *time.Timer
+}
+
+// Bounds of a lane: how long a change keeps others waiting, and how many go on at the same time.
+const (
+	stuckAfter = 5 * time.Millisecond
+	maxDrivers = 64
+)
 
 // enterLocked puts a change into its volume's lane.
 func (c *conduit) enterLocked(j job) {
 	v := j.frame.Request.Volume
 	l := c.lanes[v]
 	if l == nil {
-		l = &lane{}
+		l = &lane{volume: v}
 		c.lanes[v] = l
-		c.jobs.Go(func() { c.drive(v, l) })
+		l.look = time.AfterFunc(stuckAfter, func() { c.lookAfter(l) })
+		c.driveLocked(l)
 	}
 	l.waiting = append(l.waiting, j)
 }
 
+func (c *conduit) driveLocked(l *lane) {
+	l.drivers++
+	c.jobs.Go(func() { c.drive(l) })
+}
+
+// lookAfter lets another goroutine go on where none has begun a change for long.
+func (c *conduit) lookAfter(l *lane) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.drivers == 0 || c.over {
+		return
+	}
+	if l.begun == l.seen && len(l.waiting) > 0 && l.drivers < maxDrivers {
+		c.driveLocked(l)
+	}
+	l.seen = l.begun
+	l.look.Reset(stuckAfter)
+}
+
 // drive makes changes until none waits.
-func (c *conduit) drive(volume uint64, l *lane) {
+func (c *conduit) drive(l *lane) {
 	for {
 		c.mu.Lock()
-		jobs := l.waiting
-		l.waiting = nil
-		if len(jobs) == 0 {
-			delete(c.lanes, volume)
+		if len(l.waiting) == 0 {
+			if l.drivers--; l.drivers == 0 {
+				delete(c.lanes, l.volume)
+				l.look.Stop()
+			}
 			c.mu.Unlock()
 			return
 		}
+		j := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.begun++
 		c.mu.Unlock()
-		for _, j := range jobs {
-			c.change(j)
-		}
+		c.change(j)
 	}
 }
 
