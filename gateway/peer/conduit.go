@@ -42,6 +42,7 @@ type conduit struct {
 	ctx    context.Context // of what is executed for the other side
 	cancel context.CancelFunc
 	jobs   sync.WaitGroup
+	crew   crew
 	heard  atomic.Int64 // when the last packet came, in nanoseconds since the conduit was made
 	born   time.Time
 
@@ -62,8 +63,8 @@ type worker interface {
 	execute(context.Context, *peerpb.Request) *peerpb.Reply
 	// begin makes a change that has to wait for nothing before it is made; ok is false if it would have to, and was not made.
 	begin(context.Context, *peerpb.Request) (h held, ok bool)
-	// hold sends a reply when its change is stable.
-	hold(held)
+	// hold sends replies when their changes, of one volume, are stable.
+	hold([]held)
 }
 
 // carrier is a stream with its writer.
@@ -101,6 +102,7 @@ func newConduit(calls int, log *slog.Logger, n *counts, w worker) *conduit {
 		ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.crew = newCrew(c.ended)
 	return c
 }
 
@@ -441,7 +443,7 @@ func (c *conduit) goLocked(j job) {
 	if j.task.given {
 		j.task.cancel()
 	}
-	c.jobs.Go(func() {
+	c.crew.do(&c.jobs, func() {
 		reply := c.safely(j.frame.Request, func() *peerpb.Reply { return c.work.execute(ctx, j.frame.Request) })
 		j.task.cancel()
 		c.mu.Lock()

@@ -83,8 +83,8 @@ func (w colleague) begin(ctx context.Context, r *peerpb.Request) (h held, ok boo
 	return h, true
 }
 
-func (w colleague) hold(h held) {
-	if run := w.rounds.add(h); run != nil && !w.start(run) {
+func (w colleague) hold(made []held) {
+	if run := w.rounds.add(made); run != nil && !w.start(run) {
 		run() // the end has begun, and waits for who called this
 	}
 }

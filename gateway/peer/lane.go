@@ -46,7 +46,7 @@ func (c *conduit) enterLocked(j job) {
 
 func (c *conduit) driveLocked(l *lane) {
 	l.drivers++
-	c.jobs.Go(func() { c.drive(l) })
+	c.crew.do(&c.jobs, func() { c.drive(l) })
 }
 
 // lookAfter lets another goroutine go on where none has begun a change for long.
@@ -63,50 +63,72 @@ func (c *conduit) lookAfter(l *lane) {
 	l.look.Reset(stuckAfter)
 }
 
-// drive makes changes until none waits.
+// together is how many changes are made before any of them is made stable.
+const together = 16
+
+// drive makes changes until none waits. Those that were made right after each other are handed on together: fewer syncs.
 func (c *conduit) drive(l *lane) {
+	var made []held
 	for {
-		c.mu.Lock()
-		if len(l.waiting) == 0 {
-			if l.drivers--; l.drivers == 0 {
-				delete(c.lanes, l.volume)
-				l.look.Stop()
-			}
-			c.mu.Unlock()
+		j, ok := c.next(l, made)
+		if !ok {
 			return
 		}
-		j := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		l.begun++
-		c.mu.Unlock()
-		c.change(j)
+		if j.frame == nil || len(made) == together {
+			c.work.hold(made)
+			made = nil
+		}
+		if j.frame == nil {
+			continue
+		}
+		if h := c.change(j); h.later.Volume != 0 {
+			made = append(made, h)
+		}
 	}
 }
 
-// change makes one change; its reply may be held.
-func (c *conduit) change(j job) {
-	var h held
+// next takes a change from a lane; one without a frame if there is none, but some are made and not handed on; false at the end.
+func (c *conduit) next(l *lane, made []held) (j job, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(l.waiting) > 0 {
+		j = l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.begun++
+		return j, true
+	}
+	if len(made) > 0 {
+		return j, true
+	}
+	if l.drivers--; l.drivers == 0 {
+		delete(c.lanes, l.volume)
+		l.look.Stop()
+	}
+	return j, false
+}
+
+// change makes one change, and answers it unless its reply is to be held: then its later has a volume.
+func (c *conduit) change(j job) (h held) {
 	ok := true
 	failed := c.safely(j.frame.Request, func() *peerpb.Reply {
 		h, ok = c.work.begin(c.ctx, j.frame.Request)
 		return nil
 	})
-	h.conduit, h.job = c, j
-	switch {
-	case failed != nil:
-		h = held{conduit: c, job: j, reply: failed}
-	case !ok:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !c.over {
-			c.goLocked(j)
-		}
-		return
-	case h.later.Volume != 0:
-		c.work.hold(h)
-		return
+	if failed != nil {
+		h = held{reply: failed}
 	}
-	c.answer([]held{h})
+	h.conduit, h.job = c, j
+	if h.later.Volume != 0 {
+		return h
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ok {
+		c.finishLocked(j, h.reply)
+	} else if !c.over {
+		c.goLocked(j)
+	}
+	return h
 }
 
 // answer sends replies together.

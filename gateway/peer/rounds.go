@@ -33,9 +33,9 @@ type rounds struct {
 
 type round struct{ waiting []held }
 
-// add takes over a change. run tells the caller to call it, on a goroutine of its own; nil: another one does it.
-func (r *rounds) add(h held) (run func()) {
-	v := h.later.Volume
+// add takes over changes of one volume. run tells the caller to call it, on a goroutine of its own; nil: another one does it.
+func (r *rounds) add(made []held) (run func()) {
+	v := made[0].later.Volume
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := r.volumes[v]
@@ -44,7 +44,7 @@ func (r *rounds) add(h held) (run func()) {
 		r.volumes[v] = next
 		run = func() { r.run(v, next) }
 	}
-	next.waiting = append(next.waiting, h)
+	next.waiting = append(next.waiting, made...)
 	return run
 }
 

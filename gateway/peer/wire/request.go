@@ -125,12 +125,14 @@ func Changes(op peerpb.Op) bool {
 	return false
 }
 
-// Prompt reports whether a request is a change that seldom waits for anything but stable storage, after it was made. Changing the
-// size of a file may take long.
+// Prompt reports whether a request is a change that seldom waits for anything but stable storage, after it was made, or a grant that
+// seldom waits at all. Changing the size of a file may take long.
 func Prompt(r *peerpb.Request) bool {
 	switch r.GetOp() {
 	case peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK:
 		return true
+	case peerpb.Op_GRANT:
+		return len(r.GetGrant().GetName()) == 0 && r.GetGrant().GetList() == 0
 	case peerpb.Op_SETATTR:
 		return causeway.SetMask(r.Set.GetMask())&causeway.SetSize == 0
 	}

@@ -37,8 +37,12 @@ func Begin(ctx context.Context, a gateway.Access, from string, r *peerpb.Request
 	c := newCall(ctx, a, from, r)
 	c.by.NoWait, c.by.Later = true, later
 	run := operations[r.Op]
-	if c.bad || run == nil {
+	if c.bad || run == nil && r.Op != peerpb.Op_GRANT {
 		return Failed(causeway.ErrInval), true
+	}
+	if r.Op == peerpb.Op_GRANT {
+		reply = c.grantNow()
+		return reply, reply.Code != uint32(causeway.ErrWouldBlock)
 	}
 	var result Result
 	err := run(c, &result)
