@@ -77,7 +77,7 @@ func (m *message) authenticate() error {
 		m.signer = m.ch.signer
 		return ntstatus.AccessDenied
 	case signed && m.genuine != m.ch && m.reader && len(m.m) > inlineAtMost:
-		return errPark // much to verify: not while others wait to be read
+		return errLarge // much to verify
 	case signed && m.genuine != m.ch && !m.ch.signer.Verify(m.m), !signed && s.signed:
 		m.signer = m.ch.signer
 		return ntstatus.AccessDenied
