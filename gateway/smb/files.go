@@ -21,7 +21,7 @@ type files struct {
 	leases   map[causeway.LeaseID][]*open
 	states   map[causeway.LeaseID]gateway.LeaseState // as their clients know them
 	byGUID   map[createKey]*open                     // whose CREATE may be repeated
-	creating map[createKey]bool                      // that are at work
+	creating map[createKey]chan struct{}             // that are at work
 	kept     map[uint64]*keptOpen                    // whose connection has ended, by persistent id
 	swept    time.Time                               // when kept was looked through
 	early    map[causeway.OpenID]*gateway.Break      // breaks of opens that are not known yet
@@ -31,7 +31,7 @@ type files struct {
 func (f *files) init() {
 	f.byHandle, f.byID = map[causeway.Handle][]*open{}, map[causeway.OpenID]*open{}
 	f.leases = map[causeway.LeaseID][]*open{}
-	f.states, f.creating = map[causeway.LeaseID]gateway.LeaseState{}, map[createKey]bool{}
+	f.states, f.creating = map[causeway.LeaseID]gateway.LeaseState{}, map[createKey]chan struct{}{}
 	f.byGUID, f.kept, f.early = map[createKey]*open{}, map[uint64]*keptOpen{}, map[causeway.OpenID]*gateway.Break{}
 }
 

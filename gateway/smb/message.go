@@ -3,6 +3,7 @@ package smb
 import (
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"slices"
 
 	"causeway"
@@ -52,6 +53,7 @@ type request struct {
 	signer  *secure.Signer
 	hash    *secure.Preauth
 	counted counted
+	claim   *claim   // of a CREATE with a CreateGuid
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)
@@ -120,7 +122,11 @@ func (m *message) begin() error {
 	c.running.Add(1)
 	m.reader = false
 	m.depart()
+	names := m.h.Command == wire.SetInfo
 	go m.resume()
+	if names {
+		runtime.Gosched() // so that a rename breaks leases before what comes behind it is answered
+	}
 	return nil
 }
 

@@ -142,13 +142,16 @@ func (r *OpenRequest) doomed(t *Table, obj *object) causeway.Code {
 	return causeway.ErrBlocked
 }
 
+// breakFor breaks what the open takes. Who has begun to wait for a lease waits until nothing is being broken of it any more, like those
+// who came later and want more.
 func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
+	_, waited := obj.claims[r.Claim]
 	for _, l := range slices.Clone(obj.leases) {
 		mask, awaited := r.takes(l, handles)
 		if l.caching&mask != 0 {
 			t.breakLease(l, l.caching&^mask)
 		}
-		if l.breaking && l.caching&awaited != 0 {
+		if l.breaking && (l.caching&awaited != 0 || waited && mask != 0 && l.id.Kind == causeway.Lease) {
 			waits = true
 			if r.Claim != 0 {
 				t.claim(obj.handle, r.Claim, mask)
