@@ -165,7 +165,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
 	}
 	if opened.Action != gateway.DidOpen {
-		if err := m.recordNew(o, r.Attributes); err != nil {
+		if err := m.recordNew(o, r.Attributes, &opened); err != nil {
 			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
 		}
 	}
@@ -177,8 +177,8 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 			return nil, opened, err
 		}
 	}
-	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
-		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
+	if opened.Action == gateway.DidCreate {
+		opened.Attr, err = m.secureNew(o, contexts.Find(list, contexts.SecurityDescr), &opened.Attr)
 	}
 	return o, opened, err
 }
@@ -194,10 +194,25 @@ func (m *message) refuseExisting(r *wire.CreateRequest, p *place, cuts bool) err
 		return ntstatus.ObjectNameCollision
 	case dir && cuts && r.Options&wire.OptNonDirectory == 0:
 		return ntstatus.ObjectNameCollision
-	case r.Options&wire.OptDeleteOnClose != 0 && r.Disposition != wire.CreateOnly && (p.root || attr.Mode&writeBits == 0 && !dir):
-		return m.cannotDelete(r, p, cuts)
 	}
-	return nil
+	if cuts && !dir {
+		// Who empties what is hidden or of the system has to know that it is ([MS-FSA] 2.1.5.1.2.1).
+		d, err := m.dosOf(p.entry.Handle)
+		if err == nil && d.Attributes&(fscc.AttrHidden|fscc.AttrSystem)&^fscc.Attributes(r.Attributes) != 0 {
+			err = ntstatus.AccessDenied
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.Options&wire.OptDeleteOnClose == 0 || r.Disposition == wire.CreateOnly {
+		return nil
+	}
+	readOnly, err := m.readOnly(p.entry.Handle, attr)
+	if err == nil && (readOnly || p.root) {
+		err = m.cannotDelete(r, p, cuts)
+	}
+	return err
 }
 
 // cannotDelete: what is read-only is not removed, but who may not open it does not learn that.

@@ -3,7 +3,6 @@ package smb
 import (
 	"encoding/binary"
 	"errors"
-	"runtime"
 	"slices"
 
 	"causeway"
@@ -23,6 +22,7 @@ type message struct {
 	sealed  *session // not nil: the request was encrypted in this session, and so is the reply
 	reader  bool     // on the reader's goroutine: nothing may wait
 	unasked bool     // made by what another client does, who does not wait for this one
+	large   bool     // all that it may wait for is the moving of much data
 
 	hold     *buf.Buffer // under the reply
 	b        []byte      // the reply: room for frame and transform headers, then elements
@@ -68,6 +68,7 @@ type related struct {
 	file      wire.FileID
 	hasFile   bool
 	failed    error // of the element that would have named the file
+	broken    bool  // the first of these elements had none before it, or one without a session
 }
 
 // prefix is the room in front of a reply's first element.
@@ -79,9 +80,10 @@ const (
 	maxReply    = 4 << 20
 )
 
-// What a handler can return besides a status: park, the call would wait; silent, there is no reply.
+// What a handler can return besides a status: park, the call would wait; large, it would move much; silent, there is no reply.
 var (
 	errPark   = errors.New("smb: would wait")
+	errLarge  = errors.New("smb: would move much")
 	errSilent = errors.New("smb: no reply")
 )
 
@@ -97,15 +99,16 @@ func (m *message) release() {
 	m.in, m.hold = nil, nil
 }
 
-// begin handles the message on the reader's goroutine, as far as nothing waits.
-func (m *message) begin() error {
+// begin handles the message on the reader's goroutine, as far as nothing waits. rest is the message if something does: the caller
+// lets another goroutine read, and resumes it. What was read is in the caches of this processor, so it is not the message that moves.
+func (m *message) begin() (rest *message, err error) {
 	parked, err := m.run()
 	if err != nil {
 		m.release()
-		return err
+		return nil, err
 	}
 	if !parked {
-		return nil
+		return nil, nil
 	}
 	c := m.conn
 	select {
@@ -116,18 +119,13 @@ func (m *message) begin() error {
 		case c.slots <- struct{}{}:
 		case <-c.ctx.Done():
 			m.release()
-			return errProtocol
+			return nil, errProtocol
 		}
 	}
 	c.running.Add(1)
 	m.reader = false
 	m.depart()
-	names := m.h.Command == wire.SetInfo
-	go m.resume()
-	if names {
-		runtime.Gosched() // so that a rename breaks leases before what comes behind it is answered
-	}
-	return nil
+	return m, nil
 }
 
 func (m *message) resume() {
@@ -154,9 +152,10 @@ func (m *message) run() (parked bool, err error) {
 			}
 		}
 		switch err := m.handle(); {
-		case m.reader && (err == errPark || causeway.CodeOf(err) == causeway.ErrWouldBlock):
+		case m.reader && (err == errPark || err == errLarge || causeway.CodeOf(err) == causeway.ErrWouldBlock):
 			m.b = m.b[:m.elements[len(m.elements)-1].at]
 			m.elements = m.elements[:len(m.elements)-1]
+			m.large = err == errLarge
 			return true, nil
 		case err == errProtocol:
 			return false, err
@@ -254,6 +253,9 @@ func (m *message) finishElement(err error) {
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
 	m.conn.srv.counts.done(m.h.Command, status)
+	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {
+		observe(m.conn.remote, m.tree.volume.ID, len(m.m)+len(m.b)-m.at())
+	}
 }
 
 // carriesReply reports whether a reply of a status has the command's own body ([MS-SMB2] 3.3.4.4).
@@ -300,6 +302,7 @@ func (m *message) remember(status ntstatus.Status) {
 	if m.h.Flags&wire.FlagRelated == 0 {
 		*r = related{}
 	}
+	r.broken = r.broken || status == ntstatus.UserSessionDeleted
 	r.any, r.sessionID, r.treeID = true, m.h.SessionID, m.h.TreeID
 	switch {
 	case m.open != nil:
