@@ -263,7 +263,7 @@ func (m *message) target(r *fscc.Rename) (place, error) {
 		switch {
 		case !r.Replace:
 			return p, ntstatus.ObjectNameCollision
-		case p.entry.Attr.Type == causeway.TypeDirectory, m.conn.srv.files.opened(p.entry.Handle) && !r.POSIX:
+		case p.entry.Attr.Type == causeway.TypeDirectory:
 			return p, ntstatus.AccessDenied
 		}
 	}
@@ -288,14 +288,6 @@ func (m *message) rename(data []byte, ex bool) error {
 	if err != nil {
 		return err
 	}
-	files := &m.conn.srv.files
-	if o.dir && files.below(o) {
-		return ntstatus.AccessDenied
-	}
-	// The directories change as if they were opened for it.
-	if err := files.check(p.parent, wire.AccessWriteData|wire.AccessDelete, wire.ShareRead|wire.ShareWrite); err != nil {
-		return err
-	}
 	last, err := names.Split(lastOf(r.Path))
 	if err != nil || len(last) != 1 {
 		return ntstatus.ObjectNameInvalid
@@ -305,7 +297,7 @@ func (m *message) rename(data []byte, ex bool) error {
 		return err
 	}
 	p.path[len(p.path)-1] = last[0]
-	files.moved(o.handle, from, name, p.parent, p.path)
+	m.conn.srv.files.moved(o.handle, from, name, p.parent, p.path)
 	return nil
 }
 

@@ -427,6 +427,28 @@ func (t *Table) OpensOn(h causeway.Handle) int {
 	return 0
 }
 
+// Refuses reports whether an open stands against another one with this access and share mode. Those that are disconnected would give
+// way, and do not count.
+func (t *Table) Refuses(h causeway.Handle, access causeway.AccessMask, share causeway.Sharing) bool {
+	obj := t.objects[h]
+	return obj != nil && slices.ContainsFunc(obj.opens, func(o *open) bool {
+		return !o.Disconnected && conflict(o.Access, o.Share, access, share)
+	})
+}
+
+// OpenDirs returns the directories of a volume in which something is open by name, each once.
+func (t *Table) OpenDirs(v causeway.VolumeID) []causeway.Handle {
+	seen := make(map[causeway.Handle]bool)
+	var dirs []causeway.Handle
+	for _, o := range t.opens {
+		if o.Handle.Volume == v && o.Name != "" && !seen[o.Dir] {
+			seen[o.Dir] = true
+			dirs = append(dirs, o.Dir)
+		}
+	}
+	return dirs
+}
+
 // OpenOf returns what is known of an open; ErrBadOpen if there is none.
 func (t *Table) OpenOf(h causeway.Handle, id causeway.OpenID) (causeway.Held, LeaseState, causeway.Code) {
 	o := t.opens[id]
