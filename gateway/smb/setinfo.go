@@ -25,9 +25,10 @@ func (m *message) setInfo() error {
 	if m.open.pipe != nil {
 		return ntstatus.NotSupported
 	}
-	if err := m.mayWait(); err != nil {
-		return err
+	if m.reader {
+		return errLarge // what comes behind a rename is answered when it has broken leases, if that is soon
 	}
+	_, wait := m.patiently()
 	var err error
 	switch r.Type {
 	case wire.InfoFile:
@@ -39,7 +40,7 @@ func (m *message) setInfo() error {
 	default:
 		err = ntstatus.InvalidParameter
 	}
-	if err != nil {
+	if err = wait.end(err); err != nil {
 		return err
 	}
 	m.b = wire.AppendSetInfo(m.b)
