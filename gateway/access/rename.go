@@ -84,10 +84,20 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 			return victim{}, err
 		}
 	}
+	in := func(id causeway.ObjectID) causeway.Handle { return causeway.Handle{Volume: src.v.ID, Object: id} }
+	if err := e.mayMove(ctx, c, src.v, in(id), attr.Type == causeway.TypeDirectory, in(dst.id)); err != nil {
+		return victim{}, err
+	}
 	if err := src.yield(ctx, id, lockmgr.OpName); err != nil {
 		return victim{}, err
 	}
+	if err := e.maySever(c, src.v, in(id)); err != nil {
+		return victim{}, err
+	}
 	if err := src.yieldReplaced(ctx, gone.id); err != nil {
+		return victim{}, err
+	}
+	if err := e.maySever(c, src.v, in(gone.id)); err != nil {
 		return victim{}, err
 	}
 	x, err := e.touchEntry(ctx, c, src.v, id)
