@@ -49,7 +49,7 @@ func (c *Client) do(ctx context.Context, volume, prefer string, what call) (gate
 			switch {
 			case errors.Is(err, errPath):
 				doubt = true
-				if ctx.Err() == nil && c.cfg.Ways&redirect.WayFailOver != 0 {
+				if ctx.Err() == nil && c.Ways()&redirect.WayFailOver != 0 {
 					prefer = ""
 					continue
 				}
@@ -107,7 +107,7 @@ func (c *Client) path(volume, prefer string) string {
 	if p, ok := c.paths.Current(volume); ok {
 		return p.Gateway
 	}
-	if c.cfg.Ways&redirect.WayFailOver == 0 && len(c.known) > 0 {
+	if c.Ways()&redirect.WayFailOver == 0 && len(c.known) > 0 {
 		return c.known[0]
 	}
 	return ""
@@ -185,7 +185,7 @@ func (c *Client) failed(gateway string, err error) {
 
 // timed notes how long a gateway took, and goes elsewhere when that is no longer normal.
 func (c *Client) timed(l *link, took time.Duration) {
-	if c.cfg.Ways&redirect.WayOwn == 0 {
+	if c.Ways()&redirect.WayOwn == 0 {
 		return
 	}
 	c.mu.Lock()

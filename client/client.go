@@ -120,6 +120,7 @@ type Client struct {
 
 	began    time.Time
 	failures atomic.Uint64 // of paths, ever
+	off      atomic.Uint32 // ways that the operator switched off: redirect.Ways
 	owners   atomic.Uint64 // of locks: one for each open file
 
 	mu      sync.Mutex

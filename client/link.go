@@ -161,6 +161,9 @@ func (c *Client) watch(l *link) {
 		for err == nil {
 			var e *clientpb.Event
 			if e, err = stream.Recv(); err == nil {
+				if len(e.Gateways) > 0 {
+					c.off.Store(e.WaysOff)
+				}
 				c.told(e.Gateways)
 				c.redirected(l, e.Redirect)
 			}
@@ -185,10 +188,10 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	}
 	to := r.Address
 	switch {
-	case to != "" && c.cfg.Ways&redirect.WayPath != 0:
+	case to != "" && c.Ways()&redirect.WayPath != 0:
 		c.learnLocked(to)
 		ok = c.paths.Redirect(r.Volume, to, time.Now())
-	case c.cfg.Ways&redirect.WayNoPath != 0: // a client that obeys no names is told that it shall go
+	case c.Ways()&redirect.WayNoPath != 0: // a client that obeys no names is told that it shall go
 		p, ok = c.paths.RedirectAnywhere(r.Volume, time.Now())
 		to = p.Gateway
 	default:

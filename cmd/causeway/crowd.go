@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -201,6 +202,9 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 	if t == nil || c.aware == nil {
 		return "", fmt.Errorf("gateway %s has no aware clients", c.self)
 	}
+	if redirect.Ways(c.waysOff())&redirect.WayPath != 0 {
+		return "", errors.New("clients obey no names of gateways now: causeway cluster set --redirect-ways has the way path off")
+	}
 	m := &redirect.Move{Client: client, Volume: volume, From: c.self, To: to, Means: redirect.Aware}
 	if to == "" {
 		nodes := c.nodes()
@@ -256,4 +260,13 @@ func (c *crowd) gateways() (out []aware.Gateway) {
 func (c *crowd) load() (utilization uint8, draining bool) {
 	n := selfOf(c.nodes(), c.self)
 	return uint8(n.Utilization), n.Draining
+}
+
+// waysOff are the ways that the operator has switched off. Some are the clients' own: they are told.
+func (c *crowd) waysOff() uint8 {
+	t := c.table()
+	if t == nil {
+		return 0
+	}
+	return uint8(redirect.AllWays &^ redirectConfig(t.Settings()).Ways)
 }

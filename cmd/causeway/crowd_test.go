@@ -228,3 +228,30 @@ func TestWayNames(t *testing.T) {
 		t.Error(w, err)
 	}
 }
+
+// TestWaysOfClients: a way that the operator switches off is off at the clients too, whatever they would do by themselves.
+func TestWaysOfClients(t *testing.T) {
+	c, _, at := awareCluster(t)
+	u, v := awareVolume(t, library.Config{Ways: redirect.AllWays}, at("g1"))
+	if err := awareRound(v, "file", "text"); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the client knows all gateways", func() bool { return len(u.Paths("home")) == 3 })
+	if u.Ways() != redirect.AllWays {
+		t.Errorf("it goes by %v", u.Ways())
+	}
+	var s member.Settings
+	c.ask("g2", &s, "cluster", "set", "--redirect-ways", "mirror,fail-over")
+	c.until("the client knows", func() bool { return u.Ways() == redirect.WayMirror|redirect.WayFailOver })
+	client := c.clientsOf("g3", member.AwareClient)[0].Client
+	var done []member.Redirected
+	c.ask("g3", &done, "redirect", client, "--to", "g2")
+	if len(done) != 1 || done[0].Told || !strings.Contains(done[0].Why, "off") {
+		t.Errorf("%+v", done)
+	}
+	c.ask("g2", &s, "cluster", "set", "--redirect-ways", "all")
+	c.until("the client knows", func() bool { return u.Ways() == redirect.AllWays })
+	if here := u.Paths("home")[0].Gateway; here != at("g1") {
+		t.Errorf("it has gone to %s by a way that was off", here)
+	}
+}
