@@ -68,7 +68,7 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	if w.access, err = replies.New(replies.Config{Access: engine}); err != nil {
 		t.Fatal(err)
 	}
-	w.access = &heard{Access: w.access}
+	w.access = &heard{accessPart: w.access}
 	if err := w.catalog.Publish([]*causeway.Volume{v}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,9 +209,11 @@ func (g *gatedListener) shut(dead bool) {
 	g.conns = nil
 }
 
+type accessPart interface{ gateway.Access }
+
 // heard tells all fronts of events, as the protocol between gateways does.
 type heard struct {
-	gateway.Access
+	accessPart
 	mu     sync.Mutex
 	fronts []gateway.Events
 }
@@ -220,7 +222,7 @@ func (h *heard) Subscribe(kind causeway.OwnerKind, e gateway.Events) {
 	h.mu.Lock()
 	h.fronts = append(h.fronts, e)
 	h.mu.Unlock()
-	h.Access.Subscribe(kind, h)
+	h.accessPart.Subscribe(kind, h)
 }
 
 func (h *heard) Deliver(ctx context.Context, e gateway.Event) error {
