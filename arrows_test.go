@@ -49,6 +49,8 @@ var arrows = map[string][]string{
 	"cmd/causeway/*":         {"*"},
 	"e2e":                    {"e2e/*"},
 	"e2e/*":                  {"e2e/*"},
+	"e2e/aware":              {"e2e/*", "client", "redirect"},
+	"e2e/bench":              {"e2e/*", "client"},
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
 	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
