@@ -53,6 +53,14 @@ func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.Fi
 	if flag&^(os.O_RDONLY|os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_TRUNC|os.O_APPEND) != 0 {
 		return nil, failed("open", name, causeway.ErrNotSupp)
 	}
+	if flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_TRUNC) != 0 {
+		v.changed.Store(true)
+	}
+	return reading(ctx, v, func(v *Volume) (*File, error) { return v.openHere(ctx, name, flag, perm) })
+}
+
+// openHere opens a file of this volume, whatever mirrors there are.
+func (v *Volume) openHere(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
 	o, err := v.open(ctx, name, flag, perm)
 	if err != nil {
 		return nil, failed("open", name, err)

@@ -177,7 +177,11 @@ func (c *Client) watch(l *link) {
 
 // redirected obeys a gateway, if it is the one in use.
 func (c *Client) redirected(from *link, r *clientpb.Redirect) {
-	if r == nil || r.Mirror != "" {
+	if r == nil {
+		return
+	}
+	if r.Mirror != "" {
+		c.tasks.Go(func() { c.toMirror(from, r) })
 		return
 	}
 	c.mu.Lock()

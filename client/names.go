@@ -69,6 +69,10 @@ func (v *Volume) same(ctx context.Context, name string, handle []byte) bool {
 
 // Readlink returns where a symbolic link leads.
 func (v *Volume) Readlink(ctx context.Context, name string) (string, error) {
+	return reading(ctx, v, func(v *Volume) (string, error) { return v.readlink(ctx, name) })
+}
+
+func (v *Volume) readlink(ctx context.Context, name string) (string, error) {
 	o, err := v.walk(ctx, name, false)
 	if err != nil {
 		return "", failed("readlink", name, err)
@@ -166,12 +170,12 @@ func (v *Volume) Chtimes(ctx context.Context, name string, atime, mtime time.Tim
 
 // Stat describes what a name leads to, Lstat the name itself if it is a symbolic link.
 func (v *Volume) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
-	return v.stat(ctx, "stat", name, true)
+	return reading(ctx, v, func(v *Volume) (fs.FileInfo, error) { return v.stat(ctx, "stat", name, true) })
 }
 
 // Lstat is Stat that does not follow a symbolic link.
 func (v *Volume) Lstat(ctx context.Context, name string) (fs.FileInfo, error) {
-	return v.stat(ctx, "lstat", name, false)
+	return reading(ctx, v, func(v *Volume) (fs.FileInfo, error) { return v.stat(ctx, "lstat", name, false) })
 }
 
 func (v *Volume) stat(ctx context.Context, op, name string, follow bool) (fs.FileInfo, error) {
@@ -184,6 +188,10 @@ func (v *Volume) stat(ctx context.Context, op, name string, follow bool) (fs.Fil
 
 // ReadDir lists a directory, in the order of names.
 func (v *Volume) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
+	return reading(ctx, v, func(v *Volume) ([]fs.DirEntry, error) { return v.readDir(ctx, name) })
+}
+
+func (v *Volume) readDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
 	o, err := v.walk(ctx, name, true)
 	if err != nil {
 		return nil, failed("readdir", name, err)

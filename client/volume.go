@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +21,8 @@ type Volume struct {
 	root      []byte
 	exclusive bool
 	readOnly  bool
+	changed   atomic.Bool              // this client has changed it
+	mirror    atomic.Pointer[mirrored] // from which it is read; nil: none
 }
 
 // Volume opens a volume by its name. It fails with ErrAccess (fs.ErrPermission) if there is no such volume for this client.
