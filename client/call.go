@@ -161,11 +161,9 @@ func answer(r outcome) error {
 // nothing comes then either. While data come, late as they may be, the gateway lives.
 func (c *Client) suspect(ctx context.Context, l *link, giveUp context.CancelCauseFunc) {
 	for ctx.Err() == nil {
-		if c.silent(l) >= c.cfg.Suspect {
-			if _, err := c.ping(ctx, l); err != nil && c.silent(l) >= 2*c.cfg.Suspect {
-				giveUp(errSilent)
-				return
-			}
+		if c.silent(&l.heard) >= c.cfg.Suspect && !c.lives(ctx, l) {
+			giveUp(errSilent)
+			return
 		}
 		select {
 		case <-time.After(c.cfg.Suspect):
