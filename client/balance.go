@@ -85,4 +85,6 @@ func (c *Client) leaveLocked(volume string, figures map[string]uint32) {
 }
 
 // Ways are those by which the client lets itself be moved now: of Config.Ways those that the gateways' operator has not switched off.
-func (c *Client) Ways() redirect.Ways { return c.cfg.Ways &^ redirect.Ways(c.off.Load()&uint32(redirect.AllWays)) }
+func (c *Client) Ways() redirect.Ways {
+	return c.cfg.Ways &^ redirect.Ways(c.off.Load()&uint32(redirect.AllWays))
+}

@@ -115,8 +115,10 @@ func TestFollowedWeights(t *testing.T) {
 		t.Errorf("the busiest node has %.2f of the mean", spread())
 	}
 	clear(moved)
-	if quiet := run(600); quiet > 6 {
-		t.Errorf("%d volumes move in ten hours of nothing but noise", quiet)
+	quiet := run(600)
+	t.Logf("in ten hours of nothing but noise %d volumes move", quiet)
+	if quiet > 6 {
+		t.Error("weights follow noise")
 	}
 	for name, to := range moved {
 		if len(to) > 2 {
