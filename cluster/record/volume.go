@@ -39,6 +39,7 @@ type Share struct {
 	Encrypt       bool     `json:"encrypt,omitempty"`
 	Users         []string `json:"users,omitempty"`
 	CaseSensitive bool     `json:"case_sensitive,omitempty"`
+	Advisory      bool     `json:"advisory,omitempty"`
 	unknown       unknown
 }
 
@@ -60,7 +61,7 @@ func (v *Volume) Share() causeway.Share {
 	if v.SMB == nil {
 		return causeway.Share{}
 	}
-	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive}
+	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive, Advisory: v.SMB.Advisory}
 }
 
 // DomainPolicy says what gateways outside a volume's domain do with it.
@@ -168,7 +169,7 @@ func (v *Volume) Validate() error {
 // Volume returns what the fronts see of the volume.
 func (v *Volume) Volume() *causeway.Volume {
 	out := &causeway.Volume{ID: v.ID, Name: v.Name, Async: v.Async, Exclusive: v.Exclusive, ReadOnly: v.ReadOnly, SMB: v.Share()}
-	out.Mandatory = !out.SMB.Off
+	out.Mandatory = out.SMB.Mandatory()
 	for _, k := range v.Keys {
 		out.Keys = append(out.Keys, causeway.HandleKey{ID: k.ID, Secret: k.Secret})
 	}

@@ -28,6 +28,7 @@ import (
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
+	"causeway/gateway/smb/security"
 	"causeway/gateway/transfer"
 	"causeway/internal/gate"
 	"causeway/lockmgr"
@@ -211,7 +212,7 @@ func (n *node) startEngines(context.Context) (err error) {
 		return err
 	}
 	h, c := &holder{}, &circle{}
-	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self}
+	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self, Granted: security.Granted}
 	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted

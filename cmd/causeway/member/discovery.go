@@ -36,6 +36,7 @@ func (m *Member) announce(t *record.Table) {
 	}
 	a.seen, a.at = t.Revision(), time.Now()
 	v := view(t)
+	m.rank(v)
 	if v.Zone == "" {
 		m.zone.Store(nil)
 	} else if z, err := discovery.NewZone(v, m.zone.Load()); err != nil {
@@ -51,6 +52,31 @@ func (m *Member) announce(t *record.Table) {
 
 // exceptSMB are the protocols of a volume that is no share.
 var exceptSMB = []string{"nfs", "causeway"}
+
+// unnamed stands for the zone of a cluster that has none: its gateways are ranked all the same.
+const unnamed = "cluster.invalid"
+
+// rank keeps the order in which clients of SMB use the gateways.
+func (m *Member) rank(v discovery.View) {
+	if v.Zone == "" {
+		v.Zone = unnamed
+	}
+	z, err := discovery.NewZone(v, m.ranking.Load())
+	if err != nil {
+		m.log.Error("the gateways cannot be ranked", "err", err)
+		return
+	}
+	m.ranking.Store(z)
+}
+
+// Order returns the addresses at which a client shall use a volume, the best first; nil if nothing is known of it.
+func (m *Member) Order(volume string, client netip.Addr) []netip.Addr {
+	z := m.ranking.Load()
+	if z == nil {
+		return nil
+	}
+	return z.Order(volume, client)
+}
 
 // view is what discovery knows of the records.
 func view(t *record.Table) discovery.View {

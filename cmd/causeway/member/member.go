@@ -99,6 +99,7 @@ type Member struct {
 	announcer announcer
 	capacity  float64                        // work in a second that would use this gateway fully; report's alone
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
+	ranking   atomic.Pointer[discovery.Zone] // by which clients of SMB are sent to gateways
 
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
@@ -164,7 +165,7 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
-	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
+	cfg.Notify = func(_ int64, changes []record.Change) { m.vanished(changes); m.events.see(changes); m.poke() }
 	cfg.Shown, cfg.Observe = m.shown.await, m.metrics.observe
 	cfg.Asked = m.asked()
 	c, err := cluster.Start(ctx, cfg)
@@ -179,10 +180,10 @@ func (m *Member) Join(ctx context.Context) error {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	if err := m.claimAddresses(ctx); err != nil {
+	if err := m.insist(ctx, func() error { return m.claimAddresses(ctx) }); err != nil {
 		return err
 	}
-	return m.claimZone(ctx)
+	return m.insist(ctx, func() error { return m.claimZone(ctx) })
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.

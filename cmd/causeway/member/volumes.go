@@ -33,6 +33,7 @@ type VolumeOrder struct {
 	SMBEncrypt    *bool                 `json:"smb_encrypt,omitempty"`
 	SMBUsers      *[]string             `json:"smb_users,omitempty"` // none: all
 	CaseSensitive *bool                 `json:"case_sensitive,omitempty"`
+	Advisory      *bool                 `json:"advisory,omitempty"` // locks of SMB clients refuse no I/O of NFS clients
 }
 
 // apply changes a record.
