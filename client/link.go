@@ -190,13 +190,19 @@ func (c *Client) watch(l *link) {
 
 // redirected obeys a gateway, if it is the one in use.
 func (c *Client) redirected(from *link, r *clientpb.Redirect) {
-	if r == nil || r.Mirror != "" {
+	if r == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.paths.Current(r.Volume)
 	if !ok || p.Gateway != from.address {
+		return
+	}
+	if r.Mirror != "" {
+		if v := c.volumes[r.Volume]; v != nil && c.mayMirror() {
+			c.tasks.Go(func() { c.toMirror(v, r) })
+		}
 		return
 	}
 	to := r.Address

@@ -12,7 +12,8 @@ import (
 
 // Config is the policy. Zero values are replaced by defaults.
 type Config struct {
-	Ways Ways // default AllWays
+	Ways   Ways // default AllWays
+	NoWays bool // none at all: nobody is sent anywhere
 
 	// Average replaces the nodes' own thresholds by the mean utilization of all gateways plus Margin.
 	Average bool
@@ -37,7 +38,9 @@ func (c *Config) Validate() error {
 	case c.Budget < 0 || c.Hold < 0 || c.Stay < 0 || c.Stale < 0 || c.Spread < 0:
 		return errors.New("redirect: Budget, Hold, Stay, Stale and Spread must not be negative")
 	}
-	if c.Ways == 0 {
+	if c.NoWays {
+		c.Ways = 0
+	} else if c.Ways == 0 {
 		c.Ways = AllWays
 	}
 	if c.Margin == 0 {
@@ -90,6 +93,32 @@ type moved struct {
 func NewPlanner(self string, cfg Config) (*Planner, error) {
 	err := cfg.Validate()
 	return &Planner{cfg: cfg, self: self}, err
+}
+
+// Configure changes how the planner decides from now on. What it remembers of moves stays.
+func (p *Planner) Configure(cfg Config) error {
+	if cfg.Rand == nil {
+		cfg.Rand = p.cfg.Rand
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	p.cfg = cfg
+	return nil
+}
+
+// Target returns where a client would be sent now if it had to go, whether or not this gateway is over its threshold; nil: nowhere.
+func (p *Planner) Target(s State, u Use) *Move {
+	nodes := p.views(s)
+	i := slices.IndexFunc(nodes, func(v *view) bool { return v.Name == p.self })
+	if i < 0 {
+		return nil
+	}
+	self := *nodes[i].Node
+	self.Draining = true // as for a gateway that all leave: what matters is that there is room
+	nodes[i].Node = &self
+	m, _ := p.destine(s, nodes, nodes[i], &u)
+	return m
 }
 
 // State is what a decision is made from.
@@ -251,7 +280,7 @@ func (p *Planner) destine(s State, nodes []*view, self *view, u *Use) (*Move, *v
 		return m, target
 	case target != nil && p.cfg.Ways&WayNoPath != 0 && u.Means == Aware:
 		return m, nil
-	case target != nil || p.cfg.Ways&WayMirror == 0 || u.Means != Aware:
+	case target != nil || p.cfg.Ways&WayMirror == 0 || u.Means != Aware || u.Writes:
 		return nil, nil
 	}
 	for _, name := range v.Mirrors {
@@ -281,7 +310,7 @@ func (p *Planner) choose(nodes []*view, self *view, u *Use, domain string) *view
 		if room <= 0 {
 			continue
 		}
-		same := u.Site != "" && v.Site == u.Site
+		same := u.Site != "" && v.at(u.Site)
 		if near && !same {
 			continue
 		}

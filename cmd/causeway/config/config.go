@@ -58,6 +58,7 @@ type Volume struct {
 	Encrypt   string   `yaml:"smb-encrypt"`
 	Users     []string `yaml:"smb-users"`
 	Case      string   `yaml:"case"`
+	Locks     string   `yaml:"locks"`
 
 	Share causeway.Share        `yaml:"-"`
 	Rules []causeway.ExportRule `yaml:"-"` // set by Validate, as Modes is
