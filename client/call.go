@@ -208,9 +208,6 @@ func newOp() []byte {
 // ask makes a call with a Request.
 func (c *Client) ask(ctx context.Context, volume string, r *clientpb.Request, method func(clientpb.FilesClient, context.Context, *clientpb.Request) (*clientpb.Reply, error)) (reply *clientpb.Reply, err error) {
 	r.Caller = c.caller
-	if len(r.Op) > 0 {
-		c.noteChange(volume)
-	}
 	_, err = c.do(ctx, volume, "", func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
 		m, err := method(files, ctx, r)
 		reply = m

@@ -196,14 +196,16 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	if r == nil {
 		return
 	}
-	if r.Mirror != "" {
-		c.tasks.Go(func() { c.toMirror(from, r) })
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.paths.Current(r.Volume)
 	if !ok || p.Gateway != from.address {
+		return
+	}
+	if r.Mirror != "" {
+		if v := c.volumes[r.Volume]; v != nil && c.mayMirror() {
+			c.tasks.Go(func() { c.toMirror(v, r) })
+		}
 		return
 	}
 	to := r.Address

@@ -2,88 +2,80 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"causeway/client/clientpb"
 	"causeway/redirect"
 )
 
-// mirrorFor is how long a client reads from a mirror before it tries the volume itself again. If its gateways are too busy still, they say so.
-const mirrorFor = 10 * time.Minute
+// mirrorWithin bounds how long it may take to open a mirror; the client stays where it is meanwhile.
+const mirrorWithin = 10 * time.Second
 
-// mirrored is a volume that offers what another one does.
-type mirrored struct {
-	v     *Volume
-	until time.Time
-}
-
-// toMirror obeys a gateway that sends the client to a mirror of a volume: what is opened for reading from now on is opened there. Files that are
-// open stay where they are. A client that has changed the volume stays too: it must see its changes.
-func (c *Client) toMirror(from *link, r *clientpb.Redirect) {
-	c.mu.Lock()
-	here, ok := c.paths.Current(r.Volume)
-	v := c.volumes[r.Volume]
-	if r.Address != "" {
-		c.learnLocked(r.Address)
-	}
-	c.mu.Unlock()
-	if !ok || here.Gateway != from.address || v == nil || v.changed.Load() || c.Ways()&redirect.WayMirror == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(c.life, c.cfg.Patience)
+// toMirror obeys a redirect to another volume that offers the same. A client that has changed something stays: a mirror has no changes.
+func (c *Client) toMirror(v *Volume, r *clientpb.Redirect) {
+	ctx, cancel := context.WithTimeout(c.life, mirrorWithin)
 	defer cancel()
 	m, err := c.Volume(ctx, r.Mirror)
-	if err != nil {
-		c.cfg.Log.Warn("a mirror cannot be used", "volume", r.Volume, "mirror", r.Mirror, "err", err)
+	if err != nil || m == v || v.changed.Load() {
+		c.cfg.Log.Debug("a mirror is not used", "volume", v.name, "mirror", r.Mirror, "err", err)
 		return
 	}
 	if r.Address != "" {
 		c.mu.Lock()
+		c.learnLocked(r.Address)
 		c.paths.Redirect(r.Mirror, r.Address, time.Now())
 		c.mu.Unlock()
 	}
-	v.mirror.Store(&mirrored{m, time.Now().Add(mirrorFor)})
-	c.cfg.Log.Info("redirected to a mirror", "volume", r.Volume, "mirror", r.Mirror, "from", from.address, "to", r.Address)
+	v.mirror.Store(m)
+	c.cfg.Log.Info("redirected to a mirror", "volume", v.name, "mirror", r.Mirror, "to", r.Address)
 }
 
-// Mirror returns the volume from which this one is read at present, because gateways have sent the client there; nil: it is read itself.
-func (v *Volume) Mirror() *Volume {
-	m := v.mirror.Load()
-	if m == nil || v.changed.Load() {
-		return nil
+// Mirror is the volume that is read in place of this one; its name, if it is itself.
+func (v *Volume) Mirror() string {
+	if m := v.mirror.Load(); m != nil {
+		return m.name
 	}
-	if time.Now().After(m.until) {
+	return v.name
+}
+
+// reading does what only reads at the mirror, if the client was sent to one. Whatever fails there is done at the volume itself, and the mirror is
+// left: what offers the same has failed to.
+func (v *Volume) reading(ctx context.Context, do func(*Volume) error) error {
+	if m := v.mirror.Load(); m != nil {
+		err := do(m)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
 		v.mirror.CompareAndSwap(m, nil)
-		return nil
 	}
-	return m.v
+	return do(v)
 }
 
-// reading does what changes nothing at the mirror in use, if there is one, else at the volume. A mirror that fails where the volume does not is left.
-func reading[T any](ctx context.Context, v *Volume, do func(*Volume) (T, error)) (T, error) {
-	m := v.Mirror()
-	if m == nil {
-		return do(v)
-	}
-	out, err := do(m)
-	if err == nil || ctx.Err() != nil {
-		return out, err
-	}
-	own, ownErr := do(v)
-	if ownErr == nil {
-		v.mirror.Store(nil)
-		v.c.cfg.Log.Warn("a mirror does not have what the volume has", "volume", v.name, "mirror", m.name, "err", errors.Unwrap(err))
-	}
-	return own, ownErr
+// place is where a file is read.
+type place struct {
+	v      *Volume
+	handle []byte
 }
 
-// noteChange remembers that this client changes a volume.
-func (c *Client) noteChange(volume string) {
-	c.mu.Lock()
-	v := c.volumes[volume]
-	c.mu.Unlock()
-	if v != nil {
-		v.changed.Store(true)
+// at is where to read the file: at the mirror, if the client was sent to one and the file is open for reading only.
+func (f *File) at() place {
+	own := place{f.v, f.handle}
+	m := f.v.mirror.Load()
+	if m == nil || f.writes() {
+		return own
 	}
+	if p := f.place.Load(); p != nil && p.v == m {
+		return *p
+	}
+	o, err := m.walk(f.ctx, f.name, true)
+	if err != nil {
+		f.v.mirror.CompareAndSwap(m, nil)
+		return own
+	}
+	p := &place{m, o.handle}
+	f.place.Store(p)
+	return *p
 }
+
+// mayMirror reports whether the client lets itself be sent to mirrors.
+func (c *Client) mayMirror() bool { return c.Ways()&redirect.WayMirror != 0 }
