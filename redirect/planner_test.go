@@ -190,6 +190,12 @@ func TestOrdered(t *testing.T) {
 	if m := p.Target(s, use); m == nil || m.To != "CFN3" {
 		t.Errorf("%+v", m)
 	}
+	for i := range 3 {
+		s.Nodes[i].Utilization = 99 - float64(i)
+	}
+	if m := p.Target(s, use); m == nil || m.To != "CFN3" {
+		t.Errorf("where nobody has room: %+v", m)
+	}
 	if use.Domain = "nowhere"; p.Target(s, use) != nil {
 		t.Error("it is sent out of its domain")
 	}

@@ -213,7 +213,7 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 		m = c.planner.Target(c.state(t, nodes, nil, now), redirect.Use{Client: client, Volume: volume, Means: redirect.Aware, Site: c.siteOf(t, addr)})
 		c.mu.Unlock()
 		if m == nil {
-			return "", fmt.Errorf("no other gateway has room for it: --to names one all the same")
+			return "", fmt.Errorf("there is no other gateway to which it may go")
 		}
 	} else if err := c.reaches(t, to, volume); err != nil {
 		return "", err
