@@ -76,7 +76,6 @@ type user struct {
 	s *stage
 	*client.Client
 	v      *client.Volume
-	name   string
 	done   atomic.Int64
 	failed chan error
 	stop   context.CancelFunc

@@ -204,7 +204,7 @@ func TestServiceRecords(t *testing.T) {
 		},
 	}, "home")
 	g := s.Members[0]
-	g.Command("site", "set", "paris", "10.99.0.0/24")
+	g.Command("site", "set", "paris", "10.99.0.1/32") // where the clients are
 	g.Command("node", "set", "g2", "--domains", "paris")
 	g.Command("node", "set", "g1", "--domains", "elsewhere")
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -230,8 +230,6 @@ func TestServiceRecords(t *testing.T) {
 		}
 		u.Close()
 	}
-	// Networks of a site count when the gateway's address is in one: all are. A site of g2's alone must come first.
-	g.Command("site", "set", "paris", "10.99.0.1/32")
 	first := 0
 	s.Await("the client's own site comes first, time after time", func() bool {
 		_, list, err := resolver.LookupSRV(t.Context(), "causeway", "tcp", zone)
@@ -242,4 +240,12 @@ func TestServiceRecords(t *testing.T) {
 		first++
 		return first == 5
 	})
+	c, err := client.Dial(t.Context(), client.Config{Dial: s.network.Test().Dial, Resolver: resolver}, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Volume(t.Context(), "home"); err != nil || c.Paths("home")[0].Gateway != s.at(1) {
+		t.Errorf("it begins at %s, %v", c.Paths("home")[0].Gateway, err)
+	}
 }
