@@ -104,13 +104,18 @@ func (c *crowd) look(now time.Time) {
 	}
 }
 
-// count returns how many aware clients work: those that called since the last look, or came a second ago.
+// count returns how many aware clients work that can be told to go: those that called since the last look, or came a second ago.
 func (c *crowd) count(list []member.Client, now time.Time) int {
-	calls, working := make(map[demand.Name]uint64, len(list)), map[string]bool{}
+	calls, working, watches := make(map[demand.Name]uint64, len(list)), map[string]bool{}, map[string]bool{}
+	if c.aware != nil {
+		for _, u := range c.aware.Clients() {
+			watches[u.Client] = u.Watches
+		}
+	}
 	for i := range list {
 		u := &list[i]
 		calls[nameOf(u)] = u.Calls
-		if u.Kind == member.AwareClient && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
+		if u.Kind == member.AwareClient && watches[u.Client] && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
 			working[u.Client] = true
 		}
 	}
