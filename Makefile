@@ -4,7 +4,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 GOFLAGS    := -trimpath
 export VERSION
 
-.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster scale benchsmb benchdns soak deps clean
+.PHONY: help demo build generate dist test race lint fuzz e2e bench benchaware benchcluster scale benchsmb benchdns soak deps clean
 .DEFAULT_GOAL := help
 
 help:  ## show these targets
@@ -39,6 +39,9 @@ e2e: build ## end-to-end tests with real clients; needs root
 
 bench: ## NFS beside nfs-ganesha and go-nfs, some minutes; needs root
 	go run ./e2e/bench
+
+benchaware: ## programs with the client library over gateways with limited links; needs root
+	go run ./e2e/bench aware
 
 benchcluster: ## gateways of a cluster beside each other; needs root
 	go run ./e2e/bench cluster

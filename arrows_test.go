@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"cmd/causeway/*":         {"*"},
 	"e2e":                    {"e2e/*"},
 	"e2e/*":                  {"e2e/*"},
+	"e2e/aware":              {"e2e/*", "client", "redirect"},
 	"e2e/bench":              {"e2e/*", "client"}, // the library is what it measures
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},

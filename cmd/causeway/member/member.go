@@ -97,6 +97,7 @@ type Member struct {
 	front     atomic.Pointer[LockFront]
 	lost      lost
 	announcer announcer
+	capacity  float64                        // work in a second that would use this gateway fully; report's alone
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
 	ranking   atomic.Pointer[discovery.Zone] // by which clients of SMB are sent to gateways
 
@@ -233,6 +234,7 @@ func (m *Member) Serve() error {
 	m.tasks.Go(func() { m.follow(ctx) })
 	m.tasks.Go(func() { m.split.copies.renew(ctx) })
 	m.tasks.Go(func() { m.attest(ctx) })
+	m.tasks.Go(func() { m.weigh(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
 	}
