@@ -5,6 +5,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
 	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
@@ -55,9 +56,16 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 		switch c.Name {
 		case contexts.MaximalAccess:
 			answers = append(answers, contexts.MaximalAccessAnswer(ntstatus.OK, o.maximal))
+		case contexts.Apple:
+			if q, err := contexts.DecodeApple(c.Data); err == nil {
+				answers = append(answers, m.apple().Context(q))
+			}
 		case contexts.QueryOnDiskID:
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
+	}
+	if o.lease.Kind == causeway.Lease {
+		m.conn.srv.files.leasedNow(opened.Lease)
 	}
 	level, answers := asked.answer(opened, o.leaseVersion, answers)
 	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
@@ -77,6 +85,16 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 	return nil
 }
 
+// apple is what macOS is told: that files have modes and owners, that a flush reaches the storage, and whether names have a case. Ids are
+// not resolved to paths, and listings carry nothing of their own.
+func (m *message) apple() *contexts.AppleAnswer {
+	a := &contexts.AppleAnswer{Server: contexts.AppleUnixBased, Volume: contexts.AppleFullSync, Model: "Causeway"}
+	if m.conn.srv.cfg.folding(m.tree.volume) != names.Insensitive {
+		a.Volume |= contexts.AppleCaseSensitive
+	}
+	return a
+}
+
 // mostAccess finds out what the caller may have on the object, if he asks.
 func (m *message) mostAccess(list []contexts.Context, o *open, p *place, did gateway.OpenAction) (err error) {
 	if contexts.Find(list, contexts.MaximalAccess) == nil {
@@ -92,9 +110,17 @@ func (m *message) mostAccess(list []contexts.Context, o *open, p *place, did gat
 	return err
 }
 
-// secureNew gives a new file the descriptor that its creator asked for. If it cannot have it, it goes again.
-func (m *message) secureNew(o *open, data []byte, attr *causeway.Attr) (causeway.Attr, error) {
-	now, err := m.applyDescriptor(o, data, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+// secureNew gives a new file the descriptor that its creator asked for, or what its directory hands down. If it cannot have it, it goes
+// again.
+func (m *message) secureNew(o *open, asked *contexts.Context, attr *causeway.Attr) (now causeway.Attr, err error) {
+	if asked != nil {
+		var d *security.Descriptor
+		if d, err = security.DecodeDescriptor(asked.Data); err == nil {
+			now, err = m.applyDescriptor(o, d, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+		}
+	} else {
+		now, err = m.handDown(o, attr)
+	}
 	if err != nil {
 		m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), true)
 		o.end(m.conn.ctx)

@@ -7,8 +7,8 @@ import (
 	"causeway/gateway/smb/wire"
 )
 
-// zeroData makes a range read as zeros ([MS-FSA] 2.1.5.10.40). It writes them: that storage is given back is a promise to sparse files
-// only, and what the range takes is then as the client sees it. It does not go beyond the end of the file.
+// zeroData makes a range read as zeros ([MS-FSA] 2.1.5.10.40). It writes them, but not where they are: holes stay holes. It does not go
+// beyond the end of the file.
 func (m *message) zeroData(r *wire.IOCtlRequest) error {
 	span, err := fscc.DecodeZeroData(r.Input)
 	if err != nil {
@@ -28,25 +28,38 @@ func (m *message) zeroData(r *wire.IOCtlRequest) error {
 		return err
 	}
 	end := min(span.Offset+span.Length, attr.Size)
-	zeros := m.conn.srv.pool.Get(int(min(span.Length, maxTransfer)))
-	defer zeros.Release()
-	clear(zeros.B)
-	for off := span.Offset; off < end; {
-		n := min(end-off, uint64(len(zeros.B)))
-		res, err := m.conn.srv.cfg.Transfer.Write(m.conn.ctx, &m.caller, m.open.handle, off, zeros.B[:n], causeway.Unstable)
+	return m.writeZeros(span.Offset, end)
+}
+
+// writeZeros goes on until all is zero or the client is gone: what it was asked for may be a very long hole.
+func (m *message) writeZeros(off, end uint64) error {
+	t := m.conn.srv.cfg.Transfer
+	buffer := m.conn.srv.pool.Get(hole)
+	defer buffer.Release()
+	for off < end {
+		if err := m.conn.ctx.Err(); err != nil {
+			return ntstatus.Cancelled
+		}
+		b := buffer.B[:min(end-off, hole-off%hole)]
+		res, err := t.Read(m.conn.ctx, &m.caller, m.open.handle, off, b)
+		if err == nil && zeros(b[:res.N]) {
+			off += uint64(len(b))
+			continue
+		}
+		clear(b)
+		written, err := t.Write(m.conn.ctx, &m.caller, m.open.handle, off, b, causeway.Unstable)
 		if err != nil {
 			return err
 		}
-		if res.Stable == causeway.Unstable {
-			m.open.wrote(res.Verifier)
+		if written.Stable == causeway.Unstable {
+			m.open.wrote(written.Verifier)
 		}
-		off += n
+		off += uint64(len(b))
 	}
 	return nil
 }
 
-// allocatedRanges tells which parts of a range hold data: all up to the end of the file, since what is asked is where zeros need not
-// be read, and storage is not asked for its holes ([MS-FSA] 2.1.5.10.22).
+// allocatedRanges tells which parts of a range hold data: of a file that is not sparse, all up to its end ([MS-FSA] 2.1.5.10.22).
 func (m *message) allocatedRanges(r *wire.IOCtlRequest) ([]byte, error) {
 	span, err := fscc.DecodeAllocatedRanges(r.Input)
 	if err != nil {
@@ -65,6 +78,20 @@ func (m *message) allocatedRanges(r *wire.IOCtlRequest) ([]byte, error) {
 	end := min(span.Offset+span.Length, attr.Size)
 	if span.Offset >= end {
 		return []byte{}, nil
+	}
+	d, err := m.dosOf(m.open.handle)
+	if err != nil {
+		return nil, err
+	}
+	if d.Attributes&fscc.AttrSparse != 0 {
+		if err := m.mayWait(); err != nil {
+			return nil, err
+		}
+		list, err := m.data(m.open, span.Offset, end)
+		if err != nil {
+			return nil, err
+		}
+		return fscc.AppendAllocatedRanges([]byte{}, list, int(r.Room))
 	}
 	return fscc.AppendAllocatedRanges([]byte{}, []causeway.Span{{Offset: span.Offset, Length: end - span.Offset}}, int(r.Room))
 }

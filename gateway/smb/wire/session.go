@@ -44,11 +44,11 @@ const (
 	ShareDisk byte = 1
 	SharePipe byte = 2
 
-	ShareEncrypt   uint32 = 0x00008000
 	ShareDFS       uint32 = 0x00000001
 	ShareDFSRoot   uint32 = 0x00000002
+	ShareEncrypt   uint32 = 0x00008000
+	ShareCapDFS    uint32 = 0x00000008 // of Capabilities
 	ShareNoCaching uint32 = 0x00000030
-	ShareCapDFS    uint32 = 0x00000008
 )
 
 // TreeConnectRequest is [MS-SMB2] 2.2.9.
@@ -100,9 +100,10 @@ func Empty(m []byte) error {
 func AppendEmpty(b []byte) []byte { return append(b, 4, 0, 0, 0) }
 
 // AppendError appends an error body ([MS-SMB2] 2.2.2) with data, which may be nil.
-func AppendError(b, data []byte) []byte {
+func AppendError(b, data []byte, contexts byte) []byte {
 	b, f := grow(b, 8)
 	le.PutUint16(f, 9)
+	f[2] = contexts
 	le.PutUint32(f[4:], uint32(len(data)))
 	if len(data) == 0 {
 		return append(b, 0)
