@@ -85,12 +85,21 @@ func (t *holdings) recall(x grants.Effect) {
 	}
 	t.commits.RLock()
 	if c.Written && t.recalling(&x) {
-		_ = t.commit(ctx, x.Handle, &c) // what cannot be committed is lost to its writer's clients, who find another verifier
+		err = t.commit(ctx, x.Handle, &c)
 	}
 	t.commits.RUnlock()
+	if err != nil && t.named(ctx, x.Handle) {
+		return // its lease ends, and the fence tells its writer's clients by another verifier that something is lost
+	}
 	t.commits.Lock() // what was reported under the grant before is committed before the grant ends, or never
 	defer t.commits.Unlock()
 	t.step(func(now time.Duration, table *grants.Table) { table.Recalled(now, x.Handle, x.Holder, x.Seq) })
+}
+
+// named reports whether an object still has a name.
+func (t *holdings) named(ctx context.Context, h causeway.Handle) bool {
+	a, err := t.store.Stat(ctx, h.Object)
+	return err == nil && a.Nlink > 0
 }
 
 // ask reaches a holder.

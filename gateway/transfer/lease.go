@@ -122,6 +122,9 @@ func (e *Engine) keep() {
 			return
 		case <-tick.C:
 			e.renew(ctx)
+			for id := range *e.volumes.Load() {
+				e.cache.forgetHanded(id)
+			}
 		case <-e.returns.some:
 			e.sendReturns(ctx)
 		}

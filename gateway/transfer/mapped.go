@@ -28,9 +28,10 @@ type mapped struct {
 	epoch  atomic.Pointer[causeway.Epoch]
 	seq    atomic.Uint64 // of the latest grant
 
-	io      sync.RWMutex // held shared by I/O, alone by what ends it
-	ended   bool         // guarded by io
-	writing sync.Mutex   // blocks are written whole: one write at a time
+	io      sync.RWMutex   // held shared by I/O, alone by what ends it
+	ended   atomic.Bool    // changed under io
+	final   gateway.Commit // what was to be committed when it ended
+	writing sync.Mutex     // blocks are written whole: one write at a time
 
 	mu     sync.Mutex
 	attr   causeway.Attr
@@ -60,7 +61,7 @@ func newMapped(e *Engine, v *volume, g *causeway.Grant, key uint64) *mapped {
 func (m *mapped) add(g *causeway.Grant) bool {
 	m.io.Lock()
 	defer m.io.Unlock()
-	if m.ended {
+	if m.ended.Load() {
 		return false
 	}
 	m.mu.Lock()
@@ -143,7 +144,7 @@ func (m *mapped) dirty() bool {
 func (m *mapped) ReadAt(ctx context.Context, p []byte, off uint64) (int, error) {
 	m.io.RLock()
 	defer m.io.RUnlock()
-	if m.ended {
+	if m.ended.Load() {
 		return 0, errEnded
 	}
 	first := off / m.block
@@ -202,7 +203,7 @@ func (m *mapped) WriteAt(ctx context.Context, p []byte, off uint64) (int, error)
 	defer m.io.RUnlock()
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	if m.ended {
+	if m.ended.Load() {
 		return 0, errEnded
 	}
 	m.mu.Lock()
@@ -384,17 +385,19 @@ func (m *mapped) committed(c *gateway.Commit, upTo uint64) {
 	}
 }
 
-// finish ends all I/O, waits for what runs, and returns what must be committed.
+// finish ends all I/O, waits for what runs, and returns what must be committed, each time that it is called.
 func (m *mapped) finish() gateway.Commit {
 	m.io.Lock()
 	defer m.io.Unlock()
-	if m.ended {
-		return gateway.Commit{}
+	if !m.ended.Load() {
+		m.final, _ = m.collect()
+		m.ended.Store(true)
 	}
-	m.ended = true
-	c, _ := m.collect()
-	return c
+	return m.final
 }
+
+// mayTell reports whether there is something to commit, or will be.
+func (m *mapped) mayTell() bool { return !m.ended.Load() || m.final.Written }
 
 // lose is finish of a grant that has ended by itself: what was not committed is lost.
 func (m *mapped) lose() {

@@ -45,7 +45,7 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 // openFor is open under whatever grant there is; a new one is asked for a span.
 func (e *Engine) openFor(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode, s causeway.Span) (*object, causeway.Attr, error) {
 	o := e.cache.get(h)
-	if o != nil && (o.grant.Mode < mode || !o.lasts() || o.mapped != nil && o.mapped.lost()) {
+	if o != nil && (o.grant.Mode < mode || !o.lasts() || o.mapped != nil && (o.mapped.lost() || o.mapped.ended.Load())) {
 		o.Release()
 		o = nil
 	}

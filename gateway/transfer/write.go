@@ -63,6 +63,9 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 	if !o.validExactly() {
 		return 0, causeway.ErrDelay // the call was held up; see vouch
 	}
+	if o.vol.blocks != nil && o.mapped == nil { // done by the owner, in its journal when it is synced
+		o.vol.handed.Store(true)
+	}
 	n, err := o.store.WriteAt(ctx, data, off)
 	if err != nil || how == causeway.Unstable {
 		return n, err

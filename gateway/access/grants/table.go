@@ -121,6 +121,7 @@ type holding struct {
 	span   causeway.Span
 	leases causeway.Leases
 	seq    uint64
+	born   uint64        // the number of its first grant
 	ends   time.Duration // with a lease
 	place  *list.Element
 	recall *recall // under way, or nil
