@@ -52,6 +52,7 @@ type object struct {
 	until  atomic.Int64 // when, by the engine's clock; a grant without a lease has none
 	active atomic.Bool  // was used since it was renewed
 	tenure atomic.Uint64
+	life   uint64
 
 	refs    atomic.Int32
 	lent    atomic.Int32           // of these, ranges that were lent to be sent: nobody waits for them

@@ -123,7 +123,7 @@ func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
-	case epoch.Before(v.epoch):
+	case epoch.Before(v.epoch) || v.tenure.Load() != *tenure:
 		return false
 	case v.epoch.Before(epoch):
 		v.epoch = epoch
@@ -131,7 +131,7 @@ func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
 		*tenure = v.tenure.Add(1)
 		e.dropUnleased(v)
 	}
-	return v.tenure.Load() == *tenure
+	return true
 }
 
 func (e *Engine) dropUnleased(v *volume) {

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -15,6 +16,7 @@ import (
 type granting struct {
 	gateway.Layouts
 	lease    func(*causeway.Grant)
+	mu       sync.Mutex
 	seq      uint64
 	asked    int
 	returned []gateway.Held
@@ -34,6 +36,8 @@ func (g *granting) Grant(_ context.Context, s *gateway.GrantSpec) (r gateway.Gra
 }
 
 func (g *granting) Return(_ context.Context, _ string, _ causeway.Epoch, h gateway.Held, _ *gateway.Commit) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.returned = append(g.returned, h)
 	return nil
 }

@@ -65,6 +65,7 @@ type volume struct {
 	mu     sync.Mutex
 	epoch  causeway.Epoch // the latest known
 	tenure atomic.Uint64  // counts epochs; objects of an earlier one are not used
+	life   atomic.Uint64  // counts how often this gateway was cut off, which objects without a lease do not outlive either
 }
 
 var (
