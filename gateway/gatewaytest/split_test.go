@@ -42,6 +42,7 @@ type machine struct {
 	access gateway.Access
 	owner  *access.Engine // at the owner
 	jitter time.Duration
+	missed bool // an owner did not wait for it
 
 	mu     sync.Mutex
 	paused chan struct{} // closed when it goes on
