@@ -94,7 +94,7 @@ func (e *Engine) Reassert(ctx context.Context, id causeway.VolumeID, epoch cause
 			held = append(held, heldOf(&o.grant))
 			o.tenure.Store(tenure)
 			if o.mapped != nil {
-				o.mapped.epoch.Store(&epoch)
+				o.mapped.follow(epoch)
 			}
 		}
 	})

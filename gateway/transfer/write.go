@@ -15,6 +15,9 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 	if c.NoWait && how != causeway.Unstable {
 		return gateway.WriteResult{}, causeway.ErrWouldBlock
 	}
+	if v := (*e.volumes.Load())[h.Volume]; c.NoWait && v != nil && v.blocks != nil { // a device may be elsewhere, and not take it now
+		return gateway.WriteResult{}, causeway.ErrWouldBlock
+	}
 	mark := e.changes.Begin(h.Hash())
 	o, before, err := e.open(ctx, c, h, causeway.IOReadWrite, causeway.Span{Offset: off, Length: uint64(len(data))})
 	if err != nil {
