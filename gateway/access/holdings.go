@@ -44,6 +44,15 @@ func (e *Engine) newHoldings(v *causeway.Volume, s backend.Store, epoch causeway
 	return t
 }
 
+// follow numbers what is granted from now on behind what was granted before in the same epoch: holders tell by that what is newer.
+func (t *holdings) follow(last *holdings) {
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.table.Follow(last.table)
+}
+
 // step is one event of the table, and carries out its effects.
 func (t *holdings) step(f func(now time.Duration, table *grants.Table)) {
 	t.mu.Lock()

@@ -121,3 +121,17 @@ func TestRecalledForMore(t *testing.T) {
 		t.Error("an answer of an earlier right counts")
 	}
 }
+
+// TestFollow: a table that follows another in one epoch numbers its grants behind those of that one.
+func TestFollow(t *testing.T) {
+	first, second := New(Rules{}, Limits{}), New(Rules{}, Limits{})
+	ask := Ask{Handle: causeway.Handle{Volume: 1}, Holder: "a", Mode: causeway.IORead}
+	var last Given
+	for range 3 {
+		last, _, _ = first.Ask(0, ask)
+	}
+	second.Follow(first)
+	if g, _, _ := second.Ask(0, ask); g.Seq <= last.Seq {
+		t.Errorf("%d follows %d", g.Seq, last.Seq)
+	}
+}

@@ -165,6 +165,9 @@ func New(r Rules, l Limits) *Table {
 	}
 }
 
+// Follow makes a table that nothing was asked of number its grants behind those of an earlier one, whose holders believe in the same epoch.
+func (t *Table) Follow(last *Table) { t.seq = max(t.seq, last.seq) }
+
 // Lease returns how long grants last.
 func (t *Table) Lease() time.Duration { return t.limits.Lease }
 
