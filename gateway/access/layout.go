@@ -134,6 +134,9 @@ func (e *Engine) fill(ctx context.Context, v *volume, s *gateway.GrantSpec, a *g
 		if err = e.settled(ctx, s.NoWait, a.Handle); err != nil {
 			return err
 		}
+		if s.NoWait && v.asks(a.Handle) {
+			return causeway.ErrWouldBlock
+		}
 	}
 	if r.Attr, err = e.attrOf(ctx, v, a.Handle); err != nil {
 		return err

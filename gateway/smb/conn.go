@@ -33,6 +33,7 @@ type conn struct {
 	cancel        context.CancelFunc
 	slots         chan struct{} // requests in goroutines
 	running       sync.WaitGroup
+	readEnded     chan error // what ended reading
 	stopping      atomic.Bool
 	loggedOn      atomic.Bool
 
@@ -65,6 +66,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 		srv: s, nc: nc, remote: addrOf(nc.RemoteAddr()), local: addrOf(nc.LocalAddr()),
 		in: bufio.NewReaderSize(nc, 64<<10), window: newWindow(s.cfg.MaxCredits), slots: make(chan struct{}, s.cfg.MaxRequests),
 		sessions: map[uint64]*channel{}, pending: map[uint64]*pending{}, inFlight: map[uint64]bool{}, ended: map[uint64]*secure.Signer{},
+		readEnded: make(chan error, 1),
 	}
 	c.out.init(c)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
@@ -74,14 +76,17 @@ func newConn(s *Server, nc net.Conn) *conn {
 // serve reads messages until the connection ends, waits for those that run, and ends what belonged to it.
 func (c *conn) serve() {
 	c.nc.SetReadDeadline(time.Now().Add(c.srv.cfg.LogonTimeout))
-	err := c.read()
+	c.readOn()
+	err := <-c.readEnded
 	if err != nil && !errors.Is(err, io.EOF) && !c.stopping.Load() {
 		c.srv.cfg.Logger.Debug("connection ended", "client", c.remote, "err", err)
 	}
+	c.stopping.Store(true)
+	c.srv.strike(c)
 	c.cancel() // what waits for an event or lock ends now
 	c.abandonWaits()
 	c.running.Wait()
-	c.out.flush()
+	c.out.end()
 	c.nc.Close()
 	for _, ch := range c.channels() {
 		ch.session.leave(ch)
@@ -110,19 +115,54 @@ var (
 // frameHeader is the size of the length in front of a message over TCP ([MS-SMB2] 2.1).
 const frameHeader = 4
 
-// read handles messages one by one. Replies are sent when no further message has arrived yet.
-func (c *conn) read() error {
+// stuckAfter is how long a large message may keep its connection from being read: most are moved sooner than another goroutine, on
+// another processor and far from what was read, would have begun.
+const stuckAfter = 2 * time.Millisecond
+
+// readOn reads messages until the connection ends, or until another goroutine has taken over while this one had to wait.
+func (c *conn) readOn() {
+	for {
+		waits, err := c.read()
+		switch {
+		case waits == nil:
+			c.readEnded <- err
+			return
+		case !waits.large:
+			go c.readOn()
+			waits.resume()
+			return
+		case !c.move(waits):
+			return
+		}
+	}
+}
+
+// move goes on with a large message, and reports whether nobody took over reading meanwhile.
+func (c *conn) move(m *message) bool {
+	var taken atomic.Bool
+	stuck := time.AfterFunc(stuckAfter, func() {
+		if !taken.Swap(true) {
+			c.readOn()
+		}
+	})
+	m.resume()
+	stuck.Stop()
+	return !taken.Swap(true)
+}
+
+// read handles messages one by one, up to one that waits. Replies are sent when no further message has arrived yet.
+func (c *conn) read() (waits *message, err error) {
 	for {
 		var head [frameHeader]byte
 		if c.in.Buffered() < frameHeader {
 			c.out.uncork()
 		}
 		if _, err := io.ReadFull(c.in, head[:]); err != nil {
-			return err
+			return nil, err
 		}
 		n := int(binary.BigEndian.Uint32(head[:]))
 		if n > maxFrame || n < frameHeader {
-			return errFrame // a first byte that is not zero is beyond too
+			return nil, errFrame // a first byte that is not zero is beyond too
 		}
 		b := c.srv.pool.Get(n + secure.TagSize)
 		if c.in.Buffered() < n {
@@ -130,20 +170,20 @@ func (c *conn) read() error {
 			c.deadline(c.srv.cfg.FrameTimeout)
 			if _, err := io.ReadFull(c.in, b.B[:n]); err != nil {
 				b.Release()
-				return err
+				return nil, err
 			}
 			c.deadline(0)
 		} else if _, err := io.ReadFull(c.in, b.B[:n]); err != nil {
 			b.Release()
-			return err
+			return nil, err
 		}
 		c.srv.counts.in.Add(int64(n))
 		c.out.cork()
-		if err := c.receive(b, b.B[:n:n+secure.TagSize]); err != nil {
-			return err
+		if waits, err = c.receive(b, b.B[:n:n+secure.TagSize]); err != nil || waits != nil {
+			return waits, err
 		}
 		if c.stopping.Load() {
-			return nil
+			return nil, nil
 		}
 	}
 }
@@ -166,12 +206,13 @@ func (c *conn) deadline(d time.Duration) {
 // welcome takes the deadline off that logging on had.
 func (c *conn) welcome() {
 	if !c.loggedOn.Swap(true) {
+		c.srv.enlist(c)
 		c.deadline(0)
 	}
 }
 
-// receive handles one message. It owns b.
-func (c *conn) receive(b *buf.Buffer, m []byte) error {
+// receive handles one message, and returns it if it waits. It owns b.
+func (c *conn) receive(b *buf.Buffer, m []byte) (waits *message, err error) {
 	msg := newMessage(c, b)
 	switch wire.KindOf(m) {
 	case wire.KindSMB2:
@@ -179,28 +220,28 @@ func (c *conn) receive(b *buf.Buffer, m []byte) error {
 	case wire.KindTransform:
 		var t wire.Transform
 		ch := (*channel)(nil)
-		err := t.Parse(m)
+		err = t.Parse(m)
 		if err == nil {
 			ch = c.channel(t.SessionID)
 		}
 		if ch == nil || ch.session.opener == nil {
 			msg.release()
-			return errProtocol
+			return nil, errProtocol
 		}
 		if msg.rest, err = ch.session.opener.Open(m); err != nil {
 			msg.release()
-			return err
+			return nil, err
 		}
 		if wire.KindOf(msg.rest) != wire.KindSMB2 {
 			msg.release()
-			return errProtocol
+			return nil, errProtocol
 		}
 		msg.sealed = ch.session
 	case wire.KindSMB1:
-		return c.negotiateSMB1(msg, m)
+		return nil, c.negotiateSMB1(msg, m)
 	default:
 		msg.release()
-		return errFrame
+		return nil, errFrame
 	}
 	return msg.begin()
 }

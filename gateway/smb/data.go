@@ -8,7 +8,8 @@ import (
 	"causeway/gateway/smb/wire"
 )
 
-// inlineAtMost is the largest payload that is moved on the reader's goroutine, in bytes: larger ones would keep others waiting.
+// inlineAtMost is the largest payload in bytes that is moved on the reader's goroutine whatever happens: larger ones could keep others
+// waiting, so that another goroutine reads on when they do.
 const inlineAtMost = 64 << 10
 
 // read is [MS-SMB2] 3.3.5.12: the storage fills the reply itself.
@@ -36,7 +37,7 @@ func (m *message) read() error {
 	case len(m.b)-prefix+int(r.Length) > maxReply:
 		return ntstatus.InsufficientResources
 	case r.Length > inlineAtMost && m.reader:
-		return errPark
+		return errLarge
 	}
 	n := int(r.Length)
 	m.reserve(wire.ReadReplySize + n)
@@ -79,7 +80,7 @@ func (m *message) write() error {
 	case r.Offset > math.MaxInt64 || uint64(n) > math.MaxInt64-r.Offset:
 		return ntstatus.InvalidParameter
 	case n > inlineAtMost && m.reader:
-		return errPark
+		return errLarge
 	}
 	how := causeway.Unstable
 	if r.Flags&wire.WriteThrough != 0 || m.open.options&wire.OptWriteThrough != 0 {

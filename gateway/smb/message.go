@@ -16,11 +16,13 @@ import (
 // message is a request on its way through the server: one element, or several in a compound. It is used by one goroutine at a time:
 // the connection's reader first, then, where a call would wait, one of its own that goes on with the same element from its start.
 type message struct {
-	conn   *conn
-	in     *buf.Buffer
-	rest   []byte   // elements that were not begun
-	sealed *session // not nil: the request was encrypted in this session, and so is the reply
-	reader bool     // on the reader's goroutine: nothing may wait
+	conn    *conn
+	in      *buf.Buffer
+	rest    []byte   // elements that were not begun
+	sealed  *session // not nil: the request was encrypted in this session, and so is the reply
+	reader  bool     // on the reader's goroutine: nothing may wait
+	unasked bool     // made by what another client does, who does not wait for this one
+	large   bool     // all that it may wait for is the moving of much data
 
 	hold     *buf.Buffer // under the reply
 	b        []byte      // the reply: room for frame and transform headers, then elements
@@ -50,6 +52,7 @@ type request struct {
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
 	hash    *secure.Preauth
+	counted counted
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)
@@ -64,6 +67,7 @@ type related struct {
 	file      wire.FileID
 	hasFile   bool
 	failed    error // of the element that would have named the file
+	broken    bool  // the first of these elements had none before it, or one without a session
 }
 
 // prefix is the room in front of a reply's first element.
@@ -75,9 +79,10 @@ const (
 	maxReply    = 4 << 20
 )
 
-// What a handler can return besides a status: park, the call would wait; silent, there is no reply.
+// What a handler can return besides a status: park, the call would wait; large, it would move much; silent, there is no reply.
 var (
 	errPark   = errors.New("smb: would wait")
+	errLarge  = errors.New("smb: would move much")
 	errSilent = errors.New("smb: no reply")
 )
 
@@ -93,15 +98,16 @@ func (m *message) release() {
 	m.in, m.hold = nil, nil
 }
 
-// begin handles the message on the reader's goroutine, as far as nothing waits.
-func (m *message) begin() error {
+// begin handles the message on the reader's goroutine, as far as nothing waits. rest is the message if something does: the caller
+// lets another goroutine read, and resumes it. What was read is in the caches of this processor, so it is not the message that moves.
+func (m *message) begin() (rest *message, err error) {
 	parked, err := m.run()
 	if err != nil {
 		m.release()
-		return err
+		return nil, err
 	}
 	if !parked {
-		return nil
+		return nil, nil
 	}
 	c := m.conn
 	select {
@@ -112,14 +118,13 @@ func (m *message) begin() error {
 		case c.slots <- struct{}{}:
 		case <-c.ctx.Done():
 			m.release()
-			return errProtocol
+			return nil, errProtocol
 		}
 	}
 	c.running.Add(1)
 	m.reader = false
 	m.depart()
-	go m.resume()
-	return nil
+	return m, nil
 }
 
 func (m *message) resume() {
@@ -146,9 +151,10 @@ func (m *message) run() (parked bool, err error) {
 			}
 		}
 		switch err := m.handle(); {
-		case m.reader && (err == errPark || causeway.CodeOf(err) == causeway.ErrWouldBlock):
+		case m.reader && (err == errPark || err == errLarge || causeway.CodeOf(err) == causeway.ErrWouldBlock):
 			m.b = m.b[:m.elements[len(m.elements)-1].at]
 			m.elements = m.elements[:len(m.elements)-1]
+			m.large = err == errLarge
 			return true, nil
 		case err == errProtocol:
 			return false, err
@@ -236,6 +242,7 @@ func (m *message) body() int { return m.at() + wire.HeaderSize }
 // finishElement completes the reply of the element at hand: with an error body, if it failed, and with its header.
 func (m *message) finishElement(err error) {
 	status := statusOf(err)
+	m.uncount()
 	if !carriesReply(status) && !m.ownBody || len(m.b) == m.body() {
 		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
 	}
@@ -245,6 +252,9 @@ func (m *message) finishElement(err error) {
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
 	m.conn.srv.counts.done(m.h.Command, status)
+	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {
+		observe(m.conn.remote, m.tree.volume.ID, len(m.m)+len(m.b)-m.at())
+	}
 }
 
 // carriesReply reports whether a reply of a status has the command's own body ([MS-SMB2] 3.3.4.4).
@@ -291,6 +301,7 @@ func (m *message) remember(status ntstatus.Status) {
 	if m.h.Flags&wire.FlagRelated == 0 {
 		*r = related{}
 	}
+	r.broken = r.broken || status == ntstatus.UserSessionDeleted
 	r.any, r.sessionID, r.treeID = true, m.h.SessionID, m.h.TreeID
 	switch {
 	case m.open != nil:
@@ -331,7 +342,11 @@ func (m *message) finish() {
 	m.in.Release()
 	m.in = nil
 	wait := m.wait
-	m.conn.out.put(m.b[start:], hold, m.reader)
+	if m.unasked {
+		m.conn.out.post(m.b[start:], hold)
+	} else {
+		m.conn.out.put(m.b[start:], hold, m.reader)
+	}
 	if wait != nil && !m.final {
 		wait.announced()
 	}
