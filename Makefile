@@ -56,6 +56,7 @@ benchdns: ## 10,000 questions a second by DNS to a server with one processor: ra
 	go test ./discovery -run '^$$' -bench Server -benchtime 50000x
 
 soak: ## the long versions of the end-to-end tests, hours; needs root
+	BLOCKS_SEEDS=2000 go test -count=1 -timeout 1h -parallel 24 -run TestBlocksSimulation ./gateway/gatewaytest
 	CAUSEWAY_E2E=long go test -count=1 -timeout 12h ./e2e/...
 
 deps: ## install the Debian packages that the end-to-end tests need, start none of their services

@@ -124,10 +124,11 @@ func (e *Engine) AttachAt(v *causeway.Volume, s backend.Store, epoch causeway.Ep
 		next.grants.endAll()
 		return
 	default:
+		next.grants = e.newHoldings(v, s, epoch)
 		if last != nil && last.epoch == epoch {
 			last.grants.endAll()
+			next.grants.follow(last.grants)
 		}
-		next.grants = e.newHoldings(v, s, epoch)
 		forget(s, causeway.Handle{}) // others may have owned it meanwhile
 	}
 	e.publish(v.ID, next)
