@@ -50,7 +50,7 @@ func (s *stage) unremembered(guest *harness.Guest, at *harness.Member, volume st
 func (s *stage) across(volume, dir string, guests ...*harness.Guest) {
 	s.t.Helper()
 	guests[0].Sh(dir, "mkdir one two one/deep; echo first >one/f; echo second >two/f")
-	for n := range choose(6, 60) {
+	for n := range choose(4, 60) {
 		mover, other := guests[n%2], guests[(n+1)%2]
 		from, to := "one", "two"
 		if n%2 == 1 {
@@ -69,11 +69,12 @@ func (s *stage) across(volume, dir string, guests ...*harness.Guest) {
 	}
 }
 
-// cut has one guest write blocks at rising places while the other cuts the file: sizes never contradict what is there, each block is whole
+// cut (see turns for what a client knows before it opens a file) has one guest write blocks at rising places while the other cuts the file: sizes never contradict what is there, each block is whole
 // or not there, and times do not go backwards.
 func (s *stage) cut(volume, dir string, writer, cutter *harness.Guest) {
 	s.t.Helper()
-	const block, blocks = 4096, 60
+	const block = 4096
+	blocks := choose(20, 80)
 	writer.Sh(dir, "rm -f blocks; : >blocks")
 	done := make(chan string, 1)
 	go func() {
@@ -109,7 +110,7 @@ func (s *stage) cut(volume, dir string, writer, cutter *harness.Guest) {
 			s.t.Errorf("%s: block %d has %d bytes of a write", volume, i/block, n)
 		}
 	}
-	sum := func(g *harness.Guest) string { return g.Sh(dir, "stat -c %s blocks; cksum <blocks") }
+	sum := func(g *harness.Guest) string { return g.Sh(dir, "cksum <blocks; stat -c %s blocks") }
 	begun := time.Now()
 	if a, b := sum(writer), sum(cutter); a != b {
 		s.t.Errorf("%s: one sees %q, the other %q", volume, a, b)
