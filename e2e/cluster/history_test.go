@@ -128,6 +128,11 @@ func (p *player) record(in asked, do func() (got, error)) error {
 		in.ghost = true
 		op.Input = in
 		p.history = append(p.history, op)
+		if in.act == lock && !out.done { // who died with a lock that nobody had been told of has taken it along
+			in.act = unlock
+			op.Input = in
+			p.history = append(p.history, op)
+		}
 	}
 	return nil
 }
