@@ -55,6 +55,8 @@ type Engine struct {
 	sticky  stickies
 	running sync.WaitGroup // recalls
 
+	asserting sync.Map // causeway.VolumeID → true: what clients held of it under its last owner is being taken over
+
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
 }
