@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -113,6 +114,20 @@ func TestServeSMB(t *testing.T) {
 	}
 }
 
+// followReferrals works in a share of a cluster with a client that asks for referrals, and for paths as DFS has them.
+func followReferrals(t *testing.T, server, port string) {
+	t.Helper()
+	if _, err := exec.LookPath("smbclient"); err != nil {
+		t.Log("smbclient is not installed")
+		return
+	}
+	out, err := exec.Command("smbclient", "//"+server+"/home", "-p", port, "-U", "ann%secret", "-c",
+		"mkdir referred; cd referred; put smb_test.go a; rename a b; ls; showconnect").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("  b  ")) || !bytes.Contains(out, []byte("//"+server+"/home")) {
+		t.Errorf("smbclient: %v\n%s", err, out)
+	}
+}
+
 // TestSMBInCluster: a user and the settings of a share count at all gateways.
 func TestSMBInCluster(t *testing.T) {
 	c, dir := prepareCluster(t), share(t, "home")
@@ -153,6 +168,7 @@ func TestSMBInCluster(t *testing.T) {
 	if got, err := fs.ReadFile("far"); err != nil || string(got) != "away" {
 		t.Errorf("what was written through the other gateway: %q, %v", got, err)
 	}
+	followReferrals(t, c.addr[other].String(), port)
 	if _, err := mountSMB(t, c.addr[other].String()+":"+port, "ann", "wrong", "home"); err == nil {
 		t.Error("a wrong password was good at the other gateway")
 	}

@@ -5,6 +5,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
 	"causeway/gateway/smb/fscc"
+	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
@@ -55,6 +56,10 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 		switch c.Name {
 		case contexts.MaximalAccess:
 			answers = append(answers, contexts.MaximalAccessAnswer(ntstatus.OK, o.maximal))
+		case contexts.Apple:
+			if q, err := contexts.DecodeApple(c.Data); err == nil {
+				answers = append(answers, m.apple().Context(q))
+			}
 		case contexts.QueryOnDiskID:
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
@@ -78,6 +83,16 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 	m.b = reply.Append(m.b)
 	m.after = append(m.after, o.announce)
 	return nil
+}
+
+// apple is what macOS is told: that files have modes and owners, that a flush reaches the storage, and whether names have a case. Ids are
+// not resolved to paths, and listings carry nothing of their own.
+func (m *message) apple() *contexts.AppleAnswer {
+	a := &contexts.AppleAnswer{Server: contexts.AppleUnixBased, Volume: contexts.AppleFullSync, Model: "Causeway"}
+	if m.conn.srv.cfg.folding(m.tree.volume) != names.Insensitive {
+		a.Volume |= contexts.AppleCaseSensitive
+	}
+	return a
 }
 
 // mostAccess finds out what the caller may have on the object, if he asks.

@@ -94,7 +94,7 @@ func (m *message) keepDescriptor(o *open, whole, given *security.Descriptor, par
 		}
 	}
 	b := whole.AppendBinary(nil)
-	if o.symlink || given.HasMode() && parts&security.PartDACL != 0 || bytes.Equal(b, security.DescriptorOf(&now, nil).AppendBinary(nil)) {
+	if o.symlink || given.HasMode() && parts&security.PartDACL != 0 || bytes.Equal(b, security.Shown(&now).AppendBinary(nil)) {
 		_, err = m.conn.srv.cfg.Access.RemoveXattr(m.conn.ctx, &m.caller, o.handle, causeway.DescriptorXattr)
 	} else {
 		_, err = m.conn.srv.cfg.Access.SetXattr(m.conn.ctx, &m.caller, o.handle, causeway.DescriptorXattr, b, causeway.XattrEither)
@@ -112,7 +112,7 @@ func (m *message) keepDescriptor(o *open, whole, given *security.Descriptor, par
 func (m *message) descriptorOf(h causeway.Handle, attr *causeway.Attr) (*security.Descriptor, error) {
 	d, err := m.keptDescriptor(h)
 	if d == nil && err == nil {
-		d = security.DescriptorOf(attr, nil)
+		d = security.Shown(attr)
 	}
 	return d, err
 }

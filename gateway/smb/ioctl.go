@@ -64,6 +64,10 @@ func (m *message) control(r *wire.IOCtlRequest) ([]byte, error) {
 		return m.allocatedRanges(r)
 	case fscc.FSCTLGetReparsePoint:
 		return m.reparsePoint(r)
+	case fscc.FSCTLSetReparsePoint:
+		return nil, m.setReparsePoint(r)
+	case fscc.FSCTLDeleteReparsePoint:
+		return nil, m.deleteReparsePoint(r)
 	case fscc.FSCTLCreateOrGetObjectID:
 		return m.objectID(r)
 	case fscc.FSCTLGetCompression:
@@ -99,18 +103,6 @@ func (m *message) interfaces(r *wire.IOCtlRequest) ([]byte, error) {
 		return nil, ntstatus.NotSupported
 	}
 	return fscc.AppendInterfaces(nil, []fscc.Interface{{Index: 1, Addr: m.conn.local, RSS: true}}, int(r.Room))
-}
-
-// reparsePoint tells where a symbolic link leads.
-func (m *message) reparsePoint(r *wire.IOCtlRequest) ([]byte, error) {
-	if !m.open.symlink {
-		return nil, ntstatus.NotAReparsePoint
-	}
-	target, _, err := m.conn.srv.cfg.Access.ReadLink(m.conn.ctx, &m.caller, m.open.handle)
-	if err != nil {
-		return nil, err
-	}
-	return fscc.AppendSymlink(nil, target, int(r.Room))
 }
 
 // objectID tells an id of 16 bytes that the object keeps ([MS-FSCC] 2.4.28.1).

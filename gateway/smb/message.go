@@ -244,7 +244,8 @@ func (m *message) finishElement(err error) {
 	status := statusOf(err)
 	m.uncount()
 	if !carriesReply(status) && !m.ownBody || len(m.b) == m.body() {
-		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
+		data, contexts := m.errorData(err)
+		m.b = wire.AppendError(m.b[:m.body()], data, contexts)
 	}
 	m.remember(status)
 	h := m.replyHeader(status)
@@ -282,17 +283,18 @@ func (c *conn) grant(h *wire.Header) uint16 {
 	return c.window.grant(max(int(h.Credits), 1))
 }
 
-// errorData is what stands in an error body, for the few errors that carry data.
-func (m *message) errorData(err error) []byte {
+// errorData is what stands in an error body, for the few errors that carry data, and how many contexts that are: in 3.1.1 it is one.
+func (m *message) errorData(err error) (data []byte, contexts byte) {
 	var with *dataError
-	if errors.As(err, &with) {
-		if m.conn.negotiated.dialect == wire.Dialect311 {
-			b := le.AppendUint32(nil, uint32(len(with.data)))
-			return append(le.AppendUint32(b, 0), with.data...)
-		}
-		return with.data
+	if !errors.As(err, &with) {
+		return nil, 0
 	}
-	return nil
+	if m.conn.negotiated.dialect == wire.Dialect311 {
+		data = le.AppendUint32(data, uint32(len(with.data)))
+		data = append(le.AppendUint32(data, 0), with.data...)
+		return append(data, make([]byte, -len(data)&7)...), 1 // some clients read on to where a next one would begin
+	}
+	return with.data, 0
 }
 
 // remember keeps what a related element after this one needs.

@@ -7,8 +7,8 @@ import (
 	"causeway/gateway/smb/wire"
 )
 
-// zeroData makes a range read as zeros ([MS-FSA] 2.1.5.10.40). It writes them: that storage is given back is a promise to sparse files
-// only, and what the range takes is then as the client sees it. It does not go beyond the end of the file.
+// zeroData makes a range read as zeros ([MS-FSA] 2.1.5.10.40). It writes them, but not where they are: holes stay holes. It does not go
+// beyond the end of the file.
 func (m *message) zeroData(r *wire.IOCtlRequest) error {
 	span, err := fscc.DecodeZeroData(r.Input)
 	if err != nil {
@@ -28,19 +28,33 @@ func (m *message) zeroData(r *wire.IOCtlRequest) error {
 		return err
 	}
 	end := min(span.Offset+span.Length, attr.Size)
-	zeros := m.conn.srv.pool.Get(int(min(span.Length, maxTransfer)))
-	defer zeros.Release()
-	clear(zeros.B)
-	for off := span.Offset; off < end; {
-		n := min(end-off, uint64(len(zeros.B)))
-		res, err := m.conn.srv.cfg.Transfer.Write(m.conn.ctx, &m.caller, m.open.handle, off, zeros.B[:n], causeway.Unstable)
+	return m.writeZeros(span.Offset, end)
+}
+
+// writeZeros goes on until all is zero or the client is gone: what it was asked for may be a very long hole.
+func (m *message) writeZeros(off, end uint64) error {
+	t := m.conn.srv.cfg.Transfer
+	buffer := m.conn.srv.pool.Get(hole)
+	defer buffer.Release()
+	for off < end {
+		if err := m.conn.ctx.Err(); err != nil {
+			return ntstatus.Cancelled
+		}
+		b := buffer.B[:min(end-off, hole-off%hole)]
+		res, err := t.Read(m.conn.ctx, &m.caller, m.open.handle, off, b)
+		if err == nil && zeros(b[:res.N]) {
+			off += uint64(len(b))
+			continue
+		}
+		clear(b)
+		written, err := t.Write(m.conn.ctx, &m.caller, m.open.handle, off, b, causeway.Unstable)
 		if err != nil {
 			return err
 		}
-		if res.Stable == causeway.Unstable {
-			m.open.wrote(res.Verifier)
+		if written.Stable == causeway.Unstable {
+			m.open.wrote(written.Verifier)
 		}
-		off += n
+		off += uint64(len(b))
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // one question about them; what lies behind counts as data.
 const (
 	hole        = 64 << 10
-	maxSearched = 64 << 20
+	maxSearched = 16 << 20
 )
 
 // setSparse marks a file as one that may have holes, or as one that has none ([MS-FSA] 2.1.5.10.36). Every file may have some below; the

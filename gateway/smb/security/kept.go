@@ -35,6 +35,22 @@ func Keep(old, change *Descriptor, parts uint32) *Descriptor {
 	return &d
 }
 
+// Shown is what a client is told of an object that has no descriptor of its own: DescriptorOf, and of a directory also what an SMB client's
+// new files and directories get there, as entries to be handed down. So who edits the list keeps them, and an entry that he adds for all
+// below does not leave owners without rights on what they make.
+func Shown(a *causeway.Attr) *Descriptor {
+	d := DescriptorOf(a, nil)
+	if a.Type != causeway.TypeDirectory {
+		return d
+	}
+	const files, directories = ObjectInherit | InheritOnly, ContainerInherit | InheritOnly
+	d.DACL.Entries = append(d.DACL.Entries,
+		ACE{Allow, files | directories, FileAll, CreatorOwner},
+		ACE{Allow, files, FileGenericRead, CreatorGroup}, ACE{Allow, directories, FileGenericRead | FileGenericExecute, CreatorGroup},
+		ACE{Allow, files, FileGenericRead, Everyone}, ACE{Allow, directories, FileGenericRead | FileGenericExecute, Everyone})
+	return d
+}
+
 // Inherit returns the descriptor of a new object in a directory with one, nil if the directory hands nothing down: then the mode of the
 // new object says all. uid and gid are its owner and group.
 func Inherit(parent *Descriptor, uid, gid uint32, dir bool) *Descriptor {

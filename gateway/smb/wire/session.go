@@ -100,9 +100,10 @@ func Empty(m []byte) error {
 func AppendEmpty(b []byte) []byte { return append(b, 4, 0, 0, 0) }
 
 // AppendError appends an error body ([MS-SMB2] 2.2.2) with data, which may be nil.
-func AppendError(b, data []byte) []byte {
+func AppendError(b, data []byte, contexts byte) []byte {
 	b, f := grow(b, 8)
 	le.PutUint16(f, 9)
+	f[2] = contexts
 	le.PutUint32(f[4:], uint32(len(data)))
 	if len(data) == 0 {
 		return append(b, 0)
