@@ -122,6 +122,9 @@ func (c *Config) Validate() (err error) {
 			return &Fault{"$.smb", err}
 		}
 	}
+	if cert, key, _ := strings.Cut(c.AwareTLS, ","); c.AwareTLS != "" && (cert == "" || key == "") {
+		return fault("$.aware-tls", "%q is not two files, CERT,KEY", c.AwareTLS)
+	}
 	if _, err := ParseSigning(c.Signing); err != nil {
 		return &Fault{"$.smb-signing", err}
 	}
