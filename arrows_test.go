@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"e2e/*":                  {"e2e/*"},
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
+	"backend/smb":            {"backend", "backend/billyfs"},
 	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
 	"backend/blocks/device":  {"backend"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},

@@ -21,6 +21,7 @@ type node struct {
 	id     causeway.ObjectID
 	fileID uint64
 	typ    causeway.FileType
+	identity
 	name   string
 	parent *node // nil: gone
 	kids   map[string]*node
@@ -66,9 +67,13 @@ func (s *Store) newNode(parent *node, name string, fi os.FileInfo) *node {
 	if parent != nil {
 		path = join(parent.path(), name)
 	}
-	if n.id = idOf(path, 0); s.nodes[n.id] != nil || s.wasVacated(path) {
-		n.id = idOf(path, s.nextGen)
-		s.nextGen++
+	if n.identity = identityOf(fi); n.number != 0 {
+		n.id = s.numbers.id(n.identity)
+	} else {
+		if n.id = idOf(path, 0); s.nodes[n.id] != nil || s.wasVacated(path) {
+			n.id = idOf(path, s.nextGen)
+			s.nextGen++
+		}
 	}
 	n.fileID = binary.BigEndian.Uint64(n.id[:])
 	s.start(n, fi)
@@ -116,6 +121,9 @@ func (s *Store) drop(n *node) {
 	for _, kid := range n.kids {
 		s.drop(kid)
 	}
+	if n.number != 0 {
+		s.numbers.missing(n.identity)
+	}
 	delete(s.nodes, n.id)
 	n.parent, n.kids = nil, nil
 }
@@ -123,10 +131,13 @@ func (s *Store) drop(n *node) {
 // adopt returns the node of what was found below a directory.
 func (s *Store) adopt(dir *node, name string, fi os.FileInfo) (*node, error) {
 	if n := dir.kids[name]; n != nil {
-		if n.typ == typeOf(fi.Mode()) {
+		if n.same(fi) {
 			return n, nil
 		}
 		s.forget(n) // another program has put something else there
+	}
+	if n := s.elsewhere(dir, name, fi); n != nil {
+		return n, nil
 	}
 	if len(s.nodes) >= s.cfg.MaxObjects {
 		return nil, causeway.ErrNoSpc
@@ -163,7 +174,7 @@ func (s *Store) look(n *node) (os.FileInfo, error) {
 		}
 	}
 	fi, err := s.fs.Lstat(n.path())
-	if err == nil && typeOf(fi.Mode()) == n.typ {
+	if err == nil && n.same(fi) {
 		return fi, nil
 	}
 	if err == nil || os.IsNotExist(err) {

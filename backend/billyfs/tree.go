@@ -3,6 +3,7 @@ package billyfs
 import (
 	"context"
 	"os"
+	"strings"
 
 	"causeway"
 	"causeway/backend"
@@ -200,8 +201,16 @@ func (s *Store) remove(d, n *node) error {
 		return failed("remove", err)
 	}
 	s.forget(n)
+	s.removed(n)
 	s.touch(d, true)
 	return nil
+}
+
+// removed notes that the number of an object may be used again.
+func (s *Store) removed(n *node) {
+	if n.number != 0 {
+		s.numbers.removed(n.identity)
+	}
 }
 
 // Rename moves a name. A directory at the target is removed first: for a moment neither is there.
@@ -225,7 +234,10 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 		return err
 	}
 	if n == target {
-		return nil
+		if f != t || name == newName || !strings.EqualFold(name, newName) || t.kids[newName] == n {
+			return nil
+		}
+		target = nil // another spelling of the name, where spellings are the same
 	}
 	if err := s.clear(n, t, target); err != nil {
 		return err
@@ -272,6 +284,7 @@ func (s *Store) move(n, from, to *node, newName string) error {
 	}
 	if target := to.kids[newName]; target != nil {
 		s.forget(target)
+		s.removed(target)
 	}
 	s.vacate(old)
 	delete(from.kids, n.name)
