@@ -77,7 +77,6 @@ type Store struct {
 	mu        sync.RWMutex // exclusive for everything but reading and syncing open files
 	root      *node
 	nodes     map[causeway.ObjectID]*node
-	numbers   numbers
 	vacated   map[string]bool // paths whose first object is gone from there
 	forgetful bool            // there were too many of these: any path may be vacated
 	walked    bool            // everything that stood here at the start is in the index

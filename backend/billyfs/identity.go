@@ -29,62 +29,13 @@ func identityOf(fi os.FileInfo) (i identity) {
 	return i
 }
 
-// numbers tells apart objects that had one number after another: most filesystems use the numbers of removed objects again. What it
-// knows ends with the process.
-type numbers struct {
-	used map[uint64]*uses // of numbers whose object was removed, or not found where it was
-	base uint32           // where counting starts
-}
-
-type uses struct {
-	count   uint32 // of objects that are gone for good
-	missing identity
-}
-
-// id derives the id of the object that has a number now.
-func (n *numbers) id(i identity) causeway.ObjectID {
-	count := n.base
-	if u := n.used[i.number]; u != nil {
-		if u.missing.number != 0 && !u.missing.born.Equal(i.born) {
-			u.count++ // not the object that was not found
-		}
-		u.missing = identity{}
-		count = u.count
-	}
+// id derives the id of an object. Filesystems use the numbers of removed objects again, but not with the same birth.
+func (i identity) id() causeway.ObjectID {
 	var key [17]byte
 	key[0] = 1
 	binary.BigEndian.PutUint64(key[1:], i.number)
-	binary.BigEndian.PutUint32(key[9:], count)
+	binary.BigEndian.PutUint64(key[9:], uint64(i.born.UnixNano()))
 	return causeway.ObjectID(sha256.Sum256(key[:]))
-}
-
-// missing notes that an object was not found where it was: removed or renamed.
-func (n *numbers) missing(i identity) { n.of(i.number).missing = i }
-
-// removed notes that an object is gone for good.
-func (n *numbers) removed(i identity) {
-	u := n.of(i.number)
-	u.count++
-	u.missing = identity{}
-}
-
-func (n *numbers) of(number uint64) *uses {
-	if len(n.used) > maxVacated {
-		for _, u := range n.used {
-			n.base = max(n.base, u.count)
-		}
-		n.base++ // ids change, but none comes back
-		n.used = nil
-	}
-	if n.used == nil {
-		n.used = make(map[uint64]*uses)
-	}
-	u := n.used[number]
-	if u == nil {
-		u = &uses{count: n.base}
-		n.used[number] = u
-	}
-	return u
 }
 
 // same reports whether what was found where a node stands can be the node's object.
@@ -100,7 +51,7 @@ func (s *Store) elsewhere(dir *node, name string, fi os.FileInfo) *node {
 	if i.number == 0 {
 		return nil
 	}
-	n := s.nodes[s.numbers.id(i)]
+	n := s.nodes[i.id()]
 	switch {
 	case n == nil:
 		return nil
@@ -108,9 +59,8 @@ func (s *Store) elsewhere(dir *node, name string, fi os.FileInfo) *node {
 		return n
 	case n == s.root || contains(n, dir):
 		return n // it is being moved about
-	case n.typ != typeOf(fi.Mode()) || !n.born.Equal(i.born):
+	case n.typ != typeOf(fi.Mode()):
 		s.forget(n)
-		s.numbers.removed(n.identity)
 		return nil
 	}
 	delete(n.parent.kids, n.name)

@@ -67,8 +67,8 @@ func (s *Store) newNode(parent *node, name string, fi os.FileInfo) *node {
 	if parent != nil {
 		path = join(parent.path(), name)
 	}
-	if n.identity = identityOf(fi); n.number != 0 {
-		n.id = s.numbers.id(n.identity)
+	if n.identity = identityOf(fi); n.number != 0 && parent != nil {
+		n.id = n.identity.id()
 	} else {
 		if n.id = idOf(path, 0); s.nodes[n.id] != nil || s.wasVacated(path) {
 			n.id = idOf(path, s.nextGen)
@@ -120,9 +120,6 @@ func (s *Store) forget(n *node) {
 func (s *Store) drop(n *node) {
 	for _, kid := range n.kids {
 		s.drop(kid)
-	}
-	if n.number != 0 {
-		s.numbers.missing(n.identity)
 	}
 	delete(s.nodes, n.id)
 	n.parent, n.kids = nil, nil

@@ -201,16 +201,8 @@ func (s *Store) remove(d, n *node) error {
 		return failed("remove", err)
 	}
 	s.forget(n)
-	s.removed(n)
 	s.touch(d, true)
 	return nil
-}
-
-// removed notes that the number of an object may be used again.
-func (s *Store) removed(n *node) {
-	if n.number != 0 {
-		s.numbers.removed(n.identity)
-	}
 }
 
 // Rename moves a name. A directory at the target is removed first: for a moment neither is there.
@@ -284,7 +276,6 @@ func (s *Store) move(n, from, to *node, newName string) error {
 	}
 	if target := to.kids[newName]; target != nil {
 		s.forget(target)
-		s.removed(target)
 	}
 	s.vacate(old)
 	delete(from.kids, n.name)

@@ -55,8 +55,9 @@ func sessionEnded(status uint32) bool {
 func failed(op string, err error) error {
 	var said *smb2.ResponseError
 	var code causeway.Code
+	var full *causeway.Error
 	switch {
-	case err == nil, errors.As(err, &code):
+	case err == nil, errors.As(err, &code), errors.As(err, &full):
 		return err
 	case errors.As(err, &said):
 		code, known := codes[said.Code]

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -281,8 +282,15 @@ type file struct {
 
 func (f *file) Name() string { return f.path }
 
+// maxOffset is where files end at the latest: servers refuse to read behind it.
+const maxOffset = math.MaxInt64 - 1<<20
+
 // ReadAt returns io.EOF with what there is in front of the end.
 func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
+	if off > maxOffset {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), maxOffset-off)]
 	err = f.with("read", false, func(h *smb2.File) (err error) {
 		n, err = h.ReadAt(p, off)
 		return err

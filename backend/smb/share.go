@@ -68,12 +68,14 @@ func (s *share) do(op string, repeatable bool, request func(*smb2.Share) error) 
 
 // wire is a path as the library takes it. A backslash in a name becomes what stands for it at the server, as the library does it for
 // the other characters that Windows forbids.
+const backslash = "\uf026"
+
 func (s *share) wire(p string) string {
 	if p == "." || p == "/" || p == "" {
 		p = ""
 	}
 	p = strings.Trim(s.cfg.Directory+"/"+p, "/")
-	return strings.ReplaceAll(strings.ReplaceAll(p, `\`, "\uf026"), "/", `\`)
+	return strings.ReplaceAll(strings.ReplaceAll(p, `\`, backslash), "/", `\`)
 }
 
 // Lstat asks the server, unless it was asked a moment ago. The number of a file costs an open of it, and is asked for once.
@@ -177,7 +179,7 @@ func (s *share) ReadDir(name string) ([]os.FileInfo, error) {
 	}
 	now := s.cfg.Clock()
 	for i, fi := range found {
-		in := s.infoOf(fi.Name(), fi.Sys().(*smb2.FileStat))
+		in := s.infoOf(strings.ReplaceAll(fi.Name(), backslash, `\`), fi.Sys().(*smb2.FileStat))
 		found[i] = &in
 		s.remember(join(name, in.name), known{in, now})
 	}

@@ -8,10 +8,10 @@
 //   - The owner of everything is the one in Config, and modes come from there too; of a mode that is set only the right to write is
 //     kept (the attribute "read-only"). Another owner, or another mode than these two, is ErrNotSupp.
 //   - Names that differ in case only are one object, if the server thinks so.
-//   - An object is known by the number that the server gives its file: it keeps its handle when it is renamed, here or by others, and over
-//     restarts; the first handle that is not known after a restart costs a walk through the share. Windows never uses a number again. Samba does:
-//     here the objects are told apart as long as the process lives, and a handle of a removed file that was kept over a restart may lead to the file
-//     that has its number now. A server without such numbers gives objects the identity of the path at which they were first seen.
+//   - An object is known by the number that the server gives its file and its time of creation: it keeps its handle when it is renamed,
+//     here or by others, and over restarts; the first handle that is not known after a restart costs a walk through the share. Samba makes the time
+//     of creation up for what was not made over SMB; if it becomes another one, handles are stale after a restart. A server without
+//     numbers gives objects the identity of the path at which they were first seen.
 //   - A file whose last name goes is gone for who has it open. Files that others have open without sharing cannot be removed or renamed.
 //   - What others change at the server is seen after Config.Attributes.
 //   - When the connection ends during a change of names, its outcome is unknown, and it fails with ErrIO. Everything else waits for the next
