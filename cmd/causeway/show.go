@@ -16,7 +16,7 @@ import (
 // source is what the operator is shown.
 func (n *node) source() admin.Source {
 	return admin.Source{Volumes: n.showVolumes, Clients: n.showClients, Locks: n.showLocks, Locking: n.showLocking,
-		Replies: n.showReplies, Caches: n.showCaches, Traffic: n.showTraffic}
+		Replies: n.showReplies, Caches: n.showCaches, Traffic: n.showTraffic, SMB: n.showSMB}
 }
 
 func (n *node) showVolumes(ctx context.Context) []admin.Volume {

@@ -106,7 +106,7 @@ func (n *node) newSMB(users auth.Users) (err error) {
 		return err
 	}
 	n.teardown.add("SMB", n.stopSMB)
-	return nil
+	return n.metrics.Registry().Register(smbMetrics{n.smb.server.Stats})
 }
 
 // stopSMB lets requests finish, as stopRPC does.
