@@ -63,6 +63,7 @@ func (s *Store) elsewhere(dir *node, name string, fi os.FileInfo) *node {
 		s.forget(n)
 		return nil
 	}
+	name = strings.Clone(name)
 	delete(n.parent.kids, n.name)
 	n.name, n.parent = name, dir
 	if dir.kids == nil {

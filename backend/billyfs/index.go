@@ -43,9 +43,10 @@ func (n *node) path() string {
 	return strings.Join(parts, "/")
 }
 
+// join makes a path of its own memory: names are lent for the call, paths are kept.
 func join(dir, name string) string {
 	if dir == rootPath {
-		return name
+		return strings.Clone(name)
 	}
 	return dir + "/" + name
 }
@@ -62,6 +63,7 @@ func idOf(path string, gen uint64) causeway.ObjectID {
 
 // newNode enters an object below parent, which is nil for the root.
 func (s *Store) newNode(parent *node, name string, fi os.FileInfo) *node {
+	name = strings.Clone(name) // callers lend names for the call
 	n := &node{typ: typeOf(fi.Mode()), name: name, parent: parent}
 	path := rootPath
 	if parent != nil {

@@ -266,6 +266,7 @@ func (s *Store) clear(n, to, target *node) error {
 }
 
 func (s *Store) move(n, from, to *node, newName string) error {
+	newName = strings.Clone(newName)
 	old, path := n.path(), join(to.path(), newName)
 	rename := func() error { return s.fs.Rename(old, path) }
 	if s.noTimes {
