@@ -63,25 +63,25 @@ const defaultPort = "445"
 // Validate sets defaults and names the field at fault.
 func (c *Config) Validate() error {
 	if c.Address == "" {
-		return errors.New("Address: missing")
+		return errors.New("smb: Address: missing")
 	}
 	if _, _, err := net.SplitHostPort(c.Address); err != nil {
 		c.Address = net.JoinHostPort(strings.Trim(c.Address, "[]"), defaultPort)
 	}
 	if c.Share == "" || strings.ContainsAny(c.Share, `\/`) {
-		return fmt.Errorf("Share: %q is not the name of a share", c.Share)
+		return fmt.Errorf("smb: Share: %q is not the name of a share", c.Share)
 	}
 	c.Directory = strings.Trim(c.Directory, "/")
 	for _, name := range strings.Split(c.Directory, "/") {
 		if name == "." || name == ".." || name == "" && c.Directory != "" {
-			return fmt.Errorf("Directory: %q is not a path in the share", c.Directory)
+			return fmt.Errorf("smb: Directory: %q is not a path in the share", c.Directory)
 		}
 	}
 	if c.User == "" {
-		return errors.New("User: missing; guests and anonymous users are not supported")
+		return errors.New("smb: User: missing; guests and anonymous users are not supported")
 	}
 	if (c.FileMode|c.DirMode)&^causeway.ModePerm != 0 {
-		return fmt.Errorf("FileMode, DirMode: %o, %o are more than permission bits", c.FileMode, c.DirMode)
+		return fmt.Errorf("smb: FileMode, DirMode: %o, %o are more than permission bits", c.FileMode, c.DirMode)
 	}
 	for _, d := range []struct {
 		value *time.Duration
@@ -92,7 +92,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.Timeout < 0 || c.Retry < 0 {
-		return fmt.Errorf("Timeout, Retry: %v, %v are negative", c.Timeout, c.Retry)
+		return fmt.Errorf("smb: Timeout, Retry: %v, %v are negative", c.Timeout, c.Retry)
 	}
 	return c.validateCounts()
 }
@@ -113,10 +113,10 @@ func (c *Config) validateCounts() error {
 		c.MaxFiles = 1000
 	}
 	if c.Connections < 1 || c.Connections > MaxConnections {
-		return fmt.Errorf("Connections: %d is not between 1 and %d", c.Connections, MaxConnections)
+		return fmt.Errorf("smb: Connections: %d is not between 1 and %d", c.Connections, MaxConnections)
 	}
 	if c.MaxFiles < 1 {
-		return fmt.Errorf("MaxFiles: %d is not positive", c.MaxFiles)
+		return fmt.Errorf("smb: MaxFiles: %d is not positive", c.MaxFiles)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
