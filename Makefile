@@ -4,7 +4,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 GOFLAGS    := -trimpath
 export VERSION
 
-.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster scale benchsmb soak deps clean
+.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster scale benchsmb benchdns soak deps clean
 .DEFAULT_GOAL := help
 
 help:  ## show these targets
@@ -48,6 +48,9 @@ scale: ## 10,000 connections, a million files and directory entries: time and me
 
 benchsmb: ## SMB beside smbd; needs root
 	go run ./e2e/bench smb
+
+benchdns: ## 10,000 questions a second by DNS to a server with one processor: rate, losses, p50, p99, processor time
+	go test ./discovery -run '^$$' -bench Server -benchtime 50000x
 
 soak: ## the long versions of the end-to-end tests, hours; needs root
 	CAUSEWAY_E2E=long go test -count=1 -timeout 12h ./e2e/...

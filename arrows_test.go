@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"cmd/causeway/*":         {"*"},
 	"e2e":                    {"e2e/*"},
 	"e2e/*":                  {"e2e/*"},
+	"e2e/bench":              {"e2e/*", "client"}, // the library is what it measures
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
 	"backend/smb":            {"backend", "backend/billyfs"},

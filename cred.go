@@ -34,6 +34,7 @@ const (
 	OwnerV4              // Client: clientid (8 bytes); Opaque: lock-owner
 	OwnerSMB             // Client: the client's GUID (16 bytes); Opaque: OpenID (16 bytes)
 	OwnerLocal           // a Go program in the gateway's process. Client: a random name; Opaque: a number per open file
+	OwnerAware           // a program with the client library. Client: its id in hexadecimal@address; Opaque: a number per open file (8 bytes)
 )
 
 // Owner is a lock owner of any protocol: a comparable tagged union. Two locks of equal owners never conflict.

@@ -22,7 +22,11 @@ type Share struct {
 	Encrypt       bool     // requests that are not encrypted are refused
 	Users         []string // who may use it; none: every user
 	CaseSensitive bool     // names that differ in case only are not the same to SMB clients
+	Advisory      bool     // byte-range locks of SMB clients bind SMB clients alone: see [Volume.Mandatory]
 }
+
+// Mandatory reports whether byte-range locks of the share's clients refuse I/O of NFS clients.
+func (s *Share) Mandatory() bool { return !s.Off && !s.Advisory }
 
 // HandleKey authenticates filehandles. It is born with its volume and never replaced, only joined by newer ones.
 type HandleKey struct {

@@ -23,3 +23,7 @@ const (
 	XattrUser = "user."
 	OwnXattr  = "user.causeway."
 )
+
+// DescriptorXattr holds the security descriptor that an SMB client gave an object ([MS-DTYP] 2.4.6, self-relative). It is there only
+// as long as owner, group, mode and access list are those that it was set with: whoever changes one of these by other ways removes it.
+const DescriptorXattr = OwnXattr + "descriptor"

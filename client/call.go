@@ -157,12 +157,15 @@ func answer(r outcome) error {
 	}
 }
 
-// suspect pings a gateway that has not answered yet, and gives the call up if it does not answer that either.
+// suspect watches over a call that was not answered yet. It pings a gateway of which nothing was heard for a while, and gives the call up if
+// nothing comes then either. While data come, late as they may be, the gateway lives.
 func (c *Client) suspect(ctx context.Context, l *link, giveUp context.CancelCauseFunc) {
 	for ctx.Err() == nil {
-		if _, err := c.ping(ctx, l); err != nil {
-			giveUp(errSilent)
-			return
+		if c.silent(l) >= c.cfg.Suspect {
+			if _, err := c.ping(ctx, l); err != nil && c.silent(l) >= 2*c.cfg.Suspect {
+				giveUp(errSilent)
+				return
+			}
 		}
 		select {
 		case <-time.After(c.cfg.Suspect):

@@ -30,13 +30,15 @@ const minVersion, maxVersion = 1, 1
 
 // Config says how a Client works. The zero Config is that of the process's user, over plain connections.
 type Config struct {
-	UID, GID *uint32       // who the client claims to be; default the process's. The export rule decides what that is worth
-	Groups   []uint32      // supplementary groups; default the process's if UID is nil
-	TLS      *tls.Config   // nil: plain
-	Ways     redirect.Ways // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
+	UID, GID *uint32                                                              // who the client claims to be; default the process's. The export rule decides what that is worth
+	Groups   []uint32                                                             // supplementary groups; default the process's if UID is nil
+	TLS      *tls.Config                                                          // nil: plain
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how gateways are connected to; default a net.Dialer
+	Resolver *net.Resolver                                                        // of names with SRV records; default net.DefaultResolver
+	Ways     redirect.Ways                                                        // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
 
 	Patience    time.Duration // how long a call is repeated before it fails with ErrDelay; default 1 minute
-	Suspect     time.Duration // a gateway that has not answered for so long is pinged, and left if it does not answer that for as long; default 250 ms
+	Suspect     time.Duration // a gateway of which nothing was heard for so long is pinged, and left if that has no answer for twice as long; default 250 ms
 	Balance     time.Duration // how often WayTable and WayPoll look for a less busy gateway, give or take a half; default 10 s
 	StripeUnit  int           // bytes of a large transfer that one gateway moves in one call, at most 1 MiB, which is the default
 	Width       int           // gateways that share a large transfer; default 4
@@ -79,6 +81,12 @@ func (c *Config) Validate() error {
 		c.Ways = redirect.WayPath | redirect.WayNoPath | redirect.WayFailOver
 	}
 	c.setUser()
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: 4 * c.Suspect}).DialContext
+	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -110,7 +118,9 @@ type Client struct {
 	end    context.CancelFunc
 	tasks  sync.WaitGroup
 
+	began    time.Time
 	failures atomic.Uint64 // of paths, ever
+	owners   atomic.Uint64 // of locks: one for each open file
 
 	mu      sync.Mutex
 	closed  bool
@@ -119,6 +129,7 @@ type Client struct {
 	nodes   map[string]string // the address by which each node is reached
 	known   []string          // addresses, in the order in which they were learned
 	volumes map[string]*Volume
+	locks   lockKeeper
 	records map[string]*clientpb.Gateway // by address
 }
 
@@ -131,12 +142,12 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	c := &Client{
-		cfg: cfg, caller: &clientpb.Caller{Uid: *cfg.UID, Gid: *cfg.GID, Groups: cfg.Groups, Client: id},
+		cfg: cfg, began: time.Now(), caller: &clientpb.Caller{Uid: *cfg.UID, Gid: *cfg.GID, Groups: cfg.Groups, Client: id},
 		links: map[string]*link{}, nodes: map[string]string{}, volumes: map[string]*Volume{}, records: map[string]*clientpb.Gateway{},
 	}
 	c.paths.Probe = cfg.Suspect
 	c.life, c.end = context.WithCancel(context.Background())
-	addresses, err := resolve(ctx, at)
+	addresses, err := cfg.resolve(ctx, at)
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -146,6 +157,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 		return nil, err
 	}
 	c.tasks.Go(c.probe)
+	c.tasks.Go(c.keepLocks)
 	if cfg.Ways&(redirect.WayTable|redirect.WayPoll) != 0 {
 		c.tasks.Go(c.balance)
 	}
@@ -153,14 +165,14 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 }
 
 // resolve finds addresses.
-func resolve(ctx context.Context, at []string) (out []string, err error) {
+func (c *Config) resolve(ctx context.Context, at []string) (out []string, err error) {
 	var failed error
 	for _, name := range at {
 		if _, _, err := net.SplitHostPort(name); err == nil {
 			out = append(out, name)
 			continue
 		}
-		_, found, err := net.DefaultResolver.LookupSRV(ctx, "causeway", "tcp", name)
+		_, found, err := c.Resolver.LookupSRV(ctx, "causeway", "tcp", name)
 		failed = errors.Join(failed, err)
 		for _, r := range found {
 			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
@@ -217,7 +229,7 @@ func (c *Client) Close() error {
 	defer c.mu.Unlock()
 	var err error
 	for _, l := range c.links {
-		err = errors.Join(err, l.conn.Close())
+		err = errors.Join(err, l.close())
 	}
 	c.links = map[string]*link{}
 	return err

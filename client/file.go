@@ -24,6 +24,9 @@ type File struct {
 
 	order sync.RWMutex // writers share it; who writes again what was kept has it alone
 
+	owner uint64 // of its locks
+	locks held
+
 	mu     sync.Mutex
 	pos    int64
 	closed bool
@@ -45,16 +48,16 @@ func (v *Volume) Create(ctx context.Context, name string) (*File, error) {
 	return v.OpenFile(ctx, name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// OpenFile is os.OpenFile, with O_RDONLY, O_WRONLY, O_RDWR, O_CREATE, O_EXCL and O_TRUNC. Rights are checked by each read and write.
+// OpenFile is os.OpenFile, with O_RDONLY, O_WRONLY, O_RDWR, O_CREATE, O_EXCL, O_TRUNC and O_APPEND. Rights are checked by each read and write.
 func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
-	if flag&^(os.O_RDONLY|os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_TRUNC) != 0 {
+	if flag&^(os.O_RDONLY|os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_TRUNC|os.O_APPEND) != 0 {
 		return nil, failed("open", name, causeway.ErrNotSupp)
 	}
 	o, err := v.open(ctx, name, flag, perm)
 	if err != nil {
 		return nil, failed("open", name, err)
 	}
-	return &File{v: v, ctx: ctx, name: name, handle: o.handle, flag: flag}, nil
+	return &File{v: v, ctx: ctx, name: name, handle: o.handle, flag: flag, owner: v.c.owners.Add(1)}, nil
 }
 
 func (v *Volume) open(ctx context.Context, name string, flag int, perm fs.FileMode) (o object, err error) {
@@ -86,6 +89,9 @@ func (v *Volume) open(ctx context.Context, name string, flag int, perm fs.FileMo
 // Name returns the name as it was given when the file was opened.
 func (f *File) Name() string { return f.name }
 
+// writes reports whether the file was opened for writing.
+func (f *File) writes() bool { return f.flag&(os.O_WRONLY|os.O_RDWR) != 0 }
+
 // usable reports why the file cannot be used.
 func (f *File) usable(can bool) error {
 	f.mu.Lock()
@@ -96,7 +102,7 @@ func (f *File) usable(can bool) error {
 	if !can {
 		return causeway.ErrAccess
 	}
-	return nil
+	return f.locks.kept()
 }
 
 // piece is a part of a transfer that one gateway moves.
@@ -208,10 +214,10 @@ func (f *File) read(c piece, p []byte, off uint64) (n int, err error) {
 // WriteAt writes all of p, or returns an error. Large writes go over several gateways at once, unless the volume's gateways cache
 // attributes: there one writer at a time is faster.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.usable(f.flag&(os.O_WRONLY|os.O_RDWR) != 0); err != nil {
+	if err := f.usable(f.writes()); err != nil {
 		return 0, failed("write", f.name, err)
 	}
-	if off < 0 {
+	if off < 0 || f.flag&os.O_APPEND != 0 { // as os.File has it
 		return 0, failed("write", f.name, causeway.ErrInval)
 	}
 	if len(p) == 0 {
@@ -269,8 +275,11 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes at the position.
+// Write writes at the position; in a file that was opened with O_APPEND, at its end.
 func (f *File) Write(p []byte) (int, error) {
+	if f.flag&os.O_APPEND != 0 {
+		return f.append(p)
+	}
 	f.mu.Lock()
 	at := f.pos
 	f.mu.Unlock()
@@ -330,7 +339,7 @@ func (f *File) Stat() (fs.FileInfo, error) {
 
 // Truncate sets the size. What was written before is made stable first, so that it is not written again behind the new end.
 func (f *File) Truncate(size int64) error {
-	err := f.usable(f.flag&(os.O_WRONLY|os.O_RDWR) != 0)
+	err := f.usable(f.writes())
 	if err == nil && size < 0 {
 		err = causeway.ErrInval
 	}
@@ -352,11 +361,14 @@ func (f *File) Sync() error {
 	return failed("sync", f.name, err)
 }
 
-// Close syncs and closes the file.
+// Close syncs and closes the file, and gives its locks back.
 func (f *File) Close() error {
 	err := f.usable(true)
 	if err == nil {
 		err = f.sync()
+	}
+	if unlockErr := f.unlockAll(); err == nil {
+		err = unlockErr
 	}
 	f.mu.Lock()
 	f.closed = true

@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,15 +20,19 @@ import (
 // maxGateways bounds what a client believes there are.
 const maxGateways = 4096
 
-// link is the connection to a gateway.
+// link is what connects to a gateway: a connection for calls, and one for redirects and signs of life, which would come late behind the
+// data on a line that is full.
 type link struct {
 	address   string
 	conn      *grpc.ClientConn
-	files     clientpb.FilesClient
-	responses redirect.Responses // guarded by the client's mu
+	control   *grpc.ClientConn
+	files     clientpb.FilesClient // by conn
+	signs     clientpb.FilesClient // by control
+	heard     atomic.Int64         // when anything came from the gateway last: nanoseconds since the client began
+	responses redirect.Responses   // guarded by the client's mu
 }
 
-// link returns the connection to an address, which is made when it is needed.
+// link returns the connections to an address, which are made when they are needed.
 func (c *Client) link(address string) (*link, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,31 +42,69 @@ func (c *Client) link(address string) (*link, error) {
 	if c.closed {
 		return nil, causeway.ErrClosed
 	}
-	creds := insecure.NewCredentials()
-	if c.cfg.TLS != nil {
-		creds = credentials.NewTLS(c.cfg.TLS)
-	}
-	dialer := net.Dialer{Timeout: 4 * c.cfg.Suspect}
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds),
-		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", to) }),
-		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
-			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
-		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(16<<20),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(causeway.MaxTransfer+64<<10), grpc.MaxCallSendMsgSize(causeway.MaxTransfer+64<<10)))
-	if err != nil {
+	l := &link{address: address}
+	var err error
+	if l.conn, err = c.connect(l); err != nil {
 		return nil, err
 	}
-	l := &link{address: address, conn: conn, files: clientpb.NewFilesClient(conn)}
+	if l.control, err = c.connect(l); err != nil {
+		return nil, errors.Join(err, l.conn.Close())
+	}
+	l.files, l.signs = clientpb.NewFilesClient(l.conn), clientpb.NewFilesClient(l.control)
 	c.links[address] = l
 	c.tasks.Go(func() { c.watch(l) })
 	return l, nil
 }
 
+// connect makes a connection of a link.
+func (c *Client) connect(l *link) (*grpc.ClientConn, error) {
+	creds := insecure.NewCredentials()
+	if c.cfg.TLS != nil {
+		creds = credentials.NewTLS(c.cfg.TLS)
+	}
+	return grpc.NewClient("passthrough:///"+l.address, grpc.WithTransportCredentials(creds),
+		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+			conn, err := c.cfg.Dial(ctx, "tcp", to)
+			if err != nil {
+				return nil, err
+			}
+			return &heardConn{conn, c, l}, nil
+		}),
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
+			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
+		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(16<<20),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(causeway.MaxTransfer+64<<10), grpc.MaxCallSendMsgSize(causeway.MaxTransfer+64<<10)))
+}
+
+// heardConn notes when something comes.
+type heardConn struct {
+	net.Conn
+	c *Client
+	l *link
+}
+
+// Read implements net.Conn.
+func (h *heardConn) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 {
+		h.l.heard.Store(int64(time.Since(h.c.began)))
+	}
+	return n, err
+}
+
+// silent is how long nothing came from a gateway.
+func (c *Client) silent(l *link) time.Duration {
+	return time.Since(c.began) - time.Duration(l.heard.Load())
+}
+
+// close ends the connections.
+func (l *link) close() error { return errors.Join(l.conn.Close(), l.control.Close()) }
+
 // ping asks a gateway for a sign of life.
 func (c *Client) ping(ctx context.Context, l *link) (*clientpb.PingReply, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Suspect)
+	ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.Suspect)
 	defer cancel()
-	return l.files.Ping(ctx, &clientpb.PingRequest{})
+	return l.signs.Ping(ctx, &clientpb.PingRequest{})
 }
 
 // learnLocked adds an address, and the paths through it.
@@ -113,7 +157,7 @@ func (c *Client) told(gateways []*clientpb.Gateway) {
 // watch hears from a gateway where the others are, and when to go to one of them.
 func (c *Client) watch(l *link) {
 	for c.life.Err() == nil {
-		stream, err := l.files.Watch(c.life, &clientpb.WatchRequest{Caller: c.caller})
+		stream, err := l.signs.Watch(c.life, &clientpb.WatchRequest{Caller: c.caller})
 		for err == nil {
 			var e *clientpb.Event
 			if e, err = stream.Recv(); err == nil {
@@ -144,7 +188,7 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	case to != "" && c.cfg.Ways&redirect.WayPath != 0:
 		c.learnLocked(to)
 		ok = c.paths.Redirect(r.Volume, to, time.Now())
-	case to == "" && c.cfg.Ways&redirect.WayNoPath != 0:
+	case c.cfg.Ways&redirect.WayNoPath != 0: // a client that obeys no names is told that it shall go
 		p, ok = c.paths.RedirectAnywhere(r.Volume, time.Now())
 		to = p.Gateway
 	default:

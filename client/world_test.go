@@ -88,6 +88,9 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	return w
 }
 
+// lease is that of locks.
+const lease = 2 * time.Second
+
 // add starts a gateway.
 func (w *world) add(name string) {
 	w.t.Helper()
@@ -98,7 +101,7 @@ func (w *world) add(name string) {
 	at := l.Addr().String()
 	server, err := aware.New(aware.Config{
 		Access: w.access, Transfer: w.data, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
-		Gateways: w.gateways, Every: 20 * time.Millisecond,
+		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -116,6 +119,13 @@ func (w *world) gateways() []aware.Gateway {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]aware.Gateway(nil), w.list...)
+}
+
+// end stops a gateway for good.
+func (w *world) end(at string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w.fronts[at].server.Shutdown(ctx)
 }
 
 // kill ends a gateway's connections, and lets none begin.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -58,14 +59,16 @@ type Hooks interface {
 // Config says which gateway this is, what it joins, and what it is made of.
 type Config struct {
 	Node      string
-	Dir       string           // the state directory, of this gateway alone
-	Seed      NodeRecord       // the node's record, if there is none; Name and State are set by Start
-	Peer      string           // host:port where other gateways and joiners reach this one
-	Door      net.Listener     // for joiners and renewals, at Peer; nil: this gateway admits nobody
-	Between   string           // host:port where other gateways make requests; empty: nowhere
-	Mirror    string           // host:port where other gateways say what they answer for; empty: nowhere
-	Addresses []netip.Addr     // service addresses
-	DNS       []netip.AddrPort // where this gateway answers by DNS; none: nowhere
+	Dir       string                  // the state directory, of this gateway alone
+	Seed      NodeRecord              // the node's record, if there is none; Name and State are set by Start
+	Peer      string                  // host:port where other gateways and joiners reach this one
+	Door      net.Listener            // for joiners and renewals, at Peer; nil: this gateway admits nobody
+	Between   string                  // host:port where other gateways make requests; empty: nowhere
+	Mirror    string                  // host:port where other gateways say what they answer for; empty: nowhere
+	Addresses []netip.Addr            // service addresses
+	DNS       []netip.AddrPort        // where this gateway answers by DNS; none: nowhere
+	Services  map[string]uint16       // port of each protocol that this gateway speaks at service addresses, by its name in DNS
+	Asked     map[string]http.Handler // what other gateways of the cluster may ask of this one, by path: see Ask
 
 	Bootstrap bool   // make a new cluster, if the state directory holds none
 	Join      string // or join one: the Peer of a gateway of it

@@ -94,6 +94,9 @@ func (c *Cluster) serveDoor(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /join", c.admit)
 	mux.HandleFunc("GET /seen", c.seen)
+	for path, h := range c.cfg.Asked {
+		mux.Handle("POST "+path, c.members(h))
+	}
 	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx }}
 	c.tasks.Go(func() {

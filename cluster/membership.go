@@ -80,7 +80,7 @@ func (c *Cluster) tryJoin(ctx context.Context) error {
 	if ttl != c.cfg.LeaseTTL {
 		return errors.Join(fmt.Errorf("the database grants leases of %v, not of %v", ttl, c.cfg.LeaseTTL), c.db.Revoke(ctx, id))
 	}
-	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Between: c.cfg.Between, Mirror: c.cfg.Mirror, DNS: c.cfg.DNS,
+	member := &record.Member{Node: c.cfg.Node, Instance: c.instance, Incarnation: rand.Uint64() | 1, Lease: id, Peer: c.cfg.Peer, Between: c.cfg.Between, Mirror: c.cfg.Mirror, DNS: c.cfg.DNS, Services: c.cfg.Services,
 		EnginePeer: c.cfg.EnginePeer, EngineClient: c.cfg.EngineClient,
 		Addresses: c.cfg.Addresses, Versions: c.cfg.Versions, Since: c.cfg.Now().UTC().Truncate(time.Millisecond), Returned: returned}
 	r, err := c.db.Transact(ctx, ownership.JoinTxn(member))

@@ -48,7 +48,7 @@ func (z *Zone) fill(a *Answer, p place, q Question) {
 func (z *Zone) fillHost(a *Answer, v *volume, q Question) {
 	a.Tailored = true
 	if c := z.group(v, q.place()).pick(q.Client, q.Draw); c != nil {
-		a.Answer = z.hosts(q.Name, q.Type, c.Addresses, z.ttl)
+		a.Answer = z.hosts(q.Name, q.Type, Nearest(z.view.Sites, q.place(), c.Addresses), z.ttl)
 	}
 }
 
@@ -118,7 +118,8 @@ func (z *Zone) fillService(a *Answer, p place, q Question) {
 func (z *Zone) fillTargets(a *Answer, p place, q Question) {
 	a.Tailored = true
 	g := z.group(p.volume, q.place())
-	all := g.all[:min(len(g.all), maxTargets)]
+	all := slices.DeleteFunc(slices.Clone(g.all), func(c candidate) bool { return !c.speaks(p.protocol) })
+	all = all[:min(len(all), maxTargets)]
 	highest := uint64(1)
 	for _, c := range all {
 		highest = max(highest, c.room)

@@ -46,6 +46,7 @@ type Gateway struct {
 	State       State
 	Addresses   []netip.Addr     // service addresses at which it answers clients itself
 	DNS         []netip.AddrPort // where it answers questions
+	Services    []string         // protocols that it speaks; nil: all
 	Capacity    uint64           // against the other gateways'
 	Utilization int              // percent, or UnknownUtilization
 	Threshold   uint8            // percent of utilization above which it gets no new clients; 0: 85
@@ -109,6 +110,28 @@ func CheckZone(name string) (string, error) {
 	return zone, nil
 }
 
+// SiteOf returns the site with the longest network that contains the client, or "".
+func SiteOf(sites []Site, client netip.Addr) string { return siteOf(sites, client) }
+
+// At reports whether a gateway is at a site.
+func (g *Gateway) At(s *Site) bool { return g.at(s) }
+
+// Nearest returns those of the addresses that are in the networks of a client's site, or, of a family of which none is, all.
+func Nearest(sites []Site, client netip.Addr, addresses []netip.Addr) []netip.Addr {
+	name := siteOf(sites, client)
+	if name == "" {
+		return addresses
+	}
+	i := slices.IndexFunc(sites, func(s Site) bool { return s.Name == name })
+	here := func(a netip.Addr) bool {
+		return slices.ContainsFunc(sites[i].Networks, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	return slices.DeleteFunc(slices.Clone(addresses), func(a netip.Addr) bool {
+		alike := func(b netip.Addr) bool { return b.Is4() == a.Is4() && here(b) }
+		return !here(a) && slices.ContainsFunc(addresses, alike)
+	})
+}
+
 // siteOf returns the site with the longest network that contains the client, or "".
 func siteOf(sites []Site, client netip.Addr) string {
 	name, bits := "", -1
@@ -130,6 +153,11 @@ func (g *Gateway) at(s *Site) bool {
 	return slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool {
 		return slices.ContainsFunc(s.Networks, func(p netip.Prefix) bool { return p.Contains(a) })
 	})
+}
+
+// speaks reports whether it answers clients of a protocol.
+func (g *Gateway) speaks(protocol string) bool {
+	return g.Services == nil || slices.Contains(g.Services, protocol)
 }
 
 // in reports whether it reaches the storage of a domain's volumes.

@@ -125,7 +125,7 @@ type Manager struct {
 	telling  sync.Mutex // held while the observer is told, before mu
 	observer Observer
 
-	subscribers [causeway.OwnerLocal + 1]Subscriber
+	subscribers [causeway.OwnerAware + 1]Subscriber
 	remove      func(causeway.Held) bool
 	guarded     func(causeway.Handle)
 

@@ -12,7 +12,8 @@ import (
 
 // Config is the policy. Zero values are replaced by defaults.
 type Config struct {
-	Ways Ways // default AllWays
+	Ways   Ways // default AllWays
+	NoWays bool // none at all: nobody is sent anywhere
 
 	// Average replaces the nodes' own thresholds by the mean utilization of all gateways plus Margin.
 	Average bool
@@ -37,7 +38,9 @@ func (c *Config) Validate() error {
 	case c.Budget < 0 || c.Hold < 0 || c.Stay < 0 || c.Stale < 0 || c.Spread < 0:
 		return errors.New("redirect: Budget, Hold, Stay, Stale and Spread must not be negative")
 	}
-	if c.Ways == 0 {
+	if c.NoWays {
+		c.Ways = 0
+	} else if c.Ways == 0 {
 		c.Ways = AllWays
 	}
 	if c.Margin == 0 {
@@ -73,6 +76,7 @@ type Planner struct {
 	cfg   Config
 	self  string
 	moved []moved
+	lent  []lent
 	overs int       // reports in a row that were over the threshold
 	last  time.Time // of the last of them
 }
@@ -91,6 +95,32 @@ func NewPlanner(self string, cfg Config) (*Planner, error) {
 	return &Planner{cfg: cfg, self: self}, err
 }
 
+// Configure changes how the planner decides from now on. What it remembers of moves stays.
+func (p *Planner) Configure(cfg Config) error {
+	if cfg.Rand == nil {
+		cfg.Rand = p.cfg.Rand
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	p.cfg = cfg
+	return nil
+}
+
+// Target returns where a client would be sent now if it had to go, whether or not this gateway is over its threshold; nil: nowhere.
+func (p *Planner) Target(s State, u Use) *Move {
+	nodes := p.views(s)
+	i := slices.IndexFunc(nodes, func(v *view) bool { return v.Name == p.self })
+	if i < 0 {
+		return nil
+	}
+	self := *nodes[i].Node
+	self.Draining = true // as for a gateway that all leave: what matters is that there is room
+	nodes[i].Node = &self
+	m, _ := p.destine(s, nodes, nodes[i], &u)
+	return m
+}
+
 // State is what a decision is made from.
 type State struct {
 	Now     time.Time
@@ -102,6 +132,7 @@ type State struct {
 // view is a node as it is expected to be when what was decided has come about.
 type view struct {
 	*Node
+	Clients  int // as reported, and those who were sent there since
 	expected float64
 	limit    float64 // above it, clients go; 0: never
 }
@@ -140,6 +171,9 @@ func (p *Planner) Plan(s State) []Move {
 		p.moved = append(p.moved, left)
 		out = append(out, *m)
 	}
+	if len(out) == 0 && !self.Draining {
+		out = p.even(s, nodes, self, budget)
+	}
 	return out
 }
 
@@ -170,7 +204,7 @@ func (p *Planner) views(s State) []*view {
 	sum, weight := 0.0, 0.0
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		v := &view{Node: n, expected: n.Utilization, limit: n.Threshold}
+		v := &view{Node: n, Clients: n.Clients, expected: n.Utilization, limit: n.Threshold}
 		reported := s.Now.Add(-n.Age)
 		for _, m := range p.moved {
 			if m.at.Before(reported) {
@@ -246,7 +280,7 @@ func (p *Planner) destine(s State, nodes []*view, self *view, u *Use) (*Move, *v
 		return m, target
 	case target != nil && p.cfg.Ways&WayNoPath != 0 && u.Means == Aware:
 		return m, nil
-	case target != nil || p.cfg.Ways&WayMirror == 0 || u.Means != Aware:
+	case target != nil || p.cfg.Ways&WayMirror == 0 || u.Means != Aware || u.Writes:
 		return nil, nil
 	}
 	for _, name := range v.Mirrors {
@@ -276,7 +310,7 @@ func (p *Planner) choose(nodes []*view, self *view, u *Use, domain string) *view
 		if room <= 0 {
 			continue
 		}
-		same := u.Site != "" && v.Site == u.Site
+		same := u.Site != "" && v.at(u.Site)
 		if near && !same {
 			continue
 		}

@@ -5,7 +5,13 @@
 // here: how busy a gateway is (utilization), how a client is told (gateway/aware, discovery), who administers a volume (cluster/balance).
 package redirect
 
-import "time"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Ways are the means by which clients are moved, or move themselves. Each can be switched on its own.
 type Ways uint8
@@ -22,6 +28,31 @@ const (
 	AllWays     = WayPath | WayNoPath | WayTable | WayPoll | WayOwn | WayMirror | WayFailOver
 )
 
+var wayNames = [...]string{"path", "no-path", "table", "poll", "own", "mirror", "fail-over"}
+
+// String lists the ways by name, as ParseWays reads them.
+func (w Ways) String() string {
+	var names []string
+	for i, name := range wayNames {
+		if w>>i&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// ParseWays reads names of ways: path, no-path, table, poll, own, mirror, fail-over.
+func ParseWays(names []string) (w Ways, err error) {
+	for _, name := range names {
+		i := slices.Index(wayNames[:], name)
+		if i < 0 {
+			return 0, fmt.Errorf("there is no way %.40q: %s", name, strings.Join(wayNames[:], ", "))
+		}
+		w |= 1 << i
+	}
+	return w, nil
+}
+
 // All is the domain that every gateway, volume and client shares.
 const All = "all"
 
@@ -35,7 +66,9 @@ type Node struct {
 	Capacity    float64       // against that of other gateways; 0 counts as 1
 	Domains     []string      // besides All
 	Site        string        // "": none
+	Sites       []string      // further ones
 	Draining    bool          // all clients shall go
+	Clients     int           // aware clients that work there; 0: none, or not known
 }
 
 // Volume is what clients use.
@@ -64,6 +97,7 @@ type Use struct {
 	Means          Means
 	Domain         string // of the client; "" counts as All
 	Site           string
+	Writes         bool // it changes the volume: a mirror would not do
 }
 
 // Move sends a client elsewhere with a volume.
@@ -88,9 +122,22 @@ func (n *Node) shares(domain string) bool {
 	return false
 }
 
+// at reports whether it is at a site.
+func (n *Node) at(site string) bool { return n.Site == site || slices.Contains(n.Sites, site) }
+
 func (n *Node) capacity() float64 {
 	if n.Capacity <= 0 {
 		return 1
 	}
 	return n.Capacity
+}
+
+// Sender moves live clients of one protocol: by the redirect of aware clients, NFSv4.1's MOVED with fs_locations, SMB's witness or a DFS referral.
+// It is safe for concurrent use.
+type Sender interface {
+	// Means says by what its clients are moved. Those of DNS are not: Send has nothing to tell them.
+	Means() Means
+	// Send tells a client to use other gateways: the first of targets that works, or, if there are none, whichever it knows. It reports
+	// whether there is such a client, and it was told.
+	Send(m Move, targets []netip.AddrPort) (told bool)
 }

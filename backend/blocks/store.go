@@ -40,14 +40,18 @@ func (c *Config) Validate() error {
 		return errors.New("config: Device is missing")
 	case c.Volume == 0:
 		return errors.New("config: Volume is missing")
-	case c.Node == "" || len(c.Node) > 255:
-		return errors.New("config: Node must have between 1 and 255 bytes")
+	case c.Node == "" || len(c.Node) > 255 || c.Node == ownerKey:
+		return errors.New("config: Node must be a name of between 1 and 255 bytes")
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
 	return nil
 }
+
+// ownerKey is the name under which owners do I/O of their own. It is no node's: a fence of what a gateway holds does not hit what
+// the same gateway does as the owner, which the epoch ends.
+const ownerKey = "/owner"
 
 // Store is a volume on a device, as one gateway has it open.
 type Store struct {
@@ -88,7 +92,7 @@ func (s *Store) Own(ctx context.Context, e causeway.Epoch) error {
 		return err
 	}
 	s.Leave() // of an earlier epoch
-	key, err := s.cfg.Device.Register(ctx, s.cfg.Volume, s.cfg.Node)
+	key, err := s.cfg.Device.Register(ctx, s.cfg.Volume, ownerKey)
 	if err != nil {
 		return err
 	}

@@ -1559,6 +1559,286 @@ func (x *WriteReply) GetStability() uint32 {
 	return 0
 }
 
+type LockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Handle        []byte                 `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	Owner         uint64                 `protobuf:"varint,3,opt,name=owner,proto3" json:"owner,omitempty"` // of the client's; each open file has its own
+	Offset        uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        uint64                 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"` // 0: to the end, wherever that will be
+	Exclusive     bool                   `protobuf:"varint,6,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	WaitMs        uint32                 `protobuf:"varint,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockRequest) Reset() {
+	*x = LockRequest{}
+	mi := &file_client_clientpb_client_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockRequest) ProtoMessage() {}
+
+func (x *LockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockRequest.ProtoReflect.Descriptor instead.
+func (*LockRequest) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LockRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *LockRequest) GetHandle() []byte {
+	if x != nil {
+		return x.Handle
+	}
+	return nil
+}
+
+func (x *LockRequest) GetOwner() uint64 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
+func (x *LockRequest) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *LockRequest) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *LockRequest) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
+
+func (x *LockRequest) GetWaitMs() uint32 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+type LockReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // with length and exclusive: of a lock that is in the way
+	Length        uint64                 `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
+	Exclusive     bool                   `protobuf:"varint,5,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockReply) Reset() {
+	*x = LockReply{}
+	mi := &file_client_clientpb_client_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockReply) ProtoMessage() {}
+
+func (x *LockReply) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockReply.ProtoReflect.Descriptor instead.
+func (*LockReply) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *LockReply) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *LockReply) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *LockReply) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *LockReply) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *LockReply) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
+
+type RenewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Leave         bool                   `protobuf:"varint,2,opt,name=leave,proto3" json:"leave,omitempty"` // the client has no locks by way of this gateway any more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewRequest) Reset() {
+	*x = RenewRequest{}
+	mi := &file_client_clientpb_client_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewRequest) ProtoMessage() {}
+
+func (x *RenewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
+func (*RenewRequest) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RenewRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *RenewRequest) GetLeave() bool {
+	if x != nil {
+		return x.Leave
+	}
+	return false
+}
+
+type RenewReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	LeaseMs       uint32                 `protobuf:"varint,3,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewReply) Reset() {
+	*x = RenewReply{}
+	mi := &file_client_clientpb_client_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewReply) ProtoMessage() {}
+
+func (x *RenewReply) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
+func (*RenewReply) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RenewReply) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *RenewReply) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *RenewReply) GetLeaseMs() uint32 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
+}
+
 var File_client_clientpb_client_proto protoreflect.FileDescriptor
 
 const file_client_clientpb_client_proto_rawDesc = "" +
@@ -1706,7 +1986,29 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x1a\n" +
 	"\bverifier\x18\x03 \x01(\fR\bverifier\x12\x1c\n" +
-	"\tstability\x18\x04 \x01(\rR\tstability2\x97\t\n" +
+	"\tstability\x18\x04 \x01(\rR\tstability\"\xd6\x01\n" +
+	"\vLockRequest\x122\n" +
+	"\x06caller\x18\x01 \x01(\v2\x1a.causeway.client.v1.CallerR\x06caller\x12\x16\n" +
+	"\x06handle\x18\x02 \x01(\fR\x06handle\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\x04R\x05owner\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06length\x18\x05 \x01(\x04R\x06length\x12\x1c\n" +
+	"\texclusive\x18\x06 \x01(\bR\texclusive\x12\x17\n" +
+	"\await_ms\x18\a \x01(\rR\x06waitMs\"\x83\x01\n" +
+	"\tLockReply\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06length\x18\x04 \x01(\x04R\x06length\x12\x1c\n" +
+	"\texclusive\x18\x05 \x01(\bR\texclusive\"X\n" +
+	"\fRenewRequest\x122\n" +
+	"\x06caller\x18\x01 \x01(\v2\x1a.causeway.client.v1.CallerR\x06caller\x12\x14\n" +
+	"\x05leave\x18\x02 \x01(\bR\x05leave\"Q\n" +
+	"\n" +
+	"RenewReply\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x19\n" +
+	"\blease_ms\x18\x03 \x01(\rR\aleaseMs2\xc0\v\n" +
 	"\x05Files\x12I\n" +
 	"\x05Hello\x12 .causeway.client.v1.HelloRequest\x1a\x1e.causeway.client.v1.HelloReply\x12F\n" +
 	"\x04Ping\x12\x1f.causeway.client.v1.PingRequest\x1a\x1d.causeway.client.v1.PingReply\x12D\n" +
@@ -1725,6 +2027,10 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x04Read\x12\x1f.causeway.client.v1.ReadRequest\x1a\x1d.causeway.client.v1.ReadReply\x12I\n" +
 	"\x05Write\x12 .causeway.client.v1.WriteRequest\x1a\x1e.causeway.client.v1.WriteReply\x12E\n" +
 	"\x06Commit\x12\x1b.causeway.client.v1.Request\x1a\x1e.causeway.client.v1.WriteReply\x12F\n" +
+	"\x04Lock\x12\x1f.causeway.client.v1.LockRequest\x1a\x1d.causeway.client.v1.LockReply\x12H\n" +
+	"\x06Unlock\x12\x1f.causeway.client.v1.LockRequest\x1a\x1d.causeway.client.v1.LockReply\x12J\n" +
+	"\bTestLock\x12\x1f.causeway.client.v1.LockRequest\x1a\x1d.causeway.client.v1.LockReply\x12I\n" +
+	"\x05Renew\x12 .causeway.client.v1.RenewRequest\x1a\x1e.causeway.client.v1.RenewReply\x12F\n" +
 	"\x05Watch\x12 .causeway.client.v1.WatchRequest\x1a\x19.causeway.client.v1.Event0\x01B\x1aZ\x18causeway/client/clientpbb\x06proto3"
 
 var (
@@ -1739,7 +2045,7 @@ func file_client_clientpb_client_proto_rawDescGZIP() []byte {
 	return file_client_clientpb_client_proto_rawDescData
 }
 
-var file_client_clientpb_client_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_client_clientpb_client_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_client_clientpb_client_proto_goTypes = []any{
 	(*Caller)(nil),       // 0: causeway.client.v1.Caller
 	(*HelloRequest)(nil), // 1: causeway.client.v1.HelloRequest
@@ -1760,6 +2066,10 @@ var file_client_clientpb_client_proto_goTypes = []any{
 	(*ReadReply)(nil),    // 16: causeway.client.v1.ReadReply
 	(*WriteRequest)(nil), // 17: causeway.client.v1.WriteRequest
 	(*WriteReply)(nil),   // 18: causeway.client.v1.WriteReply
+	(*LockRequest)(nil),  // 19: causeway.client.v1.LockRequest
+	(*LockReply)(nil),    // 20: causeway.client.v1.LockReply
+	(*RenewRequest)(nil), // 21: causeway.client.v1.RenewRequest
+	(*RenewReply)(nil),   // 22: causeway.client.v1.RenewReply
 }
 var file_client_clientpb_client_proto_depIdxs = []int32{
 	5,  // 0: causeway.client.v1.HelloReply.gateways:type_name -> causeway.client.v1.Gateway
@@ -1774,45 +2084,55 @@ var file_client_clientpb_client_proto_depIdxs = []int32{
 	12, // 9: causeway.client.v1.DirEntry.attr:type_name -> causeway.client.v1.Attr
 	0,  // 10: causeway.client.v1.ReadRequest.caller:type_name -> causeway.client.v1.Caller
 	0,  // 11: causeway.client.v1.WriteRequest.caller:type_name -> causeway.client.v1.Caller
-	1,  // 12: causeway.client.v1.Files.Hello:input_type -> causeway.client.v1.HelloRequest
-	3,  // 13: causeway.client.v1.Files.Ping:input_type -> causeway.client.v1.PingRequest
-	9,  // 14: causeway.client.v1.Files.OpenVolume:input_type -> causeway.client.v1.Request
-	9,  // 15: causeway.client.v1.Files.Walk:input_type -> causeway.client.v1.Request
-	9,  // 16: causeway.client.v1.Files.GetAttr:input_type -> causeway.client.v1.Request
-	9,  // 17: causeway.client.v1.Files.SetAttr:input_type -> causeway.client.v1.Request
-	9,  // 18: causeway.client.v1.Files.ReadDir:input_type -> causeway.client.v1.Request
-	9,  // 19: causeway.client.v1.Files.ReadLink:input_type -> causeway.client.v1.Request
-	9,  // 20: causeway.client.v1.Files.Create:input_type -> causeway.client.v1.Request
-	9,  // 21: causeway.client.v1.Files.Remove:input_type -> causeway.client.v1.Request
-	9,  // 22: causeway.client.v1.Files.Rename:input_type -> causeway.client.v1.Request
-	9,  // 23: causeway.client.v1.Files.Link:input_type -> causeway.client.v1.Request
-	9,  // 24: causeway.client.v1.Files.StatFS:input_type -> causeway.client.v1.Request
-	15, // 25: causeway.client.v1.Files.Read:input_type -> causeway.client.v1.ReadRequest
-	17, // 26: causeway.client.v1.Files.Write:input_type -> causeway.client.v1.WriteRequest
-	9,  // 27: causeway.client.v1.Files.Commit:input_type -> causeway.client.v1.Request
-	6,  // 28: causeway.client.v1.Files.Watch:input_type -> causeway.client.v1.WatchRequest
-	2,  // 29: causeway.client.v1.Files.Hello:output_type -> causeway.client.v1.HelloReply
-	4,  // 30: causeway.client.v1.Files.Ping:output_type -> causeway.client.v1.PingReply
-	10, // 31: causeway.client.v1.Files.OpenVolume:output_type -> causeway.client.v1.Reply
-	10, // 32: causeway.client.v1.Files.Walk:output_type -> causeway.client.v1.Reply
-	10, // 33: causeway.client.v1.Files.GetAttr:output_type -> causeway.client.v1.Reply
-	10, // 34: causeway.client.v1.Files.SetAttr:output_type -> causeway.client.v1.Reply
-	10, // 35: causeway.client.v1.Files.ReadDir:output_type -> causeway.client.v1.Reply
-	10, // 36: causeway.client.v1.Files.ReadLink:output_type -> causeway.client.v1.Reply
-	10, // 37: causeway.client.v1.Files.Create:output_type -> causeway.client.v1.Reply
-	10, // 38: causeway.client.v1.Files.Remove:output_type -> causeway.client.v1.Reply
-	10, // 39: causeway.client.v1.Files.Rename:output_type -> causeway.client.v1.Reply
-	10, // 40: causeway.client.v1.Files.Link:output_type -> causeway.client.v1.Reply
-	10, // 41: causeway.client.v1.Files.StatFS:output_type -> causeway.client.v1.Reply
-	16, // 42: causeway.client.v1.Files.Read:output_type -> causeway.client.v1.ReadReply
-	18, // 43: causeway.client.v1.Files.Write:output_type -> causeway.client.v1.WriteReply
-	18, // 44: causeway.client.v1.Files.Commit:output_type -> causeway.client.v1.WriteReply
-	7,  // 45: causeway.client.v1.Files.Watch:output_type -> causeway.client.v1.Event
-	29, // [29:46] is the sub-list for method output_type
-	12, // [12:29] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	0,  // 12: causeway.client.v1.LockRequest.caller:type_name -> causeway.client.v1.Caller
+	0,  // 13: causeway.client.v1.RenewRequest.caller:type_name -> causeway.client.v1.Caller
+	1,  // 14: causeway.client.v1.Files.Hello:input_type -> causeway.client.v1.HelloRequest
+	3,  // 15: causeway.client.v1.Files.Ping:input_type -> causeway.client.v1.PingRequest
+	9,  // 16: causeway.client.v1.Files.OpenVolume:input_type -> causeway.client.v1.Request
+	9,  // 17: causeway.client.v1.Files.Walk:input_type -> causeway.client.v1.Request
+	9,  // 18: causeway.client.v1.Files.GetAttr:input_type -> causeway.client.v1.Request
+	9,  // 19: causeway.client.v1.Files.SetAttr:input_type -> causeway.client.v1.Request
+	9,  // 20: causeway.client.v1.Files.ReadDir:input_type -> causeway.client.v1.Request
+	9,  // 21: causeway.client.v1.Files.ReadLink:input_type -> causeway.client.v1.Request
+	9,  // 22: causeway.client.v1.Files.Create:input_type -> causeway.client.v1.Request
+	9,  // 23: causeway.client.v1.Files.Remove:input_type -> causeway.client.v1.Request
+	9,  // 24: causeway.client.v1.Files.Rename:input_type -> causeway.client.v1.Request
+	9,  // 25: causeway.client.v1.Files.Link:input_type -> causeway.client.v1.Request
+	9,  // 26: causeway.client.v1.Files.StatFS:input_type -> causeway.client.v1.Request
+	15, // 27: causeway.client.v1.Files.Read:input_type -> causeway.client.v1.ReadRequest
+	17, // 28: causeway.client.v1.Files.Write:input_type -> causeway.client.v1.WriteRequest
+	9,  // 29: causeway.client.v1.Files.Commit:input_type -> causeway.client.v1.Request
+	19, // 30: causeway.client.v1.Files.Lock:input_type -> causeway.client.v1.LockRequest
+	19, // 31: causeway.client.v1.Files.Unlock:input_type -> causeway.client.v1.LockRequest
+	19, // 32: causeway.client.v1.Files.TestLock:input_type -> causeway.client.v1.LockRequest
+	21, // 33: causeway.client.v1.Files.Renew:input_type -> causeway.client.v1.RenewRequest
+	6,  // 34: causeway.client.v1.Files.Watch:input_type -> causeway.client.v1.WatchRequest
+	2,  // 35: causeway.client.v1.Files.Hello:output_type -> causeway.client.v1.HelloReply
+	4,  // 36: causeway.client.v1.Files.Ping:output_type -> causeway.client.v1.PingReply
+	10, // 37: causeway.client.v1.Files.OpenVolume:output_type -> causeway.client.v1.Reply
+	10, // 38: causeway.client.v1.Files.Walk:output_type -> causeway.client.v1.Reply
+	10, // 39: causeway.client.v1.Files.GetAttr:output_type -> causeway.client.v1.Reply
+	10, // 40: causeway.client.v1.Files.SetAttr:output_type -> causeway.client.v1.Reply
+	10, // 41: causeway.client.v1.Files.ReadDir:output_type -> causeway.client.v1.Reply
+	10, // 42: causeway.client.v1.Files.ReadLink:output_type -> causeway.client.v1.Reply
+	10, // 43: causeway.client.v1.Files.Create:output_type -> causeway.client.v1.Reply
+	10, // 44: causeway.client.v1.Files.Remove:output_type -> causeway.client.v1.Reply
+	10, // 45: causeway.client.v1.Files.Rename:output_type -> causeway.client.v1.Reply
+	10, // 46: causeway.client.v1.Files.Link:output_type -> causeway.client.v1.Reply
+	10, // 47: causeway.client.v1.Files.StatFS:output_type -> causeway.client.v1.Reply
+	16, // 48: causeway.client.v1.Files.Read:output_type -> causeway.client.v1.ReadReply
+	18, // 49: causeway.client.v1.Files.Write:output_type -> causeway.client.v1.WriteReply
+	18, // 50: causeway.client.v1.Files.Commit:output_type -> causeway.client.v1.WriteReply
+	20, // 51: causeway.client.v1.Files.Lock:output_type -> causeway.client.v1.LockReply
+	20, // 52: causeway.client.v1.Files.Unlock:output_type -> causeway.client.v1.LockReply
+	20, // 53: causeway.client.v1.Files.TestLock:output_type -> causeway.client.v1.LockReply
+	22, // 54: causeway.client.v1.Files.Renew:output_type -> causeway.client.v1.RenewReply
+	7,  // 55: causeway.client.v1.Files.Watch:output_type -> causeway.client.v1.Event
+	35, // [35:56] is the sub-list for method output_type
+	14, // [14:35] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_client_clientpb_client_proto_init() }
@@ -1826,7 +2146,7 @@ func file_client_clientpb_client_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_client_clientpb_client_proto_rawDesc), len(file_client_clientpb_client_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

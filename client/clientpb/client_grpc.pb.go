@@ -37,6 +37,10 @@ const (
 	Files_Read_FullMethodName       = "/causeway.client.v1.Files/Read"
 	Files_Write_FullMethodName      = "/causeway.client.v1.Files/Write"
 	Files_Commit_FullMethodName     = "/causeway.client.v1.Files/Commit"
+	Files_Lock_FullMethodName       = "/causeway.client.v1.Files/Lock"
+	Files_Unlock_FullMethodName     = "/causeway.client.v1.Files/Unlock"
+	Files_TestLock_FullMethodName   = "/causeway.client.v1.Files/TestLock"
+	Files_Renew_FullMethodName      = "/causeway.client.v1.Files/Renew"
 	Files_Watch_FullMethodName      = "/causeway.client.v1.Files/Watch"
 )
 
@@ -63,6 +67,13 @@ type FilesClient interface {
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadReply, error)
 	Write(ctx context.Context, in *WriteRequest, opts ...grpc.CallOption) (*WriteReply, error)
 	Commit(ctx context.Context, in *Request, opts ...grpc.CallOption) (*WriteReply, error)
+	// Locks of byte ranges are advisory, and one with those of NFS. Lock waits for as long as wait_ms says, and answers ErrBlocked when that is
+	// over. A lock belongs to an owner of the client, which may take it again: at any gateway that is answered with success.
+	Lock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockReply, error)
+	Unlock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockReply, error)
+	TestLock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockReply, error)
+	// Renew says that a client lives which has locks by way of this gateway. It is due within the lease, or they are released.
+	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewReply, error)
 	// Watch tells a client where its gateways are, how busy they are, and when it shall go to another one.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 }
@@ -235,6 +246,46 @@ func (c *filesClient) Commit(ctx context.Context, in *Request, opts ...grpc.Call
 	return out, nil
 }
 
+func (c *filesClient) Lock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LockReply)
+	err := c.cc.Invoke(ctx, Files_Lock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *filesClient) Unlock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LockReply)
+	err := c.cc.Invoke(ctx, Files_Unlock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *filesClient) TestLock(ctx context.Context, in *LockRequest, opts ...grpc.CallOption) (*LockReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LockReply)
+	err := c.cc.Invoke(ctx, Files_TestLock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *filesClient) Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewReply)
+	err := c.cc.Invoke(ctx, Files_Renew_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *filesClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Files_ServiceDesc.Streams[0], Files_Watch_FullMethodName, cOpts...)
@@ -277,6 +328,13 @@ type FilesServer interface {
 	Read(context.Context, *ReadRequest) (*ReadReply, error)
 	Write(context.Context, *WriteRequest) (*WriteReply, error)
 	Commit(context.Context, *Request) (*WriteReply, error)
+	// Locks of byte ranges are advisory, and one with those of NFS. Lock waits for as long as wait_ms says, and answers ErrBlocked when that is
+	// over. A lock belongs to an owner of the client, which may take it again: at any gateway that is answered with success.
+	Lock(context.Context, *LockRequest) (*LockReply, error)
+	Unlock(context.Context, *LockRequest) (*LockReply, error)
+	TestLock(context.Context, *LockRequest) (*LockReply, error)
+	// Renew says that a client lives which has locks by way of this gateway. It is due within the lease, or they are released.
+	Renew(context.Context, *RenewRequest) (*RenewReply, error)
 	// Watch tells a client where its gateways are, how busy they are, and when it shall go to another one.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error
 	mustEmbedUnimplementedFilesServer()
@@ -336,6 +394,18 @@ func (UnimplementedFilesServer) Write(context.Context, *WriteRequest) (*WriteRep
 }
 func (UnimplementedFilesServer) Commit(context.Context, *Request) (*WriteReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Commit not implemented")
+}
+func (UnimplementedFilesServer) Lock(context.Context, *LockRequest) (*LockReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Lock not implemented")
+}
+func (UnimplementedFilesServer) Unlock(context.Context, *LockRequest) (*LockReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unlock not implemented")
+}
+func (UnimplementedFilesServer) TestLock(context.Context, *LockRequest) (*LockReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestLock not implemented")
+}
+func (UnimplementedFilesServer) Renew(context.Context, *RenewRequest) (*RenewReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
 }
 func (UnimplementedFilesServer) Watch(*WatchRequest, grpc.ServerStreamingServer[Event]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -649,6 +719,78 @@ func _Files_Commit_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Files_Lock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FilesServer).Lock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Files_Lock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FilesServer).Lock(ctx, req.(*LockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Files_Unlock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FilesServer).Unlock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Files_Unlock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FilesServer).Unlock(ctx, req.(*LockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Files_TestLock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FilesServer).TestLock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Files_TestLock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FilesServer).TestLock(ctx, req.(*LockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Files_Renew_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FilesServer).Renew(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Files_Renew_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FilesServer).Renew(ctx, req.(*RenewRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Files_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -730,6 +872,22 @@ var Files_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Commit",
 			Handler:    _Files_Commit_Handler,
+		},
+		{
+			MethodName: "Lock",
+			Handler:    _Files_Lock_Handler,
+		},
+		{
+			MethodName: "Unlock",
+			Handler:    _Files_Unlock_Handler,
+		},
+		{
+			MethodName: "TestLock",
+			Handler:    _Files_TestLock_Handler,
+		},
+		{
+			MethodName: "Renew",
+			Handler:    _Files_Renew_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

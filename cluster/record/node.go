@@ -21,6 +21,9 @@ type Node struct {
 
 	// Addresses are the service addresses that belong to the node: others answer for them while it does not run.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
+
+	// Moved are those of them that an operator gave to another node, which answers for them while it runs.
+	Moved map[netip.Addr]string `json:"moved,omitempty"`
 }
 
 // NodeState says whether a node may own volumes.
@@ -57,6 +60,11 @@ func (n *Node) Validate() error {
 			return fmt.Errorf("node %s: group or domain %.80q", n.Name, name)
 		}
 	}
+	for a, to := range n.Moved {
+		if !a.IsValid() || !validName(to) {
+			return fmt.Errorf("node %s: moved address %v to %.80q", n.Name, a, to)
+		}
+	}
 	return nil
 }
 
@@ -76,20 +84,24 @@ func validName(s string) bool {
 // Member is a running gateway: it says this of itself, under its lease.
 type Member struct {
 	Header
-	Node         string           `json:"node"`
-	Instance     string           `json:"instance"`    // of the state directory: who may take the place of a member of the same name
-	Incarnation  uint64           `json:"incarnation"` // another one for each time that the gateway joined; never 0
-	Lease        int64            `json:"lease"`
-	Peer         string           `json:"peer,omitempty"`        // where other gateways reach it, host:port
-	Between      string           `json:"relay,omitempty"`       // where it answers other gateways, host:port
-	Mirror       string           `json:"mirror,omitempty"`      // where others tell it which addresses and connections they have, host:port
-	DNS          []netip.AddrPort `json:"dns,omitempty"`         // where it answers by DNS
-	EnginePeer   string           `json:"engine_peer,omitempty"` // where it would run a server of the database, host:port; empty: nowhere
-	EngineClient string           `json:"engine_client,omitempty"`
-	Addresses    []netip.Addr     `json:"addresses,omitempty"` // service addresses
-	Versions     Versions         `json:"versions"`
-	Since        time.Time        `json:"since"`
-	Returned     bool             `json:"returned,omitempty"` // it was a member before: it is held down for a while
+	Node        string           `json:"node"`
+	Instance    string           `json:"instance"`    // of the state directory: who may take the place of a member of the same name
+	Incarnation uint64           `json:"incarnation"` // another one for each time that the gateway joined; never 0
+	Lease       int64            `json:"lease"`
+	Peer        string           `json:"peer,omitempty"`   // where other gateways reach it, host:port
+	Between     string           `json:"relay,omitempty"`  // where it answers other gateways, host:port
+	Mirror      string           `json:"mirror,omitempty"` // where others tell it which addresses and connections they have, host:port
+	DNS         []netip.AddrPort `json:"dns,omitempty"`    // where it answers by DNS
+
+	// Services are the ports of the protocols that it speaks at service addresses: "nfs", "smb", "causeway". Older versions say nothing.
+	Services map[string]uint16 `json:"services,omitempty"`
+
+	EnginePeer   string       `json:"engine_peer,omitempty"` // where it would run a server of the database, host:port; empty: nowhere
+	EngineClient string       `json:"engine_client,omitempty"`
+	Addresses    []netip.Addr `json:"addresses,omitempty"` // service addresses
+	Versions     Versions     `json:"versions"`
+	Since        time.Time    `json:"since"`
+	Returned     bool         `json:"returned,omitempty"` // it was a member before: it is held down for a while
 }
 
 // Versions is a range of protocol versions that a gateway speaks, both included.
@@ -116,10 +128,11 @@ func (m *Member) Validate() error {
 type Load struct {
 	Header
 	Node        string           `json:"node"`
-	Utilization uint8            `json:"utilization"`     // percent
-	Parts       map[string]uint8 `json:"parts,omitempty"` // percent each, of what Utilization was made
-	Ideal       int64            `json:"ideal"`           // capacity: its share of the volumes' weight, in units of weight × total node weight
-	Remaining   int64            `json:"remaining"`       // Ideal less what it owns, in the same units; negative when it has too much
+	Utilization uint8            `json:"utilization"`       // percent
+	Parts       map[string]uint8 `json:"parts,omitempty"`   // percent each, of what Utilization was made
+	Clients     uint32           `json:"clients,omitempty"` // aware clients that work
+	Ideal       int64            `json:"ideal"`             // capacity: its share of the volumes' weight, in units of weight × total node weight
+	Remaining   int64            `json:"remaining"`         // Ideal less what it owns, in the same units; negative when it has too much
 }
 
 // Validate names the field that is wrong.

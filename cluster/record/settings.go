@@ -17,6 +17,34 @@ type Settings struct {
 	Schedules []Schedule `json:"schedules,omitempty"` // when the master rebalances by itself
 	Zone      string     `json:"zone,omitempty"`      // the domain that gateways answer for by DNS; empty: none
 	Sites     []Site     `json:"sites,omitempty"`     // where clients are
+	Redirect  *Redirect  `json:"redirect,omitempty"`  // how clients are sent elsewhere; nil: the defaults
+}
+
+// Redirect is how gateways send clients elsewhere. Zeros mean defaults, which the policy knows.
+type Redirect struct {
+	Off        []string `json:"off,omitempty"`        // ways that are not used, by name
+	Average    bool     `json:"average,omitempty"`    // over is who is above the average, in place of the nodes' own thresholds
+	Margin     float64  `json:"margin,omitempty"`     // by how many points of percent
+	Hysteresis float64  `json:"hysteresis,omitempty"` // points of percent by which a target stays below its threshold
+	Budget     int      `json:"budget,omitempty"`     // clients that a gateway moves in an interval
+	Hold       int      `json:"hold,omitempty"`       // reports in a row that must be over
+	Stay       Duration `json:"stay,omitempty"`       // how long a client is left alone after it was moved
+	Stale      int      `json:"stale,omitempty"`      // intervals after which a report does not count
+	Spread     float64  `json:"spread,omitempty"`     // targets are drawn by what they have free to this power
+	unknown    unknown
+}
+
+// MarshalJSON keeps the fields that this version does not know.
+func (r Redirect) MarshalJSON() ([]byte, error) {
+	type plain Redirect
+	return merge((*plain)(&r), r.unknown)
+}
+
+// UnmarshalJSON keeps the fields that this version does not know.
+func (r *Redirect) UnmarshalJSON(data []byte) (err error) {
+	type plain Redirect
+	r.unknown, err = split(data, (*plain)(r))
+	return err
 }
 
 // Site is a place where clients are. Gateways that have a domain of its name, or an address in one of its networks, are there too.

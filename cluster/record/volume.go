@@ -27,8 +27,9 @@ type Volume struct {
 	Async        bool              `json:"async,omitempty"`
 	Exclusive    bool              `json:"exclusive,omitempty"`
 	ReadOnly     bool              `json:"read_only,omitempty"`
-	Settings     map[string]string `json:"settings,omitempty"` // those of fronts and backends
-	SMB          *Share            `json:"smb,omitempty"`      // nil: to all users
+	MirrorOf     causeway.VolumeID `json:"mirror_of,omitempty"` // the volume that offers the same; 0: none
+	Settings     map[string]string `json:"settings,omitempty"`  // those of fronts and backends
+	SMB          *Share            `json:"smb,omitempty"`       // nil: to all users
 }
 
 // Share is the stored form of [causeway.Share].
@@ -37,6 +38,7 @@ type Share struct {
 	Encrypt       bool     `json:"encrypt,omitempty"`
 	Users         []string `json:"users,omitempty"`
 	CaseSensitive bool     `json:"case_sensitive,omitempty"`
+	Advisory      bool     `json:"advisory,omitempty"`
 	unknown       unknown
 }
 
@@ -58,7 +60,7 @@ func (v *Volume) Share() causeway.Share {
 	if v.SMB == nil {
 		return causeway.Share{}
 	}
-	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive}
+	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive, Advisory: v.SMB.Advisory}
 }
 
 // DomainPolicy says what gateways outside a volume's domain do with it.
@@ -152,6 +154,9 @@ func (v *Volume) Validate() error {
 	case v.DomainPolicy != Reach && v.DomainPolicy != Strict:
 		return fmt.Errorf("volume %s: domain_policy %.80q", v.Name, v.DomainPolicy)
 	}
+	if v.MirrorOf != 0 && (v.MirrorOf == v.ID || !v.ReadOnly) {
+		return fmt.Errorf("volume %s: a mirror is another volume than its original, and read-only", v.Name)
+	}
 	for _, e := range v.Exports {
 		if !e.Prefix.IsValid() || !slices.Contains(squashes, e.Squash) {
 			return fmt.Errorf("volume %s: export to %v with squash %.80q", v.Name, e.Prefix, e.Squash)
@@ -163,7 +168,7 @@ func (v *Volume) Validate() error {
 // Volume returns what the fronts see of the volume.
 func (v *Volume) Volume() *causeway.Volume {
 	out := &causeway.Volume{ID: v.ID, Name: v.Name, Async: v.Async, Exclusive: v.Exclusive, ReadOnly: v.ReadOnly, SMB: v.Share()}
-	out.Mandatory = !out.SMB.Off
+	out.Mandatory = out.SMB.Mandatory()
 	for _, k := range v.Keys {
 		out.Keys = append(out.Keys, causeway.HandleKey{ID: k.ID, Secret: k.Secret})
 	}

@@ -74,10 +74,14 @@ func clusterStatus(ctx context.Context, c *control) (*member.Status, []byte, err
 		return nil, nil, err
 	}
 	st := &member.Status{}
-	if err := json.Unmarshal(text, st); err != nil {
-		return nil, nil, fmt.Errorf("the gateway's answer cannot be read: %w", err)
+	return st, text, unmarshalAnswer(text, st)
+}
+
+func unmarshalAnswer(text []byte, into any) error {
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("the gateway's answer cannot be read: %w", err)
 	}
-	return st, text, nil
+	return nil
 }
 
 func newToken() *cobra.Command {

@@ -29,6 +29,7 @@ func newClusterSet() *cobra.Command {
 	var budget int
 	var version uint32
 	var zone string
+	redirects := redirectFlags{}
 	c := o.command(cobra.NoArgs, func(ctx context.Context, c *control, _ []string, w io.Writer) error {
 		in, given := member.ClusterOrder{}, o.cmd.Flags().Changed
 		if given("hold-down") {
@@ -42,6 +43,9 @@ func newClusterSet() *cobra.Command {
 		}
 		if given("zone") {
 			in.Zone = &zone
+		}
+		if err := redirects.fill(o.cmd, &in); err != nil {
+			return usage(o.cmd, err)
 		}
 		if in == (member.ClusterOrder{}) {
 			return usage(o.cmd, errors.New("say what to change"))
@@ -57,6 +61,7 @@ func newClusterSet() *cobra.Command {
 	c.Flags().IntVar(&budget, "move-budget", 0, "volumes that one rebalance moves at most, beside those without an owner; 0: 500")
 	c.Flags().Uint32Var(&version, "min-version", 0, "protocol version that every gateway must speak from now on; it never falls")
 	c.Flags().StringVar(&zone, "zone", "", `domain that gateways with --dns answer for, as in nas.example.com; "off": none`)
+	redirects.register(c.Flags())
 	return c
 }
 
@@ -66,6 +71,7 @@ func writeSettings(w io.Writer, s *member.Settings) {
 	if s.Zone != "" {
 		fmt.Fprintf(w, "gateways with --dns answer for %s; causeway discovery records shows what\n", s.Zone)
 	}
+	writeRedirects(w, &s.Redirect)
 	for _, one := range s.Schedules {
 		how := "moving little"
 		if one.Thorough {

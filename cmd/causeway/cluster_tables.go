@@ -155,6 +155,9 @@ func writeVolume(w io.Writer, v *member.Volume) error {
 	_, err := fmt.Fprintf(w, "volume /%s (%v): %s, administered by %s\n  backend %s\n  weight %d, group %s, preferred node %s, may migrate: %v\n"+
 		"  domain %s (%s), async: %v, exclusive: %v, read-only: %v\n", v.Name, v.ID, volumeState(v), by,
 		v.Backend, v.Weight, orDash(v.Group), orDash(v.Preferred), v.CanMigrate, v.Domain, v.DomainPolicy, v.Async, v.Exclusive, v.ReadOnly)
+	if v.MirrorOf != "" {
+		fmt.Fprintf(w, "  mirror of %s: aware clients that only read are sent here when its gateways are too busy\n", v.MirrorOf)
+	}
 	fmt.Fprintf(w, "  over SMB: %s\n", shareText((&record.Volume{SMB: &v.SMB}).Share()))
 	for _, r := range v.Allow {
 		fmt.Fprintf(w, "  for %v: squash %s, read-only: %v, secure: %v\n", r.Prefix, r.Squash, r.ReadOnly, r.Secure)

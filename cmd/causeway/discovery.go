@@ -77,7 +77,19 @@ func (j *joining) listenDNS(ctx context.Context) error {
 
 // announced is what the cluster is told of that.
 func (j *joining) announced() member.Discovery {
-	return member.Discovery{Server: j.dns, Zone: j.naming.zone, Services: map[string]uint16{"nfs": j.port}}
+	return member.Discovery{Server: j.dns, Zone: j.naming.zone}
+}
+
+// services are the ports of what this gateway speaks at service addresses.
+func (j *joining) services() map[string]uint16 {
+	all := map[string]uint16{"nfs": j.port}
+	if j.smbPort != 0 {
+		all["smb"] = j.smbPort
+	}
+	if j.config.Aware != 0 {
+		all["causeway"] = j.config.Aware
+	}
+	return all
 }
 
 // demoZone is under a domain that nobody can have (RFC 6761 §6.2).

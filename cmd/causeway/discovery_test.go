@@ -30,11 +30,15 @@ func dnsCluster(t *testing.T) (c *nodes, port uint16) {
 	}
 	c.port, port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"), sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	at := func(name string) string { return fmt.Sprintf("%v:%d", c.addr[name], port) }
-	c.start("g1", "--bootstrap", "--zone", "NAS.test.", "--dns", at("g1"))
+	others := []string{"--smb", fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))}
+	c.start("g1", append(others, "--bootstrap", "--zone", "NAS.test.", "--dns", at("g1"))...)
 	token := member.Token{}
 	c.ask("g1", &token, "token")
 	for _, name := range []string{"g2", "g3"} {
-		c.start(name, "--join", token.Peer, "--token", token.Token, "--dns", at(name))
+		if name == "g3" { // only one gateway answers aware clients
+			others = append(others, "--aware", fmt.Sprint(sharedPort(t, "127.0.0.3")))
+		}
+		c.start(name, append(others, "--join", token.Peer, "--token", token.Token, "--dns", at(name))...)
 	}
 	return c, port
 }
@@ -102,6 +106,19 @@ func TestDiscovery(t *testing.T) {
 	if got := resolve(t, c.addr["g3"], port, "_nfs._tcp.home.nas.test.", dns.TypeSRV); len(got) != 3 || !strings.HasSuffix(got[0], fmt.Sprintf(" %d g1.gateways.nas.test.", c.port)) {
 		t.Errorf("SRV: %v", got)
 	}
+
+	if got := resolve(t, c.addr["g1"], port, "_smb._tcp.home.nas.test.", dns.TypeSRV); len(got) != 3 {
+		t.Errorf("SRV of SMB: %v", got)
+	}
+	if got := resolve(t, c.addr["g2"], port, "_causeway._tcp.nas.test.", dns.TypeSRV); len(got) != 1 || !strings.HasSuffix(got[0], " g3.gateways.nas.test.") {
+		t.Errorf("SRV of aware clients: %v", got)
+	}
+	if out, stderr, code := run(t, "volume", "set", "home", "--smb=off", "--state-dir", c.at["g2"].state); code != 0 {
+		t.Fatal(out, stderr)
+	}
+	everywhere("the volume is no share any more", func(at netip.Addr) bool {
+		return len(resolve(t, at, port, "_smb._tcp.home.nas.test.", dns.TypeSRV)) == 0 && len(resolve(t, at, port, "_nfs._tcp.home.nas.test.", dns.TypeSRV)) == 3
+	})
 
 	c.testSites(port)
 

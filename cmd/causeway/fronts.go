@@ -92,7 +92,7 @@ func (n *node) startFronts(context.Context) (err error) {
 		return err
 	}
 	return errors.Join(
-		n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes}, &n.gate}, nfsProgram, []uint32{3}, "tcp"),
+		n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes, n.crowd.book}, &n.gate}, nfsProgram, []uint32{3}, "tcp"),
 		n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp"),
 		n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp"),
 		n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp"),

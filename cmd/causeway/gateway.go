@@ -28,6 +28,7 @@ import (
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
+	"causeway/gateway/smb/security"
 	"causeway/gateway/transfer"
 	"causeway/internal/gate"
 	"causeway/lockmgr"
@@ -63,6 +64,8 @@ type node struct {
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
 	aware    *aware.Server     // nil: none
+	crowd    *crowd            // who uses this gateway
+	working  atomic.Int64      // aware clients that called within the last second
 	faces    faces             // of the engines, to the fronts
 	grower   *grower           // nil: it is one of a cluster
 	portmap  string            // who answers port 111: "", "causeway" or "rpcbind"
@@ -113,6 +116,7 @@ func start(ctx context.Context, c *config.Config, log *slog.Logger, reload admin
 		n.startSMB,
 		n.startAware,
 		n.serve,
+		func(context.Context) error { n.crowd.start(); return nil },
 		n.startPortmap,
 		n.startCallbacks,
 	})
@@ -208,7 +212,7 @@ func (n *node) startEngines(context.Context) (err error) {
 		return err
 	}
 	h, c := &holder{}, &circle{}
-	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self}
+	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self, Granted: security.Granted}
 	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted
@@ -223,6 +227,9 @@ func (n *node) startEngines(context.Context) (err error) {
 		return err
 	}
 	n.guard = &export.Guard{Catalog: n.volumes.catalog}
+	if n.crowd, err = newCrowd(n); err != nil {
+		return err
+	}
 	if n.groups, err = newGroups(n.config); err != nil {
 		return err
 	}

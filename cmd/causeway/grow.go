@@ -17,6 +17,7 @@ import (
 
 	"causeway/cluster/record"
 	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/state"
 )
 
@@ -144,6 +145,9 @@ func (g *grower) routes(n *node) map[string]http.Handler {
 			defer g.mu.Unlock()
 			json.NewEncoder(w).Encode(initStatus{g.failed})
 		}),
+		"GET /cluster/clients": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			json.NewEncoder(w).Encode(member.ClientList{Clients: n.crowd.Clients()})
+		}),
 		"POST /cluster/init": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			f := founding{}
 			if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&f); err != nil {
@@ -206,7 +210,8 @@ func (g *grower) failedWith(dir string, err error) {
 // seedRecord is what a cluster keeps of a volume of the command line or the file, without id and key.
 func seedRecord(v *config.Volume) *record.Volume {
 	r := &record.Volume{Name: v.Name, ID: 1, Keys: []record.HandleKey{{ID: 1}}, Backend: "posix:" + v.Path, Weight: 1, CanMigrate: true,
-		Domain: record.AllDomain, DomainPolicy: record.Reach, Async: v.Modes.Async, Exclusive: v.Modes.Exclusive, ReadOnly: v.Modes.ReadOnly}
+		Domain: record.AllDomain, DomainPolicy: record.Reach, Async: v.Modes.Async, Exclusive: v.Modes.Exclusive, ReadOnly: v.Modes.ReadOnly,
+		SMB: &record.Share{Off: v.Share.Off, Encrypt: v.Share.Encrypt, Users: v.Share.Users, CaseSensitive: v.Share.CaseSensitive, Advisory: v.Share.Advisory}}
 	for _, rule := range v.Rules {
 		r.Exports = append(r.Exports, record.ExportOf(rule))
 	}

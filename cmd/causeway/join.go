@@ -77,6 +77,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.startSMB,
 		j.startAware,
 		j.serve,
+		func(context.Context) error { j.crowd.start(); return nil },
 		n.startCallbacks,
 	})
 }
@@ -127,6 +128,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	if j.dns != nil {
 		cfg.DNS = j.dns.Addresses()
 	}
+	cfg.Services = j.services()
 	cfg.External = j.etcd.endpoints
 	if cfg.ExternalTLS, err = j.etcd.tls(); err != nil {
 		return err
@@ -139,7 +141,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
 		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds,
-		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading})
+		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd, Clients: func() int { return int(j.working.Load()) }})
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func newNode() *cobra.Command {
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
 	f.etcd.register(set)
 	f.naming.register(set)
-	set.Uint16Var(&f.config.Aware, "aware", 0, awareHelp)
+	awareFlags(set, &f.config)
 	set.StringVar(&f.config.StateDir, "state-dir", "", "keys, certificates, records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.StringVar(&f.config.Admin, "admin", "off", `address of health, metrics and status over HTTP; "off": none`)
 	set.StringVar(&f.config.LogFormat, "log-format", f.config.LogFormat, "text or json")

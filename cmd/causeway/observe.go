@@ -8,6 +8,7 @@ import (
 	"causeway/admin"
 	"causeway/gateway/nfs/fh"
 	"causeway/gateway/nfs/rpc"
+	"causeway/redirect/demand"
 )
 
 // programs name what is counted.
@@ -79,6 +80,7 @@ func (a answered) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 type measured struct {
 	rpc.Handler
 	volumes *volumes
+	book    *demand.Book
 }
 
 // Handle passes the call on. Every NFSv3 procedure but NULL begins with a handle (RFC 1813 §3.3).
@@ -89,6 +91,7 @@ func (m measured) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	v := m.Handler.Handle(ctx, c)
 	if v == rpc.Done && ok {
 		m.volumes.observe(id, in, c.Reply.Len()-at+c.File.N)
+		m.book.Add(demand.Key{Client: c.Remote.Addr().Unmap(), Volume: id, Protocol: "nfs"}, in+c.Reply.Len()-at+c.File.N)
 	}
 	return v
 }

@@ -32,7 +32,7 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.StringArrayVar(&s.flags.Allow, "allow", def.Allow,
 		"who may mount: CIDR=ro|rw[,root_squash|no_root_squash|all_squash,anonuid=N,anongid=N,secure|insecure]; may be repeated")
 	set.StringVar(&s.flags.Admin, "admin", def.Admin, `address of health, metrics and status over HTTP; "off": none`)
-	set.Uint16Var(&s.flags.Aware, "aware", 0, awareHelp)
+	awareFlags(set, &s.flags)
 	set.StringVar(&s.flags.StateDir, "state-dir", "", "keys, volume, lock and client records (default /var/lib/causeway for root, else the XDG state directory)")
 	set.BoolVar(&s.flags.Async, "async", false, "acknowledge names and attributes before they are on disk: faster, and a crash loses the last seconds")
 	set.BoolVar(&s.flags.Exclusive, "exclusive", false, "promise that nothing else changes the directories, so that attributes and names may be cached")
@@ -99,6 +99,9 @@ func (s *settings) overlay(c *config.Config) {
 		"log-format":  func() { c.LogFormat = s.flags.LogFormat },
 		"log-level":   func() { c.LogLevel = s.flags.LogLevel },
 		"aware":       func() { c.Aware = s.flags.Aware },
+		"aware-tls":   func() { c.AwareTLS = s.flags.AwareTLS },
+		"link-speed":  func() { c.LinkSpeed = s.flags.LinkSpeed },
+		"shared-cpu":  func() { c.SharedCPU = s.flags.SharedCPU },
 	}
 	s.set.Visit(func(f *pflag.Flag) {
 		if p := put[f.Name]; p != nil {

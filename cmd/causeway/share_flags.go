@@ -12,8 +12,8 @@ import (
 
 // shareFlags are the words of how a volume is served over SMB.
 type shareFlags struct {
-	smb, encrypt, caseWord string
-	users                  []string
+	smb, encrypt, caseWord, locks string
+	users                         []string
 }
 
 func (f *shareFlags) register(set *pflag.FlagSet) {
@@ -21,6 +21,7 @@ func (f *shareFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.encrypt, "smb-encrypt", "offered", "required or offered: whether SMB requests that are not encrypted are refused")
 	set.StringSliceVar(&f.users, "smb-users", nil, "who may use the share, separated by commas (default all users)")
 	set.StringVar(&f.caseWord, "case", "insensitive", "sensitive or insensitive: whether SMB clients find Report.txt as report.TXT")
+	set.StringVar(&f.locks, "locks", "mandatory", "mandatory or advisory: whether byte-range locks of SMB clients refuse reads and writes of NFS clients too")
 }
 
 // fill takes those flags that were given.
@@ -33,6 +34,7 @@ func (f *shareFlags) fill(given func(string) bool, in *member.VolumeOrder) error
 		{"smb", f.smb, config.ParseSMB, &in.SMB},
 		{"smb-encrypt", f.encrypt, config.ParseEncrypt, &in.SMBEncrypt},
 		{"case", f.caseWord, config.ParseCase, &in.CaseSensitive},
+		{"locks", f.locks, config.ParseLocks, &in.Advisory},
 	} {
 		if !given(word.flag) {
 			continue
@@ -61,6 +63,9 @@ func shareText(s causeway.Share) string {
 	}
 	if s.CaseSensitive {
 		text += ", case-sensitive"
+	}
+	if s.Advisory {
+		text += ", locks advisory"
 	}
 	return text
 }

@@ -139,6 +139,8 @@ func protocol(k causeway.OwnerKind) string {
 		return "nfs4"
 	case causeway.OwnerSMB:
 		return "smb"
+	case causeway.OwnerAware:
+		return "aware"
 	}
 	return "none"
 }

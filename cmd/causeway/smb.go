@@ -20,6 +20,7 @@ import (
 	"causeway/gateway/smb"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/names"
+	"causeway/redirect/demand"
 )
 
 // smbFront is SMB at a gateway. The zero smbFront serves nothing.
@@ -92,6 +93,12 @@ func (n *node) newSMB(users auth.Users) (err error) {
 	front := smb.Config{
 		Access: access, Transfer: transfer, Catalog: n.volumes.catalog, Share: mayUse, Enter: n.gate.Enter, Folding: names.Insensitive,
 		Auth: auth.Config{Users: users, Computer: computer(host)}, Comment: "Causeway", Logger: n.log, MaxConns: connections(),
+		Observe: func(client netip.Addr, v causeway.VolumeID, bytes int) {
+			n.crowd.book.Add(demand.Key{Client: client, Volume: v, Protocol: "smb"}, bytes)
+		},
+	}
+	if n.member != nil {
+		front.Referrals = referrals{n.member.Order}
 	}
 	signed, err := config.ParseSigning(n.config.Signing)
 	if err != nil {
@@ -107,6 +114,19 @@ func (n *node) newSMB(users auth.Users) (err error) {
 	}
 	n.teardown.add("SMB", n.stopSMB)
 	return n.metrics.Registry().Register(smbMetrics{n.smb.server.Stats})
+}
+
+// referrals sends clients of SMB to the gateways in the order in which names are answered.
+type referrals struct {
+	order func(volume string, client netip.Addr) []netip.Addr
+}
+
+// Referrals implements smb.Referrals.
+func (r referrals) Referrals(v *causeway.Volume, client netip.Addr) (list []smb.Target) {
+	for _, a := range r.order(v.Name, client) {
+		list = append(list, smb.Target{Server: a.Unmap().String()})
+	}
+	return list
 }
 
 // stopSMB lets requests finish, as stopRPC does.

@@ -30,6 +30,7 @@ func newVolume() *cobra.Command {
 type volumeSettings struct {
 	weight                           uint64
 	group, domain, policy, preferred string
+	mirrorOf                         string
 	canMigrate, async, readOnly      bool
 	allow                            []string
 	share                            shareFlags
@@ -45,6 +46,7 @@ func (f *volumeSettings) register(c *cobra.Command) {
 	set.BoolVar(&f.canMigrate, "can-migrate", true, "may go to nodes that do not have its group")
 	set.BoolVar(&f.async, "async", false, "acknowledge names and attributes before they are on disk")
 	set.BoolVar(&f.readOnly, "read-only", false, "let nobody change anything")
+	set.StringVar(&f.mirrorOf, "mirror-of", "", "volume that offers the same: aware clients that only read it are sent here when its gateways are too busy; for read-only volumes")
 	set.StringArrayVar(&f.allow, "allow", config.Default().Allow,
 		"who may mount: CIDR=ro|rw[,root_squash|no_root_squash|all_squash,anonuid=N,anongid=N,secure|insecure]; may be repeated")
 	f.share.register(set)
@@ -58,7 +60,7 @@ func (f *volumeSettings) fill(cmd *cobra.Command, all bool, in *member.VolumeOrd
 		"weight": func() { in.Weight = &f.weight }, "group": func() { in.Group = &f.group }, "domain": func() { in.Domain = &f.domain },
 		"domain-policy": func() { in.DomainPolicy = &policy }, "preferred": func() { in.Preferred = &f.preferred },
 		"can-migrate": func() { in.CanMigrate = &f.canMigrate }, "async": func() { in.Async = &f.async },
-		"read-only": func() { in.ReadOnly = &f.readOnly },
+		"read-only": func() { in.ReadOnly = &f.readOnly }, "mirror-of": func() { in.MirrorOf = &f.mirrorOf },
 	} {
 		if given(name) {
 			put()

@@ -147,7 +147,7 @@ func (v *volumes) name(s *served) error {
 	}
 	s.volume = &causeway.Volume{
 		ID: id, Name: spec.Name, Async: spec.Modes.Async, Exclusive: spec.Modes.Exclusive, ReadOnly: spec.Modes.ReadOnly || s.store.ReadOnly(),
-		Exports: spec.Rules, Keys: record.HandleKeys(), SMB: spec.Share, Mandatory: !spec.Share.Off,
+		Exports: spec.Rules, Keys: record.HandleKeys(), SMB: spec.Share, Mandatory: spec.Share.Mandatory(),
 	}
 	return nil
 }

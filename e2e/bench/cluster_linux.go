@@ -64,7 +64,7 @@ func clusters(ctx context.Context, args []string) error {
 	})
 	set.StringVar(&c.dir, "dir", "", "where the exported directories are made, and kept; empty: a temporary directory")
 	set.StringVar(&c.causeway, "causeway", "", "the causeway binary; empty: build it")
-	set.StringVar(&c.profile, "profile", "", "directory for a CPU profile of both gateways per workload of split, taken after the rounds")
+	set.StringVar(&c.profile, "profile", "", "directory for a CPU profile of both gateways per workload of split and hot")
 	if err := set.Parse(args); err != nil {
 		return err
 	}

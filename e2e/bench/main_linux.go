@@ -79,6 +79,8 @@ func main() {
 			args, run = args[1:], scale
 		case "cluster":
 			args, run = args[1:], clusters
+		case "aware":
+			args, run = args[1:], awares
 		case "smb":
 			args, run = args[1:], compareSMB
 		}

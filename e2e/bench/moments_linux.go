@@ -192,6 +192,9 @@ func (c *clustering) hot(ctx context.Context) error {
 		all := cluster.ThroughAll(volume, p.tree.Dir)
 		for _, name := range []string{"create-c16q4", "create4k-c16q4"} {
 			var rates, costs, load, owner, spread []float64
+			if err := c.profileHot(ctx, name, p, all); err != nil {
+				return err
+			}
 			for range c.rounds {
 				one, oneLoad, err1 := c.made(name, p.owner, p)
 				four, fourLoad, err2 := c.made(name, all, p)
@@ -204,6 +207,35 @@ func (c *clustering) hot(ctx context.Context) error {
 			}
 			fmt.Printf("%s %s: %.0f files/s through the owner, %.0f through four: × %.2f (target ≥ 0.90), CPU × %.2f, the owner's × %.2f\n",
 				volume, name, middle(owner), middle(spread), middle(rates), middle(costs), middle(load))
+		}
+	}
+	return nil
+}
+
+// profileHot takes CPU profiles of the owner while files are made through it, and through all gateways.
+func (c *clustering) profileHot(ctx context.Context, name string, p pair, all *peer.Server) error {
+	if c.profile == "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.profile, 0o755); err != nil {
+		return err
+	}
+	w, err := workload.Parse(name)
+	if err != nil {
+		return err
+	}
+	w.Shape.Count *= 4
+	for _, at := range []struct {
+		name   string
+		server *peer.Server
+	}{{"one", p.owner}, {"all", all}} {
+		done := make(chan error, 2)
+		file := filepath.Join(c.profile, "hot-"+filepath.Base(p.tree.Dir)+"-"+name+"-"+at.name)
+		go func() { done <- fetchProfile(ctx, p.owner, file+"-owner.pprof") }()
+		go func() { done <- fetchProfile(ctx, p.other, file+"-away.pprof") }()
+		_, err := measurement{server: at.server, tree: p.tree, workload: w, seed: 1}.measure()
+		if err := errors.Join(err, <-done, <-done); err != nil {
+			return err
 		}
 	}
 	return nil

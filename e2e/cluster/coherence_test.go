@@ -30,10 +30,10 @@ func (s *stage) mounted(name string, at *harness.Member, volumes ...string) (*ha
 }
 
 // TestCoherence has two guests at two gateways, of which neither administers the volumes: what one wrote and closed the other reads when it
-// opens, sizes and times never go backwards, and who reads a file goes on while it is renamed and replaced. The suite of POSIX passes there.
+// opens, sizes and times never go backwards, and who reads a file goes on while it is renamed and replaced.
 func TestCoherence(t *testing.T) {
 	s := setStage(t, 1, harness.ClusterConfig{})
-	s.exclusive("x0")
+	s.volume("x0", "--exclusive")
 	for _, v := range s.volumes {
 		s.move(v, s.Members[2])
 	}
@@ -42,17 +42,6 @@ func TestCoherence(t *testing.T) {
 	for i, dir := range dirs {
 		s.turns(s.volumes[i], dir, alpha, beta)
 		s.replaced(s.volumes[i], dir, alpha, beta)
-	}
-	for i, dir := range dirs {
-		if !harness.Long() {
-			break // it takes minutes
-		}
-		command := wire.Command{Argv: []string{harness.Build(t, "e2e/posix"), "check", "-proto", "nfs3"}, Dir: dir, Env: []string{"GODEBUG=asyncpreemptoff=1"}}
-		begun := time.Now()
-		if r, err := alpha.Run(t.Context(), command); err != nil || r.Status != 0 {
-			t.Errorf("%s: the suite of POSIX: status %d, %v\n%s%s", s.volumes[i], r.Status, err, r.Stdout, r.Stderr)
-		}
-		t.Logf("%s: the suite of POSIX took %v", s.volumes[i], time.Since(begun).Round(time.Millisecond))
 	}
 }
 
@@ -110,7 +99,7 @@ func (s *stage) replaced(volume, dir string, reader, other *harness.Guest) {
 // another gateway, and writes it anew. Nothing of what the stopped gateway finds in its buffers when it goes on reaches the file.
 func TestPausedWriter(t *testing.T) {
 	s := setStage(t, 1, harness.ClusterConfig{})
-	s.exclusive("x0")
+	s.volume("x0", "--exclusive")
 	ctx := t.Context()
 	const size, piece = 64 << 10, 8 << 10
 	for i, volume := range append(s.volumes, s.volumes...) {

@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -271,7 +269,7 @@ var histories = []fault{
 func TestHistories(t *testing.T) {
 	s := setStage(t, 1, harness.ClusterConfig{})
 	s.Members[0].Command("cluster", "set", "--hold-down", "0s")
-	s.exclusive("x0")
+	s.volume("x0", "--exclusive")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var players []*player
@@ -341,18 +339,6 @@ func TestHistories(t *testing.T) {
 	stop()
 	tasks.Wait()
 	judge(t, players)
-}
-
-// exclusive makes one more volume, which nothing but the gateways changes.
-func (s *stage) exclusive(name string) {
-	s.t.Helper()
-	dir := filepath.Join(filepath.Dir(s.dirs[s.volumes[0]]), name)
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		s.t.Fatal(err)
-	}
-	s.CreateVolume(name, dir, "--exclusive")
-	s.volumes, s.dirs[name] = append(s.volumes, name), dir
-	s.AwaitRest(len(s.volumes))
 }
 
 // judge looks for the order.

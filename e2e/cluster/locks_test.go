@@ -30,8 +30,15 @@ type machine struct {
 // machine boots a guest with locks.
 func (s *stage) machine(name string, at *harness.Member) *machine {
 	s.t.Helper()
-	m := &machine{Guest: s.network.Boot(harness.GuestConfig{Name: name, Locking: true})}
-	m.dir = m.Mount(harness.Mount{Server: at.Service.String(), Export: "/" + s.volumes[0], Version: "3", Port: 2049, Locking: true, Options: "hard,timeo=5,retrans=2"})
+	guest := s.network.Boot(harness.GuestConfig{Name: name, Locking: true})
+	dir := guest.Mount(harness.Mount{Server: at.Service.String(), Export: "/" + s.volumes[0], Version: "3", Port: 2049, Locking: true, Options: "hard,timeo=5,retrans=2"})
+	return s.actors(guest, dir)
+}
+
+// actors makes a guest run lock actors in a directory.
+func (s *stage) actors(guest *harness.Guest, dir string) *machine {
+	s.t.Helper()
+	m := &machine{Guest: guest, dir: dir}
 	program := wire.Command{
 		Argv: []string{harness.Build(s.t, "e2e/posix"), "locks", "-listen", fmt.Sprint(":", actorPort)},
 		Dir:  m.dir, Env: []string{"GODEBUG=asyncpreemptoff=1"},

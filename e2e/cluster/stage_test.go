@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"causeway/e2e/harness"
+	"causeway/e2e/harness/wire"
 )
 
 func TestMain(m *testing.M) { harness.Main(m) }
@@ -32,6 +33,7 @@ type stage struct {
 	*harness.Cluster
 	volumes []string
 	dirs    map[string]string
+	root    string // what they lie in
 }
 
 // setStage starts gateways and makes volumes.
@@ -45,17 +47,35 @@ func setStage(t *testing.T, volumes int, config harness.ClusterConfig) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
+	s.root = root
 	for i := range volumes {
-		name := fmt.Sprint("v", i)
-		dir := filepath.Join(root, name)
-		if err := os.Mkdir(dir, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		s.CreateVolume(name, dir)
-		s.volumes, s.dirs[name] = append(s.volumes, name), dir
+		s.volume(fmt.Sprint("v", i))
 	}
 	s.AwaitRest(volumes)
 	return s
+}
+
+// volume makes one more volume.
+func (s *stage) volume(name string, flags ...string) {
+	s.t.Helper()
+	dir := filepath.Join(s.root, name)
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		s.t.Fatal(err)
+	}
+	s.CreateVolume(name, dir, flags...)
+	s.volumes, s.dirs[name] = append(s.volumes, name), dir
+	s.AwaitRest(len(s.volumes))
+}
+
+// posix runs one of the programs of e2e/posix in a guest and fails the test unless it succeeds.
+func (s *stage) posix(guest *harness.Guest, dir string, words ...string) {
+	s.t.Helper()
+	begun := time.Now()
+	command := wire.Command{Argv: append([]string{harness.Build(s.t, "e2e/posix")}, words...), Dir: dir, Env: []string{"GODEBUG=asyncpreemptoff=1"}}
+	if r, err := guest.Run(s.t.Context(), command); err != nil || r.Status != 0 {
+		s.t.Errorf("%s: posix %v: status %d, %v\n%s%s", dir, words, r.Status, err, r.Stdout, r.Stderr)
+	}
+	s.t.Logf("%s: posix %s took %v", dir, words[0], time.Since(begun).Round(time.Millisecond))
 }
 
 // owner returns the gateway that administers a volume.

@@ -33,9 +33,30 @@ func newDaemon(t testing.TB, host *Host, name string, argv ...string) *daemon {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", name, tail(d.log))
+			d.keep()
 		}
 	})
 	return d
+}
+
+// keep saves the whole log of a failed test in the directory that CAUSEWAY_E2E_LOGS names, with the stacks of a server that still runs.
+func (d *daemon) keep() {
+	dir := os.Getenv("CAUSEWAY_E2E_LOGS")
+	if dir == "" {
+		return
+	}
+	if d.process != nil {
+		d.process.Process.Signal(syscall.SIGCONT)
+		d.process.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-d.ended:
+		case <-time.After(10 * time.Second):
+		}
+	}
+	name := filepath.Join(dir, filepath.Base(d.t.Name())+"-"+d.name+".log")
+	if err := os.WriteFile(name, []byte(d.Log()), 0o644); err != nil {
+		d.t.Log(err)
+	}
 }
 
 func (d *daemon) start() {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -27,8 +28,9 @@ type ClusterConfig struct {
 	Program  string // the causeway binary
 	Work     string // the gateways' own files; short, since sockets lie in it
 	Gateways int
-	Rate     int    // bounds the link of each in each direction, in Mbit/s; 0: not
-	Blind    string // a directory that the last gateway does not see; empty: it sees all
+	Rate     int      // bounds the link of each in each direction, in Mbit/s; 0: not
+	Flags    []string // further ones of `causeway node`
+	Blind    string   // a directory that the last gateway does not see; empty: it sees all
 }
 
 // gateway is one of them.
@@ -75,6 +77,7 @@ func (c *Cluster) add(ctx context.Context) error {
 	}
 	words := []string{c.Program, "node", "--name", Name(i), "--service-address", g.service.String(), "--peer", netip.AddrPortFrom(hostAddress(i), 9441).String(),
 		"--state-dir", g.state, "--portmap=false"}
+	words = append(words, c.Flags...)
 	if i == 0 {
 		words = append(words, "--bootstrap")
 	} else {
@@ -229,6 +232,23 @@ func (c *Cluster) ThroughAll(volume, dir string) *Server {
 		s.more = append(s.more, netip.AddrPortFrom(g.service, nfsPort.Port()))
 	}
 	return s
+}
+
+// Service is where clients go to reach a gateway.
+func (c *Cluster) Service(i int) netip.Addr { return c.gateways[i].service }
+
+// Center is where the clients are.
+func (c *Cluster) Center() *Namespace { return c.network.Center }
+
+// Kill ends a gateway's process at once.
+func (c *Cluster) Kill(i int) error { return syscall.Kill(c.gateways[i].PID(), syscall.SIGKILL) }
+
+// Command runs an operator's command at the first gateway.
+func (c *Cluster) Command(ctx context.Context, words ...string) error {
+	if text, err := exec.CommandContext(ctx, c.Program, append(words, "--state-dir", c.gateways[0].state)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w: %s", words, err, text)
+	}
+	return nil
 }
 
 // Stop ends all gateways.

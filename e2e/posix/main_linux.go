@@ -15,6 +15,7 @@ var programs = map[string]func(args []string) int{
 	"records": runRecords,
 	"stress":  runStress,
 	"replay":  runReplay,
+	"rounds":  runRounds,
 	"locks":   runLocks,
 	"actor":   runActor,
 	"tree":    runTree,

@@ -37,6 +37,9 @@ type Config struct {
 	// Quiet is for how long nothing of an object is leased after it changed, so that what many change is not recalled for each
 	// change; default 100 ms.
 	Quiet time.Duration
+	// Granted returns what a descriptor that is kept with an object (causeway.DescriptorXattr) gives a caller of SMB; false if it says
+	// nothing that can be understood. nil: descriptors are kept, and mode and access list decide for everybody.
+	Granted func(descriptor []byte, cred *causeway.Cred, a *causeway.Attr) (causeway.AccessMask, bool)
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
 }

@@ -62,8 +62,11 @@ func (e *Engine) takeExisting(ctx context.Context, c *gateway.Caller, ch *change
 	if err != nil {
 		return gateway.Entry{}, err
 	}
-	if ch.v.shared() {
-		err := e.fresh(ctx, ch.v, causeway.Handle{Volume: ch.v.ID, Object: id}, &attr)
+	if h := (causeway.Handle{Volume: ch.v.ID, Object: id}); ch.v.shared() {
+		if c.NoWait && ch.v.asks(h) {
+			return gateway.Entry{}, causeway.ErrWouldBlock
+		}
+		err := e.fresh(ctx, ch.v, h, &attr)
 		if causeway.CodeOf(err) == causeway.ErrStale {
 			err = causeway.ErrNoEnt // not any more
 		}

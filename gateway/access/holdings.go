@@ -96,12 +96,14 @@ func (t *holdings) recall(x grants.Effect) {
 // ask reaches a holder.
 func (e *Engine) ask(ctx context.Context, holder string, r *gateway.Recall) (gateway.Commit, error) {
 	switch {
-	case holder != grants.Local:
+	case holder != grants.Local && holder != e.cfg.Node:
 		return e.cfg.Holders.Recall(ctx, holder, r)
-	case e.cfg.Holder != nil:
-		return e.cfg.Holder.Recall(context.WithoutCancel(ctx), r) // it waits for I/O of its own, and no lease ends that
+	case e.cfg.Holder == nil:
+		return gateway.Commit{}, nil
+	case holder == grants.Local:
+		ctx = context.WithoutCancel(ctx) // it waits for I/O of its own, and no lease ends that
 	}
-	return gateway.Commit{}, nil
+	return e.cfg.Holder.Recall(ctx, r)
 }
 
 // commit makes what a holder wrote part of the file. Storage whose blocks a file system below owns knows all of it already,

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,25 @@ func (e *Engine) holderOf(node string) string {
 		return grants.Local
 	}
 	return node
+}
+
+// asserted is the table's name for what a gateway took over into this ownership. What this gateway itself does by extents it does as any
+// other: it ends with its lease, by changes and by fences, and the blocks that it was given are in use. What it is given from now on has
+// none of that, and is Local.
+func (e *Engine) asserted(v *volume, node string) string {
+	if v.mapper != nil {
+		return node
+	}
+	return e.holderOf(node)
+}
+
+// namesOf are all names of a gateway in the table.
+func (e *Engine) namesOf(v *volume, node string) []string {
+	if name := e.holderOf(node); name != node && v.mapper != nil {
+		return []string{name, node}
+	} else {
+		return []string{name}
+	}
 }
 
 // owned finds a volume whose ownership a gateway believes in.
@@ -113,6 +133,9 @@ func (e *Engine) fill(ctx context.Context, v *volume, s *gateway.GrantSpec, a *g
 	if v.Exclusive {
 		if err = e.settled(ctx, s.NoWait, a.Handle); err != nil {
 			return err
+		}
+		if s.NoWait && v.asks(a.Handle) {
+			return causeway.ErrWouldBlock
 		}
 	}
 	if r.Attr, err = e.attrOf(ctx, v, a.Handle); err != nil {
@@ -259,10 +282,11 @@ func (e *Engine) Renew(_ context.Context, holder string, epoch causeway.Epoch, h
 	if v.grants == nil {
 		return held, nil
 	}
-	holder = e.holderOf(holder)
+	names := e.namesOf(v, holder)
 	v.grants.step(func(now time.Duration, table *grants.Table) {
 		for _, h := range held {
-			if h.Handle.Volume != v.ID || !table.Renew(now, h.Handle, holder, h.Mode, h.Leases, h.Seq) {
+			renewed := func(name string) bool { return table.Renew(now, h.Handle, name, h.Mode, h.Leases, h.Seq) }
+			if h.Handle.Volume != v.ID || !slices.ContainsFunc(names, renewed) {
 				ended = append(ended, h)
 			}
 		}
@@ -279,7 +303,7 @@ func (e *Engine) Commit(ctx context.Context, holder string, epoch causeway.Epoch
 	if v.grants == nil {
 		return causeway.ErrStale
 	}
-	return v.grants.commitHeld(ctx, e.holderOf(holder), held, c)
+	return v.grants.commitHeld(ctx, e.asserted(v, holder), held, c)
 }
 
 // Return implements gateway.Layouts.
@@ -291,7 +315,9 @@ func (e *Engine) Return(ctx context.Context, holder string, epoch causeway.Epoch
 	if c != nil && c.Written {
 		err = e.Commit(ctx, holder, epoch, held, c)
 	}
-	v.grants.back(e.holderOf(holder), held)
+	for _, name := range e.namesOf(v, holder) {
+		v.grants.back(name, held)
+	}
 	return err
 }
 
@@ -312,7 +338,7 @@ func (e *Engine) AssertGrants(holder string, epoch causeway.Epoch, held []gatewa
 			return
 		}
 		for _, h := range held {
-			a := grants.Ask{Handle: h.Handle, Holder: e.holderOf(holder), Mode: h.Mode, Span: h.Span, Leases: h.Leases}
+			a := grants.Ask{Handle: h.Handle, Holder: e.asserted(v, holder), Mode: h.Mode, Span: h.Span, Leases: h.Leases}
 			if h.Handle.Volume != v.ID || h.Seq == math.MaxUint64 || !table.Assert(now, a, h.Seq) {
 				refused = append(refused, h)
 			}

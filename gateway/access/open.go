@@ -161,6 +161,9 @@ func (o *opening) make(ctx context.Context) error {
 	if spec.Type == 0 {
 		spec.Type = causeway.TypeRegular
 	}
+	if err := o.mayAdd(ctx); err != nil {
+		return err
+	}
 	entry, err := makeNew(ctx, o.c, o.dir, o.spec.Name, &spec)
 	if err != nil {
 		return err
@@ -205,7 +208,13 @@ func (o *opening) existing(ctx context.Context) error {
 	if o.dir != nil {
 		dir = &o.dir.before
 	}
-	may := openRights(&o.c.Cred, a, dir)
+	may, kept, err := o.windowsRights(ctx, a, dir)
+	if err != nil {
+		return err
+	}
+	if !kept {
+		may = openRights(&o.c.Cred, a, dir)
+	}
 	if o.c.ReadOnly || o.v.ReadOnly {
 		if want&may == want && want&changing != 0 {
 			return causeway.ErrROFS

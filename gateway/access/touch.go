@@ -96,6 +96,18 @@ func (e *Engine) fresh(ctx context.Context, v *volume, h causeway.Handle, attr *
 	return err
 }
 
+// asks reports whether fresh would have to ask another gateway about h.
+func (v *volume) asks(h causeway.Handle) bool {
+	if v.mapper != nil {
+		return v.grants != nil && len(v.grants.writersOf(h)) > 0
+	}
+	if v.remembers {
+		return false
+	}
+	holder, _ := v.grants.writer(h)
+	return holder != ""
+}
+
 // report asks a writer what it knows; nothing ends by it.
 func (e *Engine) report(ctx context.Context, v *volume, holder string, seq uint64, h causeway.Handle, attr *causeway.Attr) error {
 	ctx, cancel := context.WithTimeout(ctx, v.grants.table.Lease())

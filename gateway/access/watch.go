@@ -13,7 +13,7 @@ import (
 // watches is what the engine needs to tell of changes: to whom, and where directories are.
 type watches struct {
 	mu      sync.Mutex
-	events  [causeway.OwnerLocal + 1]gateway.Events
+	events  [causeway.OwnerAware + 1]gateway.Events
 	parents map[causeway.Handle]place // of directories below watched trees
 }
 

@@ -39,6 +39,9 @@ func (e *Engine) Xattr(ctx context.Context, c *gateway.Caller, h causeway.Handle
 	if err != nil {
 		return nil, err
 	}
+	if name == causeway.DescriptorXattr {
+		return e.descriptorOf(ctx, c, h)
+	}
 	return x.Xattr(ctx, h.Object, name)
 }
 
@@ -72,15 +75,24 @@ func (e *Engine) SetXattr(ctx context.Context, c *gateway.Caller, h causeway.Han
 	if len(value) > causeway.MaxXattrValue {
 		return causeway.Change{}, causeway.ErrFBig
 	}
-	return e.changeXattr(ctx, c, h, name, func(x backend.Xattrs) error { return x.SetXattr(ctx, h.Object, name, value, how) })
+	return e.changeXattr(ctx, c, h, name, func(x backend.Xattrs, ch *change) error {
+		if name == causeway.DescriptorXattr {
+			sealed, err := ch.v.seal(ctx, h.Object, &ch.before, value)
+			if err != nil {
+				return err
+			}
+			return x.SetXattr(ctx, h.Object, name, sealed, how)
+		}
+		return x.SetXattr(ctx, h.Object, name, value, how)
+	})
 }
 
 // RemoveXattr implements gateway.Xattrs.
 func (e *Engine) RemoveXattr(ctx context.Context, c *gateway.Caller, h causeway.Handle, name string) (causeway.Change, error) {
-	return e.changeXattr(ctx, c, h, name, func(x backend.Xattrs) error { return x.RemoveXattr(ctx, h.Object, name) })
+	return e.changeXattr(ctx, c, h, name, func(x backend.Xattrs, _ *change) error { return x.RemoveXattr(ctx, h.Object, name) })
 }
 
-func (e *Engine) changeXattr(ctx context.Context, c *gateway.Caller, h causeway.Handle, name string, do func(backend.Xattrs) error) (causeway.Change, error) {
+func (e *Engine) changeXattr(ctx context.Context, c *gateway.Caller, h causeway.Handle, name string, do func(backend.Xattrs, *change) error) (causeway.Change, error) {
 	v, err := e.volume(h.Volume)
 	if err == nil {
 		err = v.mayChange(c)
@@ -99,7 +111,7 @@ func (e *Engine) changeXattr(ctx context.Context, c *gateway.Caller, h causeway.
 	if causeway.Permit(&c.Cred, &ch.before, causeway.MayWrite) == 0 && !(own(name) && (c.Cred.UID == 0 || c.Cred.UID == ch.before.UID)) {
 		err = causeway.ErrAccess
 	} else {
-		err = do(x)
+		err = do(x, &ch)
 	}
 	result := ch.end(ctx)
 	if err == nil {
@@ -113,6 +125,9 @@ func (e *Engine) changeXattr(ctx context.Context, c *gateway.Caller, h causeway.
 
 // noticeOf is what watchers hear of an attribute's change: those of the fronts are attributes and times to clients.
 func noticeOf(name string) gateway.NoticeFilter {
+	if name == causeway.DescriptorXattr {
+		return gateway.NoticeSecurity
+	}
 	if own(name) {
 		return gateway.NoticeAttributes | gateway.NoticeCreation
 	}

@@ -26,22 +26,32 @@ const maxGroups = 64 << 10
 
 // guarded takes a slot for each call, so that memory is bounded, and turns a panic into the call's failure.
 func (s *Server) guarded(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (reply any, err error) {
-	if _, ping := req.(*clientpb.PingRequest); !ping {
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-		case <-ctx.Done():
-			return nil, status.FromContextError(ctx.Err()).Err()
-		}
-	}
 	defer func() {
 		if r := recover(); r != nil {
 			s.cfg.Log.Error("a call of an aware client panicked", "op", info.FullMethod, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = status.Error(codes.Internal, "panic")
 		}
 	}()
+	switch req.(type) {
+	case *clientpb.PingRequest, *clientpb.RenewRequest: // they use nothing
+		return handle(ctx, req)
+	case *clientpb.LockRequest: // it may wait for long, and takes a slot when it does not
+		return handle(ctx, req)
+	}
+	err = s.brief(ctx, func() (err error) { reply, err = handle(ctx, req); return err })
+	return reply, err
+}
+
+// brief does what does not wait for other clients: with a slot, and as a user of the volumes.
+func (s *Server) brief(ctx context.Context, do func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
 	defer s.cfg.Enter().Leave()
-	return handle(ctx, req)
+	return do()
 }
 
 // remote is the address of who calls.

@@ -65,8 +65,10 @@ type Config struct {
 	Enter    func() interface{ Leave() }            // what must be held while volumes are used; nil: nothing
 
 	Every      time.Duration // how often clients are told about the gateways; default 1 s
+	Lease      time.Duration // within which a client that has locks renews them; default 30 s
 	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
 	MaxClients int           // that are remembered; default 16,384
+	MaxConns   int           // connections, of which one client address may have a quarter; default 32,768
 	Now        func() time.Time
 }
 
@@ -75,8 +77,14 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Access == nil || c.Transfer == nil || c.Catalog == nil || c.Log == nil:
 		return errors.New("aware: Access, Transfer, Catalog and Log are needed")
-	case c.Every < 0 || c.MaxCalls < 0 || c.MaxClients < 0:
-		return fmt.Errorf("aware: Every (%v), MaxCalls (%d) and MaxClients (%d) must not be negative", c.Every, c.MaxCalls, c.MaxClients)
+	case c.Every < 0 || c.Lease < 0 || c.MaxCalls < 0 || c.MaxClients < 0 || c.MaxConns < 0:
+		return fmt.Errorf("aware: Every (%v), Lease (%v), MaxCalls (%d), MaxClients (%d) and MaxConns (%d) must not be negative", c.Every, c.Lease, c.MaxCalls, c.MaxClients, c.MaxConns)
+	}
+	if c.Lease == 0 {
+		c.Lease = 30 * time.Second
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 32 << 10
 	}
 	if c.Every == 0 {
 		c.Every = time.Second
@@ -118,9 +126,13 @@ type Server struct {
 	end   context.CancelFunc
 	life  context.Context
 
+	tenants tenants
+	tasks   sync.WaitGroup
+
 	mu      sync.Mutex
 	clients map[who]*session
 	conns   map[*conn]bool
+	from    map[netip.Addr]int // connections of an address
 }
 
 // New returns a Server that does not listen yet.
@@ -128,11 +140,12 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, conns: map[*conn]bool{}}
+	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
+	s.tenants.due, s.tenants.waits = map[who]time.Time{}, map[gateway.Lock]map[chan struct{}]bool{}
 	s.life, s.end = context.WithCancel(context.Background())
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
-		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(16 << 20), grpc.WaitForHandlers(true),
+		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(16 << 20), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(10 * time.Second), grpc.MaxHeaderListSize(16 << 10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.guarded),
@@ -142,6 +155,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.grpc = grpc.NewServer(options...)
 	clientpb.RegisterFilesServer(s.grpc, s)
+	cfg.Access.Subscribe(causeway.OwnerAware, s)
+	s.tasks.Go(s.evict)
 	return s, nil
 }
 
@@ -165,6 +180,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.grpc.Stop()
 		<-done
 	}
+	s.tasks.Wait()
 	return nil
 }
 
@@ -189,29 +205,51 @@ type listener struct {
 	s *Server
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. Whoever has too many connections is hung up on.
 func (l *listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: nc, s: l.s}
+		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+			c.from = a.AddrPort().Addr().Unmap()
+		}
+		if l.s.admitConn(c) {
+			return c, nil
+		}
+		nc.Close()
 	}
-	c := &conn{Conn: nc, s: l.s}
-	l.s.mu.Lock()
-	l.s.conns[c] = true
-	l.s.mu.Unlock()
-	return c, nil
+}
+
+func (s *Server) admitConn(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.conns) >= s.cfg.MaxConns || s.from[c.from] >= max(s.cfg.MaxConns/4, 1) {
+		return false
+	}
+	s.conns[c] = true
+	s.from[c.from]++
+	return true
 }
 
 // conn is a connection of a client.
 type conn struct {
 	net.Conn
-	s *Server
+	s    *Server
+	from netip.Addr
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.s.mu.Lock()
-	delete(c.s.conns, c)
+	if c.s.conns[c] {
+		delete(c.s.conns, c)
+		if c.s.from[c.from]--; c.s.from[c.from] <= 0 {
+			delete(c.s.from, c.from)
+		}
+	}
 	c.s.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -228,6 +228,22 @@ func (l *link) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Handl
 	return l.site.owner.Load().Lookup(ctx, c, dir, name)
 }
 
+func (l *link) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Handle, set *causeway.SetAttr, guard *causeway.Time) (causeway.Change, error) {
+	return l.site.owner.Load().SetAttr(ctx, c, h, set, guard)
+}
+
+func (l *link) Create(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, spec *gateway.CreateSpec) (gateway.Entry, causeway.Change, error) {
+	return l.site.owner.Load().Create(ctx, c, dir, name, spec)
+}
+
+func (l *link) Commit(ctx context.Context, holder string, e causeway.Epoch, held gateway.Held, c *gateway.Commit) error {
+	return l.site.owner.Load().Commit(ctx, holder, e, held, c)
+}
+
+func (l *link) Return(ctx context.Context, holder string, e causeway.Epoch, held gateway.Held, c *gateway.Commit) error {
+	return l.site.owner.Load().Return(ctx, holder, e, held, c)
+}
+
 func (l *link) ReadLink(ctx context.Context, c *gateway.Caller, h causeway.Handle) (string, causeway.Attr, error) {
 	l.from.site.calls.Add(1)
 	return l.owners.ReadLink(ctx, c, h)

@@ -33,15 +33,16 @@ var (
 // that carry it: what has no reply when a stream breaks is sent again on the next one with the same number, and who was asked
 // before answers what he answered before.
 type conduit struct {
-	execute func(context.Context, *peerpb.Request) *peerpb.Reply
-	window  chan struct{} // holds one per open call of this side
-	most    int           // calls of the other side that may be open
-	log     *slog.Logger
-	counts  *counts
+	work   worker
+	window chan struct{} // holds one per open call of this side
+	most   int           // calls of the other side that may be open
+	log    *slog.Logger
+	counts *counts
 
 	ctx    context.Context // of what is executed for the other side
 	cancel context.CancelFunc
 	jobs   sync.WaitGroup
+	crew   crew
 	heard  atomic.Int64 // when the last packet came, in nanoseconds since the conduit was made
 	born   time.Time
 
@@ -52,8 +53,18 @@ type conduit struct {
 	last    uint64
 	acks    []uint64 // calls of this side that have ended, which the other side does not know yet
 	tasks   map[uint64]*task
+	lanes   map[uint64]*lane // by volume
 	ended   chan struct{}
 	over    bool
+}
+
+// worker does what the other side asks.
+type worker interface {
+	execute(context.Context, *peerpb.Request) *peerpb.Reply
+	// begin makes a change that has to wait for nothing before it is made; ok is false if it would have to, and was not made.
+	begin(context.Context, *peerpb.Request) (h held, ok bool)
+	// hold sends replies when their changes, of one volume, are stable.
+	hold([]held)
 }
 
 // carrier is a stream with its writer.
@@ -78,17 +89,20 @@ type question struct {
 
 // task is a call of the other side: in execution until reply is set.
 type task struct {
-	cancel   context.CancelFunc
+	cancel   context.CancelFunc // nil while it waits for its turn in a lane
 	reply    *peerpb.Reply
+	given    bool // up by the other side, before cancel was there
 	unwanted bool // the call has ended at the other side
 }
 
-func newConduit(calls int, log *slog.Logger, n *counts, execute func(context.Context, *peerpb.Request) *peerpb.Reply) *conduit {
+func newConduit(calls int, log *slog.Logger, n *counts, w worker) *conduit {
 	c := &conduit{
-		execute: execute, window: make(chan struct{}, calls), most: calls, log: log, counts: n, born: time.Now(),
-		open: make(map[uint64]*question), tasks: make(map[uint64]*task), ended: make(chan struct{}),
+		work: w, window: make(chan struct{}, calls), most: calls, log: log, counts: n, born: time.Now(),
+		open: make(map[uint64]*question), tasks: make(map[uint64]*task), lanes: make(map[uint64]*lane),
+		ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.crew = newCrew(c.ended)
 	return c
 }
 
@@ -345,12 +359,16 @@ func (c *conduit) receive(k *carrier, f *peerpb.Frame) error {
 		return errFrame
 	case f.Reply != nil:
 		c.answered(f)
+	case f.Request.GetOp() == peerpb.Op_KEEP: // waits for nothing, and many wait for it
+		c.keep(k, f)
 	case f.Request != nil:
 		return c.begin(k, f)
 	case f.Cancel:
 		c.mu.Lock()
 		if t := c.tasks[f.Id]; t != nil {
-			t.cancel()
+			if t.given = true; t.cancel != nil {
+				t.cancel()
+			}
 			c.counts.cancelled.Add(1)
 		}
 		c.mu.Unlock()
@@ -375,8 +393,18 @@ func (c *conduit) answered(f *peerpb.Frame) {
 	}
 }
 
-// begin starts a call of the other side in a goroutine of its own, unless it was started before. What a stream brings that has been
-// replaced is too late: it came again on the other one, and may have ended.
+// keep takes a second copy at once.
+func (c *conduit) keep(k *carrier, f *peerpb.Frame) {
+	reply := c.safely(f.Request, func() *peerpb.Reply { return c.work.execute(c.ctx, f.Request) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.carrier == k {
+		c.pushLocked(&peerpb.Frame{Id: f.Id, Reply: reply})
+	}
+}
+
+// begin starts a call of the other side, unless it was started before: a change in its volume's lane, others in goroutines of their
+// own. What a stream brings that has been replaced is too late: it came again on the other one, and may have ended.
 func (c *conduit) begin(k *carrier, f *peerpb.Frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -394,15 +422,34 @@ func (c *conduit) begin(k *carrier, f *peerpb.Frame) error {
 		c.pushLocked(&peerpb.Frame{Id: f.Id, Reply: wire.Failed(causeway.ErrDelay)})
 		return nil
 	}
-	t, ctx := &task{}, c.ctx
-	if ms := f.Request.TimeoutMs; ms > 0 && !wire.Changes(f.Request.Op) {
-		ctx, t.cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
-	} else {
-		ctx, t.cancel = context.WithCancel(ctx)
-	}
+	t := &task{}
 	c.tasks[f.Id] = t
-	c.jobs.Go(func() { c.run(ctx, f, t) })
+	if wire.Prompt(f.Request) {
+		c.enterLocked(job{f, t})
+	} else {
+		c.goLocked(job{f, t})
+	}
 	return nil
+}
+
+// goLocked executes a call in a goroutine of its own.
+func (c *conduit) goLocked(j job) {
+	ctx := c.ctx
+	if ms := j.frame.Request.TimeoutMs; ms > 0 && !wire.Changes(j.frame.Request.Op) {
+		ctx, j.task.cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
+	} else {
+		ctx, j.task.cancel = context.WithCancel(ctx)
+	}
+	if j.task.given {
+		j.task.cancel()
+	}
+	c.crew.do(&c.jobs, func() {
+		reply := c.safely(j.frame.Request, func() *peerpb.Reply { return c.work.execute(ctx, j.frame.Request) })
+		j.task.cancel()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.finishLocked(j, reply)
+	})
 }
 
 // forget drops the replies of calls that have ended at the other side. What it said on a stream that broke may not have come, so it
@@ -441,28 +488,24 @@ func (c *conduit) endedLocked(id uint64, t *task) {
 	}
 }
 
-// run executes a call of the other side and answers it. The reply of what is no change is not kept: it is executed again.
-func (c *conduit) run(ctx context.Context, f *peerpb.Frame, t *task) {
-	reply := c.safely(ctx, f.Request)
-	t.cancel()
-	c.mu.Lock()
-	t.reply = reply
-	if !wire.Changes(f.Request.Op) || t.unwanted {
-		delete(c.tasks, f.Id)
+// finishLocked answers a call of the other side. The reply of what is no change is not kept: it is executed again.
+func (c *conduit) finishLocked(j job, reply *peerpb.Reply) {
+	j.task.reply = reply
+	if !wire.Changes(j.frame.Request.Op) || j.task.unwanted {
+		delete(c.tasks, j.frame.Id)
 	}
-	c.pushLocked(&peerpb.Frame{Id: f.Id, Reply: reply})
-	c.mu.Unlock()
+	c.pushLocked(&peerpb.Frame{Id: j.frame.Id, Reply: reply})
 }
 
 // safely makes of a panic a failure of that call.
-func (c *conduit) safely(ctx context.Context, r *peerpb.Request) (reply *peerpb.Reply) {
+func (c *conduit) safely(r *peerpb.Request, f func() *peerpb.Reply) (reply *peerpb.Reply) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("a request of another gateway panicked", "op", r.Op.String(), "err", p, "stack", string(debug.Stack()))
 			reply = wire.Failed(causeway.ErrServerFault)
 		}
 	}()
-	return c.execute(ctx, r)
+	return f()
 }
 
 // carried reports whether a stream carries the conduit.

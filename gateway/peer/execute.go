@@ -19,6 +19,10 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 	if err := p.timely(from, r); err != nil {
 		return wire.Failed(err)
 	}
+	if r.Op == peerpb.Op_KEEP { // waits for nothing, so it needs no slot
+		p.counts.served.Add(1)
+		return p.keep(r.Batch)
+	}
 	slots, err := p.slots.Take(ctx, int(r.Depth), 1)
 	if err != nil {
 		return wire.Failed(causeway.ErrDelay) // its sender has given it up
@@ -30,14 +34,59 @@ func (p *Peers) execute(ctx context.Context, from string, r *peerpb.Request) *pe
 		ctx = context.WithoutCancel(ctx)
 	}
 	switch r.Op {
-	case peerpb.Op_KEEP:
-		return p.keep(r.Batch)
 	case peerpb.Op_RECALL, peerpb.Op_REASSERT, peerpb.Op_EVENT:
 		return p.hold(ctx, r)
 	case peerpb.Op_RELEASE_CLIENT, peerpb.Op_LOCKS:
 		return wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	}
 	return p.administer(ctx, from, r)
+}
+
+// colleague is another gateway, whose requests are executed here.
+type colleague struct {
+	*Peers
+	node string
+}
+
+func (w colleague) execute(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
+	return w.Peers.execute(ctx, w.node, r)
+}
+
+// begin makes a change if nothing has to be waited for before, and leaves the waiting after it to a round.
+func (w colleague) begin(ctx context.Context, r *peerpb.Request) (h held, ok bool) {
+	p := w.Peers
+	v := causeway.VolumeID(r.Volume)
+	if r.Depth != requestDepth || p.timely(w.node, r) != nil || !p.cfg.Known(v) {
+		return h, false
+	}
+	if h.slots, ok = p.slots.TryTake(requestDepth); !ok {
+		return h, false
+	}
+	s, pass := p.cfg.Table.Enter(v)
+	h.inside = pass
+	defer func() {
+		if h.later.Volume == 0 {
+			h.slots.Release()
+			pass.Leave()
+		}
+	}()
+	if !s.Open || !s.Here || s.Epoch != wire.Epoch(r.Epoch) || !p.cfg.Table.Valid() {
+		return h, false
+	}
+	if h.reply, ok = wire.Begin(depth.With(ctx, requestDepth), p.services.Access, w.node, r, &h.later); !ok {
+		return h, false
+	}
+	p.counts.served.Add(1)
+	if h.later.Volume == 0 && !p.cfg.Table.Valid() {
+		h.reply = wire.Failed(gateway.ErrUnknown)
+	}
+	return h, true
+}
+
+func (w colleague) hold(made []held) {
+	if run := w.rounds.add(made); run != nil && !w.start(run) {
+		run() // the end has begun, and waits for who called this
+	}
 }
 
 // timely refuses what a gateway has sent before it was cut off, or without being a member. Who has joined a moment ago may be known here a

@@ -43,8 +43,7 @@ type sessionState struct {
 
 func (k *link) renew() {
 	p := k.peers
-	execute := func(ctx context.Context, r *peerpb.Request) *peerpb.Reply { return p.execute(ctx, k.node, r) }
-	k.state.Store(&sessionState{conduit: newConduit(p.cfg.MaxCalls, p.cfg.Log, &p.counts, execute), id: newSession()})
+	k.state.Store(&sessionState{conduit: newConduit(p.cfg.MaxCalls, p.cfg.Log, &p.counts, colleague{p, k.node}), id: newSession()})
 }
 
 // newSession makes a number that no other session has.

@@ -122,6 +122,7 @@ type Peers struct {
 	services Services
 	counts   counts
 	events   events
+	rounds   rounds
 
 	ctx   context.Context
 	stop  context.CancelFunc
@@ -148,13 +149,19 @@ func New(cfg Config) (*Peers, error) {
 	p := &Peers{cfg: cfg, slots: slots, links: make(map[string]*link), sessions: make(map[string]*session),
 		bulks: make(map[string]*grpc.ClientConn)}
 	p.events.init()
+	p.rounds = rounds{valid: cfg.Table.Valid, volumes: make(map[causeway.VolumeID]*round)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.serveGRPC()
 	return p, nil
 }
 
 // Offer says what other gateways find here. It is called once, before Serve and the first request.
-func (p *Peers) Offer(s Services) { p.services = s }
+func (p *Peers) Offer(s Services) {
+	p.services = s
+	if s.Access != nil {
+		p.rounds.persist = s.Access.Persist
+	}
+}
 
 // Close ends all sessions, of both directions; open calls fail. It waits until nothing runs any more.
 func (p *Peers) Close() {

@@ -117,9 +117,7 @@ func (p *Peers) session(node string, id uint64) (s *session, known bool) {
 	}
 	s = &session{id: id}
 	s.joining.Store(joining)
-	s.conduit = newConduit(p.cfg.MaxCalls, p.cfg.Log, &p.counts, func(ctx context.Context, r *peerpb.Request) *peerpb.Reply {
-		return p.execute(ctx, node, r)
-	})
+	s.conduit = newConduit(p.cfg.MaxCalls, p.cfg.Log, &p.counts, colleague{p, node})
 	p.sessions[node] = s
 	p.mu.Unlock()
 	if old != nil {

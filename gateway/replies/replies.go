@@ -154,9 +154,10 @@ func (m *Memory) run(ctx context.Context, c *gateway.Caller, e *entry, change fu
 		return r, err
 	}
 	switch {
-	case c.Later == nil || c.Later.Volume == 0:
 	case later != nil:
-		return r, err // Persist waits for both
+		later.Volume = e.volume // Persist waits for the copy, and for what else is pending
+		return r, err
+	case c.Later == nil || c.Later.Volume == 0:
 	default:
 		if lost := m.Persist(ctx, e.volume, pending[:]...); lost != nil {
 			return Result{Code: causeway.CodeOf(lost)}, lost
@@ -219,12 +220,12 @@ func (m *Memory) again(ctx context.Context, c *gateway.Caller, e *entry) (Result
 	r, pending := e.result, e.pending
 	m.mu.Unlock()
 	switch {
+	case c.Later != nil && (m.cfg.Copies != nil || pending != [2]causeway.ObjectID{}):
+		*c.Later = gateway.Pending{Volume: e.volume, Objects: pending}
 	case pending == [2]causeway.ObjectID{}:
 		if err := m.copied(ctx, c, e.volume); err != nil {
 			return Result{}, err
 		}
-	case c.Later != nil:
-		*c.Later = gateway.Pending{Volume: e.volume, Objects: pending}
 	case c.NoWait:
 		return Result{}, causeway.ErrWouldBlock
 	default:

@@ -9,7 +9,6 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/auth"
-	"causeway/gateway/smb/dfs"
 	"causeway/gateway/smb/names"
 	"causeway/internal/gate"
 )
@@ -26,9 +25,15 @@ type Share struct {
 	Encrypt  bool // requests that are not encrypted are refused
 }
 
-// Referrals answers FSCTL_DFS_GET_REFERRALS with the structure of [MS-DFSC] 2.2.4. ErrNoEnt: no such path.
+// Target is a server that a client may use a share at.
+type Target struct {
+	Server string // name or address, as clients write it
+}
+
+// Referrals says at which servers a client shall use a volume, the best first; those that shall get no clients are not among them. None:
+// nobody else is known, and the client stays where it is.
 type Referrals interface {
-	Referral(r dfs.Request, client netip.Addr) ([]byte, error)
+	Referrals(v *causeway.Volume, client netip.Addr) []Target
 }
 
 // Config says how a server runs. The zero value of a field means its default; Access, Transfer, Catalog and Auth.Users are needed.
@@ -41,10 +46,15 @@ type Config struct {
 	Share     func(v *causeway.Volume, u *auth.User, client netip.Addr) (Share, bool)
 	Comment   string    // of the server, in lists of shares
 	Referrals Referrals // nil: no DFS
-	Logger    *slog.Logger
-	Now       func() time.Time // default time.Now
-	GUID      [16]byte         // of the server; default random
-	Folding   names.Folding    // which spellings of a name mean the same file, in volumes that are not case-sensitive; default Exact
+	// ReferralTTL is for how long clients keep a list of servers; default 5 min, at least 1 s. The clients of Linux keep one for two minutes at
+	// least.
+	ReferralTTL time.Duration
+	Logger      *slog.Logger
+	Now         func() time.Time // default time.Now
+	GUID        [16]byte         // of the server; default random
+	Folding     names.Folding    // which spellings of a name mean the same file, in volumes that are not case-sensitive; default Exact
+	// Observe is told of every request that names a share, with the bytes of request and reply. nil: nobody counts. It must not block.
+	Observe func(client netip.Addr, v causeway.VolumeID, bytes int)
 	// Enter is called before volumes are used, and Leave after: who takes a volume out of use can wait for that. nil: nobody does.
 	Enter func() gate.Pass
 
@@ -100,6 +110,10 @@ func (c *Config) Validate() error {
 		for i := range 2 {
 			le.PutUint64(c.GUID[8*i:], randomID())
 		}
+	}
+	defaultTo(&c.ReferralTTL, 5*time.Minute)
+	if c.ReferralTTL < time.Second {
+		return errors.New("smb: ReferralTTL is less than a second")
 	}
 	defaultTo(&c.MaxConns, 10000)
 	defaultTo(&c.MaxConnsPerClient, max(c.MaxConns/4, 1))

@@ -81,10 +81,12 @@ func (c *conn) serve() {
 	if err != nil && !errors.Is(err, io.EOF) && !c.stopping.Load() {
 		c.srv.cfg.Logger.Debug("connection ended", "client", c.remote, "err", err)
 	}
+	c.stopping.Store(true)
+	c.srv.strike(c)
 	c.cancel() // what waits for an event or lock ends now
 	c.abandonWaits()
 	c.running.Wait()
-	c.out.flush()
+	c.out.end()
 	c.nc.Close()
 	for _, ch := range c.channels() {
 		ch.session.leave(ch)
@@ -204,6 +206,7 @@ func (c *conn) deadline(d time.Duration) {
 // welcome takes the deadline off that logging on had.
 func (c *conn) welcome() {
 	if !c.loggedOn.Swap(true) {
+		c.srv.enlist(c)
 		c.deadline(0)
 	}
 }

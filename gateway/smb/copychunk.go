@@ -45,7 +45,7 @@ func (m *message) copyChunks(r *wire.IOCtlRequest) ([]byte, error) {
 		return nil, ntstatus.ObjectNameNotFound
 	case source.dir || target.dir:
 		return nil, ntstatus.InvalidDeviceRequest
-	case source.access&wire.AccessReadData == 0,
+	case source.access&(wire.AccessReadData|wire.AccessExecute) == 0,
 		target.access&(wire.AccessWriteData|wire.AccessAppendData) == 0,
 		r.Control == wire.CtlCopyChunk && target.access&wire.AccessReadData == 0:
 		return nil, ntstatus.AccessDenied
@@ -58,9 +58,9 @@ func (m *message) copyChunks(r *wire.IOCtlRequest) ([]byte, error) {
 	buffer := m.conn.srv.pool.Get(fscc.MaxChunkBytes)
 	defer buffer.Release()
 	total := uint32(0)
-	for _, chunk := range c.Chunks {
+	for i, chunk := range c.Chunks {
 		if err := m.copyChunk(&from, source, target, chunk, buffer.B[:chunk.Length]); err != nil {
-			return nil, err
+			return fscc.AppendCopied(nil, uint32(i), 0, total), err // what was copied is told with the error
 		}
 		total += chunk.Length
 	}

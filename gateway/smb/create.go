@@ -49,9 +49,11 @@ func (m *message) create() error {
 		return err
 	}
 	if asked.durable && asked.guid != ([16]byte{}) {
-		if done, err := m.replayed(&r, list, &asked); done || err != nil {
+		release, done, err := m.repeatable(&r, list, &asked)
+		if done || err != nil {
 			return err
 		}
+		defer release()
 	}
 	if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 && r.Options&wire.OptDeleteOnClose != 0 && r.Options&wire.OptDirectory == 0 {
 		return ntstatus.CannotDelete
@@ -125,7 +127,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	} else if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
 		err = ntstatus.ObjectNameNotFound
 	}
-	if err == nil && (cuts || !p.exists) {
+	if err == nil && (cuts || !p.exists || asked.app != ([16]byte{})) {
 		err = m.mayWait()
 	}
 	if err != nil {
@@ -138,6 +140,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		at = p.entry.Handle
 	}
 	files := &m.conn.srv.files
+	if p.exists && asked.app != ([16]byte{}) && m.mayWait() == nil {
+		m.takeOver(asked.app, p.entry.Handle)
+	}
 	files.opening.Add(1)
 	defer files.settled()
 	ctx, wait := m.patiently()
@@ -149,7 +154,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: p.parent, path: p.path, access: uint32(opened.Access), share: r.Share, options: r.Options, mode: r.Options & fscc.ModeMask,
-		keep: opened.Keep, guid: asked.guid,
+		keep: opened.Keep, guid: asked.guid, creation: creation{opened.Action, opened.Keep > 0}, appInstance: asked.app,
 	}
 	if asked.lease != nil {
 		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)
@@ -161,7 +166,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
 	}
 	if opened.Action != gateway.DidOpen {
-		if err := m.recordNew(o, r.Attributes); err != nil {
+		if err := m.recordNew(o, r.Attributes, &opened); err != nil {
 			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
 		}
 	}
@@ -173,8 +178,8 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 			return nil, opened, err
 		}
 	}
-	if c := contexts.Find(list, contexts.SecurityDescr); c != nil && opened.Action == gateway.DidCreate {
-		opened.Attr, err = m.secureNew(o, c.Data, &opened.Attr)
+	if opened.Action == gateway.DidCreate {
+		opened.Attr, err = m.secureNew(o, contexts.Find(list, contexts.SecurityDescr), &opened.Attr)
 	}
 	return o, opened, err
 }
@@ -190,10 +195,25 @@ func (m *message) refuseExisting(r *wire.CreateRequest, p *place, cuts bool) err
 		return ntstatus.ObjectNameCollision
 	case dir && cuts && r.Options&wire.OptNonDirectory == 0:
 		return ntstatus.ObjectNameCollision
-	case r.Options&wire.OptDeleteOnClose != 0 && r.Disposition != wire.CreateOnly && (p.root || attr.Mode&writeBits == 0 && !dir):
-		return m.cannotDelete(r, p, cuts)
 	}
-	return nil
+	if cuts && !dir {
+		// Who empties what is hidden or of the system has to know that it is ([MS-FSA] 2.1.5.1.2.1).
+		d, err := m.dosOf(p.entry.Handle)
+		if err == nil && d.Attributes&(fscc.AttrHidden|fscc.AttrSystem)&^fscc.Attributes(r.Attributes) != 0 {
+			err = ntstatus.AccessDenied
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.Options&wire.OptDeleteOnClose == 0 || r.Disposition == wire.CreateOnly {
+		return nil
+	}
+	readOnly, err := m.readOnly(p.entry.Handle, attr)
+	if err == nil && (readOnly || p.root) {
+		err = m.cannotDelete(r, p, cuts)
+	}
+	return err
 }
 
 // cannotDelete: what is read-only is not removed, but who may not open it does not learn that.

@@ -59,6 +59,9 @@ func (m *message) appendCreate(list []contexts.Context, o *open, opened *gateway
 			answers = append(answers, contexts.OnDiskIDAnswer(attr.FileID, uint64(o.handle.Volume)))
 		}
 	}
+	if o.lease.Kind == causeway.Lease {
+		m.conn.srv.files.leasedNow(opened.Lease)
+	}
 	level, answers := asked.answer(opened, o.leaseVersion, answers)
 	if c := contexts.Find(list, contexts.AllocationSize); c != nil && opened.Action != gateway.DidOpen {
 		if size, err := contexts.DecodeAllocationSize(c.Data); err == nil && size <= 1<<40 {
@@ -92,9 +95,17 @@ func (m *message) mostAccess(list []contexts.Context, o *open, p *place, did gat
 	return err
 }
 
-// secureNew gives a new file the descriptor that its creator asked for. If it cannot have it, it goes again.
-func (m *message) secureNew(o *open, data []byte, attr *causeway.Attr) (causeway.Attr, error) {
-	now, err := m.applyDescriptor(o, data, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+// secureNew gives a new file the descriptor that its creator asked for, or what its directory hands down. If it cannot have it, it goes
+// again.
+func (m *message) secureNew(o *open, asked *contexts.Context, attr *causeway.Attr) (now causeway.Attr, err error) {
+	if asked != nil {
+		var d *security.Descriptor
+		if d, err = security.DecodeDescriptor(asked.Data); err == nil {
+			now, err = m.applyDescriptor(o, d, security.PartOwner|security.PartGroup|security.PartDACL, attr)
+		}
+	} else {
+		now, err = m.handDown(o, attr)
+	}
 	if err != nil {
 		m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), true)
 		o.end(m.conn.ctx)

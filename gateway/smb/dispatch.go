@@ -29,11 +29,13 @@ func (m *message) handle() error {
 	case m.h.Command == wire.Cancel:
 		return m.cancel()
 	}
-	if err := m.authenticate(); err != nil {
-		return err
-	}
-	if m.h.Flags&wire.FlagRelated != 0 && !m.related.any {
+	err := m.authenticate()
+	if m.h.Flags&wire.FlagRelated != 0 && (!m.related.any || m.related.broken) && (err == nil || err == ntstatus.UserSessionDeleted) {
+		m.related.broken = true // there is nothing that it could take over, nor have those behind it
 		return ntstatus.InvalidParameter
+	}
+	if err != nil {
+		return err
 	}
 	if err := m.findTree(); err != nil {
 		return err

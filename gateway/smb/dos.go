@@ -2,6 +2,7 @@ package smb
 
 import (
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/smb/fscc"
 )
 
@@ -25,6 +26,9 @@ func (m *message) objectOf(h causeway.Handle, attr *causeway.Attr, name string) 
 	if err != nil {
 		return fscc.Object{}, err
 	}
+	if attr, err = m.shown(h, attr, &d); err != nil {
+		return fscc.Object{}, err
+	}
 	return fscc.ObjectOf(attr, &d, name), nil
 }
 
@@ -37,13 +41,23 @@ func (m *message) setDOS(h causeway.Handle, d *fscc.DOS) error {
 	return err
 }
 
-// recordNew records the attributes of a new file, as far as they are others than those of a file without a record.
-func (m *message) recordNew(o *open, attributes uint32) error {
+// recordNew records the attributes of a new or emptied file, as far as they are others than those of a file without a record.
+func (m *message) recordNew(o *open, attributes uint32, opened *gateway.Opened) (err error) {
+	protected := false
+	if opened.Action != gateway.DidCreate && fscc.Attributes(attributes)&fscc.AttrReadOnly != 0 {
+		if protected, err = m.setReadOnly(o, true); err != nil {
+			return err
+		}
+		opened.Attr.Mode &^= writeBits
+	}
 	d := fscc.DOS{Recorded: true, Attributes: fscc.Attributes(attributes) & fscc.Settable}
 	if o.dir {
 		d.Attributes &^= fscc.AttrTemporary
 	} else {
 		d.Attributes = d.Attributes&^fscc.AttrReadOnly | fscc.AttrArchive // the mode says whether it is read-only
+	}
+	if protected {
+		d.Attributes |= fscc.AttrReadOnly
 	}
 	name := o.name()
 	hidden := len(name) > 1 && name[0] == '.'

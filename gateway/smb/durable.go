@@ -65,14 +65,6 @@ func (m *message) durable(list []contexts.Context, c *caching) error {
 	return nil
 }
 
-// createKey names what a client created with a CreateGuid.
-type createKey struct {
-	client string
-	guid   [16]byte
-}
-
-func (o *open) createKey() createKey { return createKey{o.owner.Client, o.guid} }
-
 // keptOpen is what this server remembers of an open whose connection has ended. That it still is there the engines know.
 type keptOpen struct {
 	id         causeway.OpenID
@@ -82,6 +74,7 @@ type keptOpen struct {
 	options    uint32
 	mode       uint32
 	guid       [16]byte
+	client     string // whose GUID that is
 	lease      causeway.LeaseID
 	until      time.Time
 	position   uint64
@@ -92,7 +85,7 @@ type keptOpen struct {
 func (f *files) keep(o *open, now time.Time) {
 	o.mu.Lock()
 	k := &keptOpen{
-		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, lease: o.lease,
+		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, client: o.owner.Client, lease: o.lease,
 		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation, sequences: o.sequences,
 	}
 	o.mu.Unlock()
@@ -125,7 +118,7 @@ func (f *files) whichKept(id uint64) *keptOpen {
 // reconnect gives a client back an open that its last connection had. What another server kept is found by its name.
 func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, asked *caching) error {
 	k := m.conn.srv.files.whichKept(asked.file.Persistent)
-	if k == nil {
+	if k == nil || k.handle.Volume != m.tree.volume.ID {
 		parts, err := m.splitPath(r.Name)
 		if err != nil {
 			return ntstatus.ObjectNameNotFound
@@ -139,7 +132,7 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		}
 		k = &keptOpen{
 			id: (&open{id: wire.FileID(asked.file)}).openID(), handle: p.entry.Handle, parent: p.parent, path: p.path, options: r.Options,
-			mode: r.Options & fscc.ModeMask, guid: asked.guid,
+			mode: r.Options & fscc.ModeMask, guid: asked.guid, client: m.caller.Owner.Client,
 		}
 	}
 	if k.handle.Volume != m.tree.volume.ID || asked.version == 2 && k.guid != asked.guid {
@@ -172,7 +165,7 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
 		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
 		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
-		keep: opened.Keep, guid: k.guid, allocation: k.allocation, sequences: k.sequences,
+		keep: opened.Keep, guid: k.guid, creation: creation{gateway.DidOpen, true}, allocation: k.allocation, sequences: k.sequences,
 	}
 	o.position.Store(k.position)
 	if asked.lease != nil {

@@ -19,16 +19,19 @@ type files struct {
 	byHandle map[causeway.Handle][]*open
 	byID     map[causeway.OpenID]*open
 	leases   map[causeway.LeaseID][]*open
-	byGUID   map[createKey]*open                // opens with a CreateGuid
-	kept     map[uint64]*keptOpen               // whose connection has ended, by persistent id
-	swept    time.Time                          // when kept was looked through
-	early    map[causeway.OpenID]*gateway.Break // breaks of opens that are not known yet
-	opening  atomic.Int64                       // requests that may make an open
+	states   map[causeway.LeaseID]gateway.LeaseState // as their clients know them
+	byGUID   map[createKey]*open                     // whose CREATE may be repeated
+	creating map[createKey]bool                      // that are at work
+	kept     map[uint64]*keptOpen                    // whose connection has ended, by persistent id
+	swept    time.Time                               // when kept was looked through
+	early    map[causeway.OpenID]*gateway.Break      // breaks of opens that are not known yet
+	opening  atomic.Int64                            // requests that may make an open
 }
 
 func (f *files) init() {
 	f.byHandle, f.byID = map[causeway.Handle][]*open{}, map[causeway.OpenID]*open{}
 	f.leases = map[causeway.LeaseID][]*open{}
+	f.states, f.creating = map[causeway.LeaseID]gateway.LeaseState{}, map[createKey]bool{}
 	f.byGUID, f.kept, f.early = map[createKey]*open{}, map[uint64]*keptOpen{}, map[causeway.OpenID]*gateway.Break{}
 }
 
@@ -68,6 +71,7 @@ func (f *files) add(o *open) {
 		f.leases[o.lease] = append(f.leases[o.lease], o)
 	}
 	if o.guid != ([16]byte{}) {
+		o.replayable.Store(true)
 		f.byGUID[o.createKey()] = o
 	}
 	if b := f.early[o.openID()]; b != nil {
@@ -88,6 +92,7 @@ func (f *files) drop(o *open) {
 		same := slices.DeleteFunc(f.leases[o.lease], func(other *open) bool { return other == o })
 		if f.leases[o.lease] = same; len(same) == 0 {
 			delete(f.leases, o.lease)
+			delete(f.states, o.lease)
 		}
 	}
 	if f.byGUID[o.createKey()] == o {

@@ -15,6 +15,7 @@ import (
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/secure"
+	"causeway/gateway/smb/security"
 	"causeway/gateway/smb/wire"
 	"causeway/gateway/transfer"
 )
@@ -38,7 +39,7 @@ type rig struct {
 func newRig(t testing.TB, signed bool, change ...func(*causeway.Volume)) *rig {
 	store := mem.New(mem.Config{Mode: 0o777})
 	h := &holder{}
-	a := access.New(access.Config{Holder: h})
+	a := access.New(access.Config{Holder: h, Granted: security.Granted})
 	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 7, Name: "vol", Async: true}
@@ -49,7 +50,7 @@ func newRig(t testing.TB, signed bool, change ...func(*causeway.Volume)) *rig {
 	tr.Attach(v.ID, store)
 	var catalog gateway.Catalog
 	catalog.Publish([]*causeway.Volume{v})
-	srv, err := New(Config{Access: a, Transfer: tr, Catalog: &catalog, Auth: auth.Config{Users: nobody{}}, LogonTimeout: time.Minute})
+	srv, err := New(Config{Referrals: referrers{"10.0.0.1", "10.0.0.2"}, Access: a, Transfer: tr, Catalog: &catalog, Auth: auth.Config{Users: nobody{}}, LogonTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

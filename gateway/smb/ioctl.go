@@ -1,8 +1,6 @@
 package smb
 
 import (
-	"causeway"
-	"causeway/gateway/smb/dfs"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
@@ -29,6 +27,8 @@ func (m *message) ioctl() error {
 		out, err = m.referrals(&r)
 	case wire.CtlPipeTransceive:
 		out, err = m.transceive(&r)
+	case uint32(fscc.FSCTLNetworkInterfaces):
+		out, err = m.interfaces(&r)
 	default:
 		if err = m.find(r.File); err == nil {
 			out, err = m.control(&r)
@@ -57,7 +57,7 @@ func (m *message) control(r *wire.IOCtlRequest) ([]byte, error) {
 	case fscc.FSCTLCopyChunk, fscc.FSCTLCopyChunkWrite:
 		return m.copyChunks(r)
 	case fscc.FSCTLSetSparse:
-		return nil, o.needs(wire.AccessWriteData | wire.AccessWriteAttributes | wire.AccessWriteEA) // every file may have holes
+		return nil, m.setSparse(r)
 	case fscc.FSCTLSetZeroData:
 		return nil, m.zeroData(r)
 	case fscc.FSCTLAllocatedRanges:
@@ -68,10 +68,37 @@ func (m *message) control(r *wire.IOCtlRequest) ([]byte, error) {
 		return m.objectID(r)
 	case fscc.FSCTLGetCompression:
 		return []byte{0, 0}, nil
+	case fscc.FSCTLSetCompression:
+		return nil, m.setCompression(r)
 	case fscc.FSCTLIsPathnameValid:
 		return nil, nil
 	}
 	return nil, ntstatus.InvalidDeviceRequest
+}
+
+// setCompression knows one format, none ([MS-FSCC] 2.3.67).
+func (m *message) setCompression(r *wire.IOCtlRequest) error {
+	if err := m.open.needs(wire.AccessWriteData); err != nil {
+		return err
+	}
+	switch {
+	case len(r.Input) < 2:
+		return ntstatus.InvalidParameter
+	case le.Uint16(r.Input) != 0:
+		return ntstatus.NotSupported
+	}
+	return nil
+}
+
+// interfaces tells the address that the client came to: it may open further connections there ([MS-SMB2] 3.3.5.15.11).
+func (m *message) interfaces(r *wire.IOCtlRequest) ([]byte, error) {
+	if r.File != wire.AnyFile {
+		return nil, ntstatus.InvalidParameter
+	}
+	if !m.conn.local.IsValid() {
+		return nil, ntstatus.NotSupported
+	}
+	return fscc.AppendInterfaces(nil, []fscc.Interface{{Index: 1, Addr: m.conn.local, RSS: true}}, int(r.Room))
 }
 
 // reparsePoint tells where a symbolic link leads.
@@ -125,35 +152,3 @@ func (m *message) validateNegotiate(r *wire.IOCtlRequest) ([]byte, error) {
 	}
 	return wire.AppendValidateReply(nil, n.offered, m.conn.srv.cfg.GUID, m.conn.srv.mode(), n.dialect), nil
 }
-
-// referrals passes on to DFS.
-func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
-	d := m.conn.srv.cfg.Referrals
-	if d == nil {
-		return nil, fsDriverRequired
-	}
-	if r.File != wire.AnyFile {
-		return nil, ntstatus.InvalidParameter
-	}
-	parse := dfs.Parse
-	if r.Control == wire.CtlDFSReferralsEx {
-		parse = dfs.ParseEx
-	}
-	request, err := parse(r.Input)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.mayWait(); err != nil {
-		return nil, err
-	}
-	out, err := d.Referral(request, m.conn.remote)
-	if causeway.CodeOf(err) == causeway.ErrNoEnt {
-		err = ntstatus.NotFound
-	}
-	if err == nil && len(out) > int(r.Room) {
-		return nil, ntstatus.BufferTooSmall
-	}
-	return out, err
-}
-
-const fsDriverRequired ntstatus.Status = 0xc000019c

@@ -16,12 +16,13 @@ import (
 // message is a request on its way through the server: one element, or several in a compound. It is used by one goroutine at a time:
 // the connection's reader first, then, where a call would wait, one of its own that goes on with the same element from its start.
 type message struct {
-	conn   *conn
-	in     *buf.Buffer
-	rest   []byte   // elements that were not begun
-	sealed *session // not nil: the request was encrypted in this session, and so is the reply
-	reader bool     // on the reader's goroutine: nothing may wait
-	large  bool     // all that it may wait for is the moving of much data
+	conn    *conn
+	in      *buf.Buffer
+	rest    []byte   // elements that were not begun
+	sealed  *session // not nil: the request was encrypted in this session, and so is the reply
+	reader  bool     // on the reader's goroutine: nothing may wait
+	unasked bool     // made by what another client does, who does not wait for this one
+	large   bool     // all that it may wait for is the moving of much data
 
 	hold     *buf.Buffer // under the reply
 	b        []byte      // the reply: room for frame and transform headers, then elements
@@ -51,6 +52,7 @@ type request struct {
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
 	hash    *secure.Preauth
+	counted counted
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)
@@ -65,6 +67,7 @@ type related struct {
 	file      wire.FileID
 	hasFile   bool
 	failed    error // of the element that would have named the file
+	broken    bool  // the first of these elements had none before it, or one without a session
 }
 
 // prefix is the room in front of a reply's first element.
@@ -239,6 +242,7 @@ func (m *message) body() int { return m.at() + wire.HeaderSize }
 // finishElement completes the reply of the element at hand: with an error body, if it failed, and with its header.
 func (m *message) finishElement(err error) {
 	status := statusOf(err)
+	m.uncount()
 	if !carriesReply(status) && !m.ownBody || len(m.b) == m.body() {
 		m.b = wire.AppendError(m.b[:m.body()], m.errorData(err))
 	}
@@ -248,6 +252,9 @@ func (m *message) finishElement(err error) {
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
 	m.conn.srv.counts.done(m.h.Command, status)
+	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {
+		observe(m.conn.remote, m.tree.volume.ID, len(m.m)+len(m.b)-m.at())
+	}
 }
 
 // carriesReply reports whether a reply of a status has the command's own body ([MS-SMB2] 3.3.4.4).
@@ -294,6 +301,7 @@ func (m *message) remember(status ntstatus.Status) {
 	if m.h.Flags&wire.FlagRelated == 0 {
 		*r = related{}
 	}
+	r.broken = r.broken || status == ntstatus.UserSessionDeleted
 	r.any, r.sessionID, r.treeID = true, m.h.SessionID, m.h.TreeID
 	switch {
 	case m.open != nil:
@@ -334,7 +342,11 @@ func (m *message) finish() {
 	m.in.Release()
 	m.in = nil
 	wait := m.wait
-	m.conn.out.put(m.b[start:], hold, m.reader)
+	if m.unasked {
+		m.conn.out.post(m.b[start:], hold)
+	} else {
+		m.conn.out.put(m.b[start:], hold, m.reader)
+	}
 	if wait != nil && !m.final {
 		wait.announced()
 	}

@@ -33,6 +33,8 @@ type open struct {
 	leaseVersion           int           // of the context that made the lease
 	keep                   time.Duration // how long it outlives its connection
 	guid                   [16]byte      // with which it was created; zero: none
+	creation               creation
+	appInstance            [16]byte // of the application that has it open; zero: none
 
 	mu        sync.Mutex
 	parent    causeway.Handle // zero at the root of the share
@@ -48,10 +50,12 @@ type open struct {
 	mode      uint32
 	announced bool             // its client knows of it
 	breaks    []*gateway.Break // that it is told of when it does
+	sequence  sequence
 
-	deleting atomic.Bool // its last close removes the name, as far as this server knows
-	position atomic.Uint64
-	closed   atomic.Bool
+	replayable atomic.Bool // its CREATE may be repeated
+	deleting   atomic.Bool // its last close removes the name, as far as this server knows
+	position   atomic.Uint64
+	closed     atomic.Bool
 }
 
 // register makes session and server know an open. If they cannot, it is closed again.
@@ -93,6 +97,10 @@ func (m *message) find(id wire.FileID) error {
 	if o == nil || o.tree != m.tree {
 		return ntstatus.FileClosed
 	}
+	if err := m.count(o); err != nil {
+		return err
+	}
+	s.srv.files.used(o)
 	m.open = o
 	m.caller.Open = o.openID()
 	m.caller.Owner = o.owner

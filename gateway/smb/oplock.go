@@ -1,8 +1,6 @@
 package smb
 
 import (
-	"slices"
-
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/contexts"
@@ -34,88 +32,6 @@ func levelOf(c causeway.Caching) byte {
 		return wire.OplockII
 	}
 	return wire.OplockNone
-}
-
-// breaking finds the open whose client is to be told of a break; nil: none here, or none yet.
-func (f *files) breaking(b *gateway.Break) *open {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if o := f.byID[b.Open]; o != nil {
-		return o
-	}
-	if b.ID.Kind == causeway.Lease {
-		for _, o := range f.byHandle[b.Handle] {
-			if o.lease == b.ID {
-				return o
-			}
-		}
-	}
-	if f.opening.Load() > 0 && len(f.early) < maxEarlyBreaks {
-		kept := *b
-		f.early[b.Open] = &kept
-	}
-	return nil
-}
-
-// maxEarlyBreaks bounds the breaks of opens that are still being made.
-const maxEarlyBreaks = 4096
-
-// settled ends a request that may have made an open. When none is left, nobody will ask for early breaks.
-func (f *files) settled() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.opening.Add(-1) == 0 && len(f.early) > 0 {
-		clear(f.early)
-	}
-}
-
-// announce says that the client knows of the open: it can be told of breaks.
-func (o *open) announce() {
-	o.mu.Lock()
-	o.announced = true
-	breaks := o.breaks
-	o.breaks = nil
-	o.mu.Unlock()
-	for _, b := range breaks {
-		o.tellBreak(b)
-	}
-}
-
-// broken tells the client to give up its oplock or lease ([MS-SMB2] 3.3.4.6, 3.3.4.7), as soon as it knows that it has one.
-func (o *open) broken(b *gateway.Break) {
-	o.mu.Lock()
-	if !o.announced {
-		kept := *b
-		o.breaks = append(o.breaks, &kept)
-		o.mu.Unlock()
-		return
-	}
-	o.mu.Unlock()
-	o.tellBreak(b)
-}
-
-// tellBreak sends the notification. It has no request: it is neither signed nor counted.
-func (o *open) tellBreak(b *gateway.Break) {
-	o.session.mu.Lock()
-	channels := slices.Clone(o.session.channels)
-	o.session.mu.Unlock()
-	if len(channels) == 0 {
-		return
-	}
-	m := newMessage(channels[0].conn, nil)
-	m.reader = false
-	if o.session.encrypt {
-		m.sealed = o.session
-	}
-	m.startElement()
-	if b.ID.Kind == causeway.Lease {
-		m.b = wire.AppendLeaseBreak(m.b, b.Epoch, b.Ack, b.ID.Key, uint32(b.From), uint32(b.To))
-	} else {
-		m.b = wire.AppendOplockBreak(m.b, levelOf(b.To), o.id)
-	}
-	h := wire.Header{Command: wire.OplockBreak, Flags: wire.FlagReply, MessageID: 1<<64 - 1}
-	h.Put(m.b[m.at():])
-	m.finish()
 }
 
 // oplockBreak acknowledges a break ([MS-SMB2] 3.3.5.22).
@@ -168,6 +84,7 @@ func (m *message) leaseBreak(a *wire.OplockAck) error {
 	default:
 		return err
 	}
+	m.conn.srv.files.leasedNow(state)
 	m.b = wire.AppendLeaseAck(m.b, a.Key, uint32(state.Caching))
 	return nil
 }
@@ -204,7 +121,8 @@ type caching struct {
 	state causeway.Caching
 
 	durable   bool
-	version   int // of the durable request
+	version   int      // of the durable request
+	app       [16]byte // of the application on behalf of which it is
 	keep      contexts.DurableV2
 	guid      [16]byte
 	reconnect bool
@@ -264,6 +182,9 @@ func (c *caching) answer(opened *gateway.Opened, version int, list []contexts.Co
 func (m *message) caching(r *wire.CreateRequest, list []contexts.Context) (c caching, err error) {
 	dialect := m.conn.negotiated.dialect
 	if err := m.durable(list, &c); err != nil {
+		return c, err
+	}
+	if c.app, err = appInstance(list); err != nil {
 		return c, err
 	}
 	c.state = cachingOf(r.Oplock)

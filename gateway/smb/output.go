@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -20,7 +21,9 @@ type output struct {
 	corked  bool
 	sending bool
 	broken  bool
-	vectors net.Buffers // of whoever sends
+	ended   bool           // nothing is posted any more
+	posting sync.WaitGroup // the goroutine that sends what was posted
+	vectors net.Buffers    // of whoever sends
 	batch   []outgoing
 }
 
@@ -30,10 +33,12 @@ type outgoing struct {
 	hold *buf.Buffer
 }
 
-// maxQueued is how many bytes of replies may wait for a client before those who make more wait too; corkedAtMost is what is held
-// back while messages arrive.
+// maxQueued is how many bytes of replies may wait for a client before those who make more wait too; maxPosted how many there may be
+// before a client that is told even more, by those who cannot wait, loses its connection; corkedAtMost is what is held back while
+// messages arrive.
 const (
 	maxQueued    = 4 << 20
+	maxPosted    = 16 << 20
 	corkedAtMost = 256 << 10
 )
 
@@ -70,6 +75,44 @@ func (o *output) put(b []byte, hold *buf.Buffer, reader bool) {
 		o.send()
 	}
 	o.mu.Unlock()
+}
+
+// post queues what somebody else's request has caused: a break, the end of a wait. It never waits for the client, who is cut off if he
+// leaves too much unread.
+func (o *output) post(b []byte, hold *buf.Buffer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if full := o.bytes > maxPosted; o.ended || o.broken || full {
+		hold.Release()
+		if full && !o.broken {
+			o.broken = true
+			o.conn.srv.cfg.Logger.Info("client does not read", "client", o.conn.remote)
+			o.conn.fail(errUnread)
+		}
+		return
+	}
+	o.queue = append(o.queue, outgoing{b, hold})
+	o.bytes += len(b)
+	if !o.sending {
+		o.sending = true
+		o.posting.Go(func() {
+			o.mu.Lock()
+			o.sending = false
+			o.send()
+			o.mu.Unlock()
+		})
+	}
+}
+
+var errUnread = errors.New("smb: the client leaves too much unread")
+
+// end sends what there is and takes nothing more that is posted.
+func (o *output) end() {
+	o.mu.Lock()
+	o.ended = true
+	o.mu.Unlock()
+	o.posting.Wait()
+	o.flush()
 }
 
 // send empties the queue unless somebody does so already. It is called with the lock held and leaves it while it writes.

@@ -86,7 +86,7 @@ func (w *patience) tell() {
 	m := w.m
 	interim := newMessage(m.conn, nil)
 	interim.reader, interim.sealed, interim.request = false, m.sealed, m.request
-	interim.wait = w.p
+	interim.wait, interim.counted = w.p, counted{}
 	if n := len(m.elements) - 1; n > 0 {
 		interim.hold, interim.b, interim.elements = m.hold, m.b[:m.at()], slices.Clone(m.elements[:n])
 		m.hold, m.b, m.elements = nil, nil, m.few[:0]

@@ -36,7 +36,7 @@ func (m *message) suspend(abandon func()) (*pending, error) {
 	p := &pending{message: m.h.MessageID, conn: c, open: m.open, request: m.h.Command, abandon: abandon}
 	later := newMessage(c, nil)
 	later.reader, later.sealed, later.request, later.final = false, m.sealed, m.request, true
-	later.m, later.begun = nil, false
+	later.m, later.begun, later.unasked = nil, false, true
 	p.reply = later
 	c.mu.Lock()
 	if c.inFlight[m.h.MessageID] || len(c.pending) >= c.srv.cfg.MaxRequests {
@@ -52,6 +52,7 @@ func (m *message) suspend(abandon func()) (*pending, error) {
 	c.pending[p.id] = p
 	c.mu.Unlock()
 	m.wait, later.wait, later.final = p, p, true
+	m.counted = counted{} // it is the later one that ends
 	return p, nil
 }
 

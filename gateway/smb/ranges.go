@@ -45,8 +45,7 @@ func (m *message) zeroData(r *wire.IOCtlRequest) error {
 	return nil
 }
 
-// allocatedRanges tells which parts of a range hold data: all up to the end of the file, since what is asked is where zeros need not
-// be read, and storage is not asked for its holes ([MS-FSA] 2.1.5.10.22).
+// allocatedRanges tells which parts of a range hold data: of a file that is not sparse, all up to its end ([MS-FSA] 2.1.5.10.22).
 func (m *message) allocatedRanges(r *wire.IOCtlRequest) ([]byte, error) {
 	span, err := fscc.DecodeAllocatedRanges(r.Input)
 	if err != nil {
@@ -65,6 +64,20 @@ func (m *message) allocatedRanges(r *wire.IOCtlRequest) ([]byte, error) {
 	end := min(span.Offset+span.Length, attr.Size)
 	if span.Offset >= end {
 		return []byte{}, nil
+	}
+	d, err := m.dosOf(m.open.handle)
+	if err != nil {
+		return nil, err
+	}
+	if d.Attributes&fscc.AttrSparse != 0 {
+		if err := m.mayWait(); err != nil {
+			return nil, err
+		}
+		list, err := m.data(m.open, span.Offset, end)
+		if err != nil {
+			return nil, err
+		}
+		return fscc.AppendAllocatedRanges([]byte{}, list, int(r.Room))
 	}
 	return fscc.AppendAllocatedRanges([]byte{}, []causeway.Span{{Offset: span.Offset, Length: end - span.Offset}}, int(r.Room))
 }

@@ -87,7 +87,11 @@ func (m *message) list(o *open, s *scan, l *fscc.Listing, single bool) error {
 		}
 		var d fscc.DOS
 		if !e.Object.IsZero() {
-			if d, waits = m.dosOf(causeway.Handle{Volume: o.handle.Volume, Object: e.Object}); waits != nil {
+			h := causeway.Handle{Volume: o.handle.Volume, Object: e.Object}
+			if d, waits = m.dosOf(h); waits == nil {
+				attr, waits = m.shown(h, attr, &d)
+			}
+			if waits != nil {
 				return false
 			}
 		}

@@ -75,8 +75,8 @@ func (m *message) setFile(class fscc.FileClass, data []byte) error {
 	return ntstatus.InvalidInfoClass
 }
 
-func (m *message) setAttr(set *causeway.SetAttr) error {
-	_, err := m.conn.srv.cfg.Access.SetAttr(m.conn.ctx, &m.caller, m.open.handle, set, nil)
+func (m *message) setAttr(o *open, set *causeway.SetAttr) error {
+	_, err := m.conn.srv.cfg.Access.SetAttr(m.conn.ctx, &m.caller, o.handle, set, nil)
 	return err
 }
 
@@ -102,33 +102,22 @@ func (m *message) setBasic(data []byte) error {
 		set.Mask |= causeway.SetMtime
 		set.Mtime = b.Write.Time()
 	}
-	if b.Attributes != 0 && !o.dir && !o.symlink {
-		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
-		if err != nil {
-			return err
-		}
-		mode := attr.Mode
-		switch readOnly := b.Attributes&fscc.AttrReadOnly != 0; {
-		case readOnly:
-			mode &^= writeBits
-		case mode&writeBits == 0:
-			mode |= writeBits & newFileMode
-		}
-		if mode != attr.Mode {
-			set.Mask |= causeway.SetMode
-			set.Mode = mode
-		}
-	}
 	if set.Mask != 0 {
-		if err := m.setAttr(&set); err != nil {
+		if err := m.setAttr(o, &set); err != nil {
 			return err
 		}
 	}
-	return m.setRecord(o, &b)
+	kept := false
+	if b.Attributes != 0 && !o.dir && !o.symlink {
+		if kept, err = m.setReadOnly(o, b.Attributes&fscc.AttrReadOnly != 0); err != nil {
+			return err
+		}
+	}
+	return m.setRecord(o, &b, kept)
 }
 
-// setRecord keeps attributes and the time of creation.
-func (m *message) setRecord(o *open, b *fscc.Basic) error {
+// setRecord keeps attributes and the time of creation. With a kept descriptor that a file is read-only is among them.
+func (m *message) setRecord(o *open, b *fscc.Basic, kept bool) error {
 	if b.Attributes == 0 && b.Creation.Special() && b.Change.Special() || o.symlink {
 		return nil
 	}
@@ -139,7 +128,7 @@ func (m *message) setRecord(o *open, b *fscc.Basic) error {
 	if d, err = d.Merge(b.Attributes, o.dir); err != nil {
 		return err
 	}
-	if !o.dir {
+	if !o.dir && !kept {
 		d.Attributes &^= fscc.AttrReadOnly // the mode says so
 	}
 	if !b.Creation.Special() || !b.Change.Special() {
@@ -193,7 +182,7 @@ func (m *message) setSize(data []byte, end bool) error {
 			return m.conn.srv.cfg.Access.Admit(m.conn.ctx, &m.caller, o.handle, causeway.Span{Offset: size}, true)
 		}
 	}
-	return m.setAttr(&causeway.SetAttr{Mask: causeway.SetSize, Size: size})
+	return m.setAttr(o, &causeway.SetAttr{Mask: causeway.SetSize, Size: size})
 }
 
 func (m *message) setPosition(data []byte) error {
@@ -236,16 +225,11 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 	if err != nil {
 		return err
 	}
-	if !o.dir && attr.Type == causeway.TypeRegular && attr.Mode&writeBits == 0 && !d.IgnoreReadOnly {
-		return ntstatus.CannotDelete
-	}
-	if o.dir {
-		if empty, err := m.empty(o.handle); err != nil || !empty {
-			if err == nil {
-				err = ntstatus.DirectoryNotEmpty
-			}
-			return err
+	if readOnly, err := m.readOnly(o.handle, &attr); err != nil || readOnly && !d.IgnoreReadOnly {
+		if err == nil {
+			err = ntstatus.CannotDelete
 		}
+		return err
 	}
 	return m.deleteLater(o, true)
 }
@@ -256,16 +240,6 @@ func (m *message) deleteLater(o *open, on bool) error {
 		m.conn.srv.files.setDelete(o, on)
 	}
 	return err
-}
-
-// empty reports whether a directory has no names.
-func (m *message) empty(dir causeway.Handle) (bool, error) {
-	empty := true
-	_, _, err := m.conn.srv.cfg.Access.ReadDir(m.conn.ctx, &m.caller, dir, 0, 0, func(e *causeway.DirEntry) bool {
-		empty = e.Name == "." || e.Name == ".."
-		return empty
-	})
-	return empty, err
 }
 
 // target finds the place of a new name. What stands there may be replaced only if the client says so and nobody has it open.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"causeway/gateway/smb"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/names"
+	"causeway/gateway/smb/security"
 	"causeway/gateway/transfer"
 )
 
@@ -44,12 +46,22 @@ type site struct {
 	volume *causeway.Volume
 }
 
+// targets are the servers of every volume.
+type targets []string
+
+func (t targets) Referrals(*causeway.Volume, netip.Addr) (list []smb.Target) {
+	for _, server := range t {
+		list = append(list, smb.Target{Server: server})
+	}
+	return list
+}
+
 type holder struct{ gateway.Holder }
 
 // serve starts a server of one volume, "vol", that lives in s.
 func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Config)) *site {
 	h := &holder{}
-	a := access.New(access.Config{Holder: h})
+	a := access.New(access.Config{Holder: h, Granted: security.Granted})
 	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}
@@ -133,6 +145,9 @@ func TestServer(t *testing.T) {
 	s := serve(t, store, l, func(c *smb.Config) {
 		c.Encrypt = os.Getenv("CAUSEWAY_SMB_ENCRYPT") != ""
 		c.AllowUnsigned = os.Getenv("CAUSEWAY_SMB_UNSIGNED") != ""
+		if list := os.Getenv("CAUSEWAY_SMB_TARGETS"); list != "" {
+			c.Referrals = targets(strings.Fields(list))
+		}
 		if os.Getenv("CAUSEWAY_SMB_DEBUG") != "" {
 			c.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		}

@@ -45,6 +45,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	perClient map[netip.Addr]int
+	clients   map[[16]byte][]*conn // that somebody has logged on to, by the client's GUID, oldest first; the lists are replaced
 	sessions  map[uint64]*session
 	logons    int // sessions without a user yet
 }
@@ -63,6 +64,7 @@ func New(cfg Config) (*Server, error) {
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*conn]struct{}{},
 		perClient: map[netip.Addr]int{},
+		clients:   map[[16]byte][]*conn{},
 		sessions:  map[uint64]*session{},
 	}
 	s.files.init()

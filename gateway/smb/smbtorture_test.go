@@ -1,15 +1,9 @@
 package smb_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"fmt"
-	"os"
 	"os/exec"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -67,10 +61,14 @@ var quick = []run{
 }
 
 // long are whole suites, as TestSmbtortureAll runs them.
-var long = strings.Fields("smb2.connect smb2.tcon smb2.read smb2.rw smb2.mkdir smb2.create smb2.rename smb2.compound smb2.compound_find " +
-	"smb2.compound_async smb2.credits smb2.session smb2.lock smb2.deny smb2.sharemode smb2.delete-on-close-perms smb2.secleak smb2.maxfid smb2.oplock " +
-	"smb2.lease smb2.durable-open smb2.durable-v2-open smb2.durable-open-disconnect smb2.durable-v2-delay smb2.notify smb2.kernel-oplocks smb2.replay " +
-	"smb2.multichannel smb2.dir smb2.getinfo smb2.setinfo smb2.timestamps smb2.fileid smb2.ioctl smb2.acls smb2.sdread")
+var long = strings.Fields("smb2.connect smb2.tcon smb2.read smb2.rw smb2.mkdir smb2.create smb2.rename smb2.dir smb2.getinfo smb2.setinfo " +
+	"smb2.compound smb2.compound_find smb2.compound_async smb2.credits smb2.session smb2.ioctl smb2.lock smb2.deny smb2.sharemode " +
+	"smb2.delete-on-close-perms smb2.timestamps smb2.fileid smb2.secleak smb2.maxfid smb2.oplock smb2.lease smb2.durable-open " +
+	"smb2.durable-v2-open smb2.durable-open-disconnect smb2.durable-v2-delay smb2.notify smb2.replay smb2.acls smb2.sdread")
+
+// peers are suites of what is not served; the peer's results are kept for comparison.
+var peers = strings.Fields("smb2.streams smb2.kernel-oplocks smb2.multichannel smb2.maximum_allowed smb2.openattr smb2.winattr smb2.ea smb2.dosmode " +
+	"smb2.aio_delay smb2.charset smb2.samba3misc smb2.session-id smb2.set-sparse-ioctl smb2.zero-data-ioctl smb2.ioctl-on-stream")
 
 // torture runs smbtorture against a server of its own, and returns the verdict on each test, by its last name.
 func torture(t *testing.T, limit time.Duration, tests ...string) (verdicts map[string]string, out []byte) {
@@ -124,76 +122,4 @@ func TestSmbtorture(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestSmbtortureAll runs whole suites and prints, for each, how many tests pass here, how many of those that pass with Debian's smbd, and
-// which of them do not. It takes minutes, and is run only by name: CAUSEWAY_SMBTORTURE=all.
-func TestSmbtortureAll(t *testing.T) {
-	if os.Getenv("CAUSEWAY_SMBTORTURE") != "all" {
-		t.Skip("takes minutes: CAUSEWAY_SMBTORTURE=all")
-	}
-	theirs := smbd(t)
-	var mu sync.Mutex
-	rows := make([]string, len(long))
-	t.Run("suites", func(t *testing.T) {
-		for i, suite := range long {
-			t.Run(suite, func(t *testing.T) {
-				t.Parallel()
-				verdicts, _ := torture(t, 10*time.Minute, suite)
-				mu.Lock()
-				defer mu.Unlock()
-				rows[i] = row(suite, verdicts, theirs[suite])
-			})
-		}
-	})
-	fmt.Println("| suite | tests | pass | pass with smbd | of these pass | which do not |\n|---|---|---|---|---|---|")
-	for _, r := range rows {
-		fmt.Println(r)
-	}
-}
-
-func row(suite string, ours, theirs map[string]string) string {
-	passed, both, of := 0, 0, 0
-	for _, v := range ours {
-		if v == "success" {
-			passed++
-		}
-	}
-	for name, v := range theirs {
-		if v == "success" {
-			of++
-			if ours[name] == "success" {
-				both++
-			}
-		}
-	}
-	var missing []string
-	for name, v := range ours {
-		if v != "success" && v != "skip" {
-			missing = append(missing, name)
-		}
-	}
-	slices.Sort(missing)
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s |", suite, len(ours), passed, of, both, strings.Join(missing, " "))
-}
-
-// smbd reads what smbtorture found with Debian's smbd.
-func smbd(t *testing.T) map[string]map[string]string {
-	b, err := os.ReadFile("testdata/smbd-4.17.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := make(map[string]map[string]string)
-	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
-		f := strings.Fields(lines.Text())
-		if len(f) != 3 || f[0] == "#" {
-			continue
-		}
-		if all[f[0]] == nil {
-			all[f[0]] = make(map[string]string)
-		}
-		name := strings.TrimPrefix(f[1], f[0]+".")
-		all[f[0]][name] = f[2]
-	}
-	return all
 }

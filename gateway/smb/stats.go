@@ -1,6 +1,8 @@
 package smb
 
 import (
+	"maps"
+	"net/netip"
 	"sync/atomic"
 
 	"causeway/gateway/smb/ntstatus"
@@ -59,4 +61,11 @@ func (s *Server) Stats() Stats {
 		st.Commands[i], st.Failures[i] = s.counts.commands[i].Load(), s.counts.failures[i].Load()
 	}
 	return st
+}
+
+// Clients returns how many connections each client has.
+func (s *Server) Clients() map[netip.Addr]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.perClient)
 }

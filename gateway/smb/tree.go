@@ -43,12 +43,16 @@ func (m *message) treeConnect() error {
 	s.trees[t.id] = t
 	s.mu.Unlock()
 	m.h.TreeID = t.id
+	cfg := &m.conn.srv.cfg
 	reply := wire.TreeConnectReply{Type: wire.ShareDisk, Maximal: wire.AccessAll}
 	if t.volume == nil {
 		reply.Type, reply.Maximal = wire.SharePipe, accessOfPipe
 	}
 	if t.share.ReadOnly {
 		reply.Maximal = accessReadOnly
+	}
+	if t.volume != nil && cfg.Referrals != nil {
+		reply.Flags, reply.Capabilities = wire.ShareDFS|wire.ShareDFSRoot, wire.ShareCapDFS
 	}
 	if t.share.Encrypt {
 		reply.Flags |= wire.ShareEncrypt

@@ -52,7 +52,8 @@ type object struct {
 	tenure atomic.Uint64
 
 	refs    atomic.Int32
-	lent    atomic.Int32 // of these, ranges that were lent to be sent: nobody waits for them
+	lent    atomic.Int32           // of these, ranges that were lent to be sent: nobody waits for them
+	next    atomic.Pointer[object] // of a later grant of the same; held while somebody uses this one, who must be waited for with those
 	used    atomic.Bool
 	revoked atomic.Bool   // out of the cache, and not to be given back
 	left    chan struct{} // told when somebody leaves a revoked object
@@ -108,6 +109,8 @@ func (c *cache) put(o *object, a *asking) *object {
 	}
 	if first := s.objects[o.handle]; first != nil {
 		first.revoked.Store(true) // its grant goes on in the new one
+		o.refs.Add(1)
+		first.next.Store(o)
 		out = append(out, first)
 	} else if len(s.objects) >= c.limit {
 		out = s.evictLocked()
@@ -221,6 +224,7 @@ func (c *cache) dropWhere(match func(*object) bool) {
 // Release gives a reference back.
 func (o *object) Release() {
 	left := o.refs.Add(-1)
+	o.leaveNext()
 	if o.revoked.Load() {
 		select {
 		case o.left <- struct{}{}:
@@ -233,6 +237,16 @@ func (o *object) Release() {
 	_ = o.store.Close() // there is nobody to tell
 	if !o.revoked.Load() && o.grant.Seq != 0 {
 		o.engine.giveBack(o)
+	}
+}
+
+// leaveNext lets a later grant end without those who used this object, when there are none but such as send what they have read.
+func (o *object) leaveNext() {
+	if o.next.Load() == nil || o.refs.Load() != o.lent.Load() { // which nobody enters any more
+		return
+	}
+	if next := o.next.Swap(nil); next != nil {
+		next.Release()
 	}
 }
 

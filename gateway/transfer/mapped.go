@@ -56,10 +56,10 @@ func newMapped(e *Engine, v *volume, g *causeway.Grant, key uint64) *mapped {
 	return m
 }
 
-// add takes a grant's extents and attributes in; false if it has ended.
+// add takes a grant's extents and attributes in; false if it has ended. I/O finds a block at the same place from its begin to its end.
 func (m *mapped) add(g *causeway.Grant) bool {
-	m.io.RLock()
-	defer m.io.RUnlock()
+	m.io.Lock()
+	defer m.io.Unlock()
 	if m.ended {
 		return false
 	}

@@ -155,6 +155,7 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 	if v.blocks != nil && g.Lease != 0 {
 		return e.useExtents(v, &g.Grant, key, lacksBlocks(mode, span, g.Extents), sent, tenure, a), nil
 	}
+	e.withoutExtents(h)
 	bytes, err := v.store.Open(ctx, h.Object, g.Mode, g.Locator)
 	if mode == causeway.IORead && unwritable(causeway.CodeOf(err)) {
 		g.Mode = causeway.IORead
@@ -211,6 +212,16 @@ func (e *Engine) useExtents(v *volume, g *causeway.Grant, key uint64, full bool,
 	o.until.Store(int64(sent + g.Lease - margin(g.Lease)))
 	o.tenure.Store(tenure)
 	return e.cache.put(o, a)
+}
+
+// withoutExtents ends what is done by extents where this gateway has become the owner, whose store finds the blocks by itself.
+func (e *Engine) withoutExtents(h causeway.Handle) {
+	if last := e.cache.peek(h); last != nil {
+		if last.mapped != nil {
+			last.mapped.lose()
+		}
+		last.Release()
+	}
 }
 
 // unwritable reports that the storage lets nobody write a file which it may let read: it is immutable, a program that runs, or

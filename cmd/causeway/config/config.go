@@ -20,8 +20,11 @@ type Config struct {
 	Listen    string   `yaml:"listen"`
 	Portmap   bool     `yaml:"portmap"`
 	Allow     []string `yaml:"allow"`
-	Admin     string   `yaml:"admin"` // "" or "off": none
-	Aware     uint16   `yaml:"aware"` // port of aware clients; 0: none
+	Admin     string   `yaml:"admin"`      // "" or "off": none
+	Aware     uint16   `yaml:"aware"`      // port of aware clients; 0: none
+	AwareTLS  string   `yaml:"aware-tls"`  // CERT,KEY: files in PEM; "": they are answered in the clear
+	LinkSpeed uint32   `yaml:"link-speed"` // Mbit/s that each network interface carries; 0: as the kernel knows it
+	SharedCPU bool     `yaml:"shared-cpu"` // the machine's processors do not count as this gateway's
 	StateDir  string   `yaml:"state-dir"`
 	Grace     string   `yaml:"grace"`
 	Groups    bool     `yaml:"groups"`
@@ -55,6 +58,7 @@ type Volume struct {
 	Encrypt   string   `yaml:"smb-encrypt"`
 	Users     []string `yaml:"smb-users"`
 	Case      string   `yaml:"case"`
+	Locks     string   `yaml:"locks"`
 
 	// Of a volume whose path is smb://user@host/share: a share of another server.
 	PasswordFile string `yaml:"password-file"`

@@ -22,6 +22,11 @@ func ParseCase(word string) (sensitive bool, err error) {
 	return choose(word, "insensitive", "sensitive", "insensitive")
 }
 
+// ParseLocks parses whether byte-range locks of SMB clients refuse no I/O of NFS clients. "" is mandatory.
+func ParseLocks(word string) (advisory bool, err error) {
+	return choose(word, "mandatory", "advisory", "mandatory")
+}
+
 func encrypts(word, general string) (bool, error) {
 	return choose(word, general, "required", "offered")
 }
@@ -52,6 +57,9 @@ func (v *Volume) validateShare(at, encrypt string) error {
 	}
 	if v.Share.CaseSensitive, err = ParseCase(v.Case); err != nil {
 		return &Fault{at + ".case", err}
+	}
+	if v.Share.Advisory, err = ParseLocks(v.Locks); err != nil {
+		return &Fault{at + ".locks", err}
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func (k *keeper) learn(t *record.Table) {
 // spares reports whether an address is kept a little longer, since the gateway to which it returns does not serve yet.
 func (k *keeper) spares(who Address) bool {
 	since, runs := k.appeared[who.At]
-	return k.m.Valid() && runs && who.At == who.Home && who.At != k.m.cfg.Cluster.Node && !k.mirror.Hears(who.At) && time.Since(since) < startsWithin
+	return k.m.Valid() && runs && who.settled() && who.At != k.m.cfg.Cluster.Node && !k.mirror.Hears(who.At) && time.Since(since) < startsWithin
 }
 
 // way says how an address is to be had now; nil: not yet. One that its holder has released is free. So is that of a gateway whose
@@ -198,11 +198,11 @@ func (k *keeper) way(a netip.Addr, who Address) (op string, take func(context.Co
 		}
 		return "hold", k.manager.Hold
 	}
-	if who.Home == who.At && time.Since(k.begun) < reportsWithin && !k.hearsAll() {
+	if who.settled() && time.Since(k.begun) < reportsWithin && !k.hearsAll() {
 		return "", nil
 	}
 	released := waits && k.mirror.Hears(wait.holder)
-	if released || who.Home != who.At {
+	if released || !who.settled() {
 		return "take over", k.manager.TakeOver
 	}
 	return "hold", k.manager.Hold

@@ -2,6 +2,7 @@ package member
 
 import (
 	"net/netip"
+	"slices"
 
 	"causeway/cluster/address"
 	"causeway/cluster/record"
@@ -10,9 +11,13 @@ import (
 // Address is a service address.
 type Address struct {
 	Address netip.Addr `json:"address"`
-	Home    string     `json:"home"` // the node to which it belongs
-	At      string     `json:"at"`   // the node that answers for it; "" if none may
+	Home    string     `json:"home"`            // the node to which it belongs
+	At      string     `json:"at"`              // the node that answers for it; "" if none may
+	Moved   bool       `json:"moved,omitempty"` // an operator gave it to that node
 }
+
+// settled reports whether the address is where it shall be for good, and not only until its gateway is back.
+func (a Address) settled() bool { return a.At != "" && (a.Moved || a.At == a.Home) }
 
 // assigned says who shall answer for each service address.
 func assigned(t *record.Table) map[netip.Addr]Address {
@@ -30,7 +35,11 @@ func assigned(t *record.Table) map[netip.Addr]Address {
 		}
 		takers := takers(t, home, strict)
 		for _, a := range home.Addresses {
-			all[a] = Address{a, home.Name, address.Assign(a, home.Name, takers)}
+			if to := home.Moved[a]; slices.Contains(takers, to) {
+				all[a] = Address{a, home.Name, to, true}
+				continue
+			}
+			all[a] = Address{a, home.Name, address.Assign(a, home.Name, takers), false}
 		}
 	}
 	return all

@@ -14,6 +14,25 @@ import (
 // errBusy says that others changed a record again and again.
 var errBusy = errors.New("others change the same record all the time")
 
+// errNoAnswer says that nobody knows whether a transaction was made.
+var errNoAnswer = errors.New("the configuration database does not answer")
+
+// insist makes a change that may be made twice until the database answers: it may lose a server, or its leader, at any time.
+func (m *Member) insist(ctx context.Context, change func() error) error {
+	for told := false; ; told = true {
+		err := change()
+		if !errors.Is(err, errNoAnswer) {
+			return err
+		}
+		if !told {
+			m.log.Warn("waiting for the configuration database", "err", err)
+		}
+		if !sleep.For(ctx, 100*time.Millisecond) {
+			return err
+		}
+	}
+}
+
 // change replaces a record by what edit makes of a copy of it, and returns when this gateway's copy shows it.
 func (m *Member) change(ctx context.Context, key record.Key, edit func(record.Record) (record.Record, error)) error {
 	for range 20 {
@@ -44,7 +63,7 @@ func (m *Member) transact(ctx context.Context, txn record.Txn, key record.Key) (
 	defer cancel()
 	done, err := c.Transact(ctx, txn)
 	if err != nil {
-		return false, fmt.Errorf("the configuration database does not answer: %w", err)
+		return false, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	for c.Table().Mod(key) == before {
 		if !sleep.For(ctx, 2*time.Millisecond) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,9 +15,8 @@ import (
 
 // Discovery says what this gateway answers by DNS.
 type Discovery struct {
-	Server   *discovery.Server // that is told what to answer; nil: other gateways answer
-	Zone     string            // that this gateway gives the cluster, if it has none yet; ""
-	Services map[string]uint16 // port of each protocol
+	Server *discovery.Server // that is told what to answer; nil: other gateways answer
+	Zone   string            // that this gateway gives the cluster, if it has none yet; ""
 }
 
 // announceEvery bounds how often the zone is computed: on a change, but not on each of many.
@@ -35,7 +35,8 @@ func (m *Member) announce(t *record.Table) {
 		return // follow comes again
 	}
 	a.seen, a.at = t.Revision(), time.Now()
-	v := view(t, m.cfg.Discovery.Services)
+	v := view(t)
+	m.rank(v)
 	if v.Zone == "" {
 		m.zone.Store(nil)
 	} else if z, err := discovery.NewZone(v, m.zone.Load()); err != nil {
@@ -49,22 +50,46 @@ func (m *Member) announce(t *record.Table) {
 	}
 }
 
-// view is what discovery knows of the records.
-func view(t *record.Table, services map[string]uint16) discovery.View {
-	s := t.Settings()
-	v := discovery.View{Zone: s.Zone, Serial: uint32(t.Revision()), Services: services}
-	home := map[string][]netip.Addr{}
-	for a, who := range assigned(t) {
-		if who.At == who.Home { // one that was taken over goes back, and its clients with it
-			home[who.At] = append(home[who.At], a)
-		}
+// exceptSMB are the protocols of a volume that is no share.
+var exceptSMB = []string{"nfs", "causeway"}
+
+// unnamed stands for the zone of a cluster that has none: its gateways are ranked all the same.
+const unnamed = "cluster.invalid"
+
+// rank keeps the order in which clients of SMB use the gateways.
+func (m *Member) rank(v discovery.View) {
+	if v.Zone == "" {
+		v.Zone = unnamed
 	}
+	z, err := discovery.NewZone(v, m.ranking.Load())
+	if err != nil {
+		m.log.Error("the gateways cannot be ranked", "err", err)
+		return
+	}
+	m.ranking.Store(z)
+}
+
+// Order returns the addresses at which a client shall use a volume, the best first; nil if nothing is known of it.
+func (m *Member) Order(volume string, client netip.Addr) []netip.Addr {
+	z := m.ranking.Load()
+	if z == nil {
+		return nil
+	}
+	return z.Order(volume, client)
+}
+
+// view is what discovery knows of the records.
+func view(t *record.Table) discovery.View {
+	s := t.Settings()
+	v := discovery.View{Zone: s.Zone, Serial: uint32(t.Revision()), Services: map[string]uint16{}}
+	home := Answering(t) // an address that was taken over goes back, and its clients with it
 	for _, item := range t.Items(record.KindNode) {
 		n := item.Value.(*record.Node)
 		g := discovery.Gateway{Name: n.Name, Addresses: home[n.Name], Capacity: n.Weight, Threshold: n.Threshold, Domains: n.Domains,
 			Utilization: discovery.UnknownUtilization}
 		if member, _ := t.Member(n.Name); member != nil {
-			g.State, g.DNS = discovery.Active, member.DNS
+			g.State, g.DNS, g.Services = discovery.Active, member.DNS, slices.Sorted(maps.Keys(member.Services))
+			maps.Copy(v.Services, member.Services) // the ports are the same at all gateways
 			if n.State == record.Draining {
 				g.State = discovery.Draining
 			}
@@ -76,12 +101,22 @@ func view(t *record.Table, services map[string]uint16) discovery.View {
 	}
 	for _, item := range t.Items(record.KindVolume) {
 		r := item.Value.(*record.Volume)
-		v.Volumes = append(v.Volumes, discovery.Volume{Name: r.Name, Domain: r.Domain, Strict: r.DomainPolicy == record.Strict})
+		one := discovery.Volume{Name: r.Name, Domain: r.Domain, Strict: r.DomainPolicy == record.Strict}
+		if r.Share().Off {
+			one.Protocols = exceptSMB
+		}
+		v.Volumes = append(v.Volumes, one)
 	}
-	for _, site := range s.Sites {
-		v.Sites = append(v.Sites, discovery.Site{Name: site.Name, Networks: site.Networks})
-	}
+	v.Sites = DiscoverySites(t)
 	return v
+}
+
+// DiscoverySites are the sites of the records.
+func DiscoverySites(t *record.Table) (all []discovery.Site) {
+	for _, site := range t.Settings().Sites {
+		all = append(all, discovery.Site{Name: site.Name, Networks: site.Networks})
+	}
+	return all
 }
 
 // claimZone gives the cluster the zone that this gateway was started with.

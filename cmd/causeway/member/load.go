@@ -56,6 +56,9 @@ func (m *Member) writeLoad(ctx context.Context, parts utilization.Parts) error {
 		return nil
 	}
 	load := &record.Load{Node: name, Utilization: parts.Figure(), Parts: parts.Map()}
+	if m.cfg.Clients != nil {
+		load.Clients = uint32(m.cfg.Clients())
+	}
 	if p, err := plan(c.Input(false)); err == nil {
 		for _, capacity := range p.Capacities {
 			if capacity.Node == name {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -67,7 +68,9 @@ type Config struct {
 	Log       *slog.Logger
 
 	Discovery Discovery // optional: what is answered by DNS
+	Crowd     Crowd     // who uses this gateway
 
+	Clients func() int                 // aware clients that work at this gateway; nil: none
 	Reading func() utilization.Reading // of this gateway's counters; nil: its load is not reported
 }
 
@@ -95,6 +98,7 @@ type Member struct {
 	lost      lost
 	announcer announcer
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
+	ranking   atomic.Pointer[discovery.Zone] // by which clients of SMB are sent to gateways
 
 	proved    sync.Map      // causeway.VolumeID → true: their directories are those of the other gateways
 	others    sync.Map      // causeway.VolumeID → true: another gateway has owned it since this one joined
@@ -160,8 +164,9 @@ func (m *Member) Join(ctx context.Context) error {
 	cfg := m.cfg.Cluster
 	cfg.Place, cfg.Hooks = place, hooks{m}
 	cfg.Addresses, cfg.Seed.Addresses = cfg.Seed.Addresses, nil // nobody shall take them before this gateway is there
-	cfg.Notify = func(_ int64, changes []record.Change) { m.events.see(changes); m.poke() }
+	cfg.Notify = func(_ int64, changes []record.Change) { m.vanished(changes); m.events.see(changes); m.poke() }
 	cfg.Shown, cfg.Observe = m.shown.await, m.metrics.observe
+	cfg.Asked = m.asked()
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return err
@@ -174,10 +179,10 @@ func (m *Member) Join(ctx context.Context) error {
 		return errors.Join(err, m.Leave(ctx))
 	}
 	m.shown.reach(first.Revision())
-	if err := m.claimAddresses(ctx); err != nil {
+	if err := m.insist(ctx, func() error { return m.claimAddresses(ctx) }); err != nil {
 		return err
 	}
-	return m.claimZone(ctx)
+	return m.insist(ctx, func() error { return m.claimZone(ctx) })
 }
 
 // claimAddresses puts the service addresses that this gateway was started with into its record.
@@ -191,6 +196,8 @@ func (m *Member) claimAddresses(ctx context.Context) error {
 	return m.change(ctx, key, func(r record.Record) (record.Record, error) {
 		n := *r.(*record.Node)
 		n.Addresses = mine
+		n.Moved = maps.Clone(n.Moved)
+		maps.DeleteFunc(n.Moved, func(a netip.Addr, _ string) bool { return !contains(mine, a) })
 		for item := range m.Cluster().Table().All(record.KindNode) {
 			for _, a := range item.Value.(*record.Node).Addresses {
 				if item.Key.Name != n.Name && contains(mine, a) {

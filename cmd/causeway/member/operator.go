@@ -35,6 +35,9 @@ func (m *Member) Orders() map[string]http.Handler {
 		"POST /cluster/site/set":      order(m, m.setSite),
 		"POST /cluster/site/rm":       order(m, m.removeSite),
 		"POST /cluster/set":           order(m, m.setCluster),
+		"POST /cluster/address/move":  order(m, m.moveAddress),
+		"GET /cluster/clients":        order(m, func(ctx context.Context, _ struct{}) (any, error) { return m.clients(ctx), nil }),
+		"POST /cluster/redirect":      order(m, m.redirect),
 		"POST /cluster/schedule":      order(m, m.setSchedule),
 		"GET /cluster/users":          order(m, m.users),
 		"POST /cluster/user/put":      order(m, m.putUser),
@@ -115,6 +118,7 @@ type Volume struct {
 	Async        bool                `json:"async"`
 	Exclusive    bool                `json:"exclusive"`
 	ReadOnly     bool                `json:"read_only"`
+	MirrorOf     string              `json:"mirror_of"` // the volume that offers the same
 	Allow        []record.Export     `json:"allow"`
 	SMB          record.Share        `json:"smb"`
 }
@@ -129,7 +133,7 @@ func (m *Member) Status(ctx context.Context) Status {
 	for _, v := range s.Status.Volumes {
 		if r := t.Volume(v.ID); r != nil {
 			s.Volumes = append(s.Volumes, Volume{v, r.Backend, r.Weight, r.Group, r.Preferred, r.CanMigrate, r.Domain, r.DomainPolicy,
-				r.Async, r.Exclusive, r.ReadOnly, r.Exports, share(r)})
+				r.Async, r.Exclusive, r.ReadOnly, nameOf(t, r.MirrorOf), r.Exports, share(r)})
 		}
 	}
 	for _, a := range assigned(t) {

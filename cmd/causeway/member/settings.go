@@ -19,6 +19,7 @@ type Settings struct {
 	Schedules  []Schedule    `json:"schedules"`
 	Zone       string        `json:"zone"` // that gateways answer for by DNS; "": none
 	Sites      []record.Site `json:"sites"`
+	Redirect   Redirects     `json:"redirect"`
 }
 
 // Schedule is when the master rebalances by itself.
@@ -32,6 +33,7 @@ func (m *Member) settings() Settings {
 	t := m.Cluster().Table()
 	r := t.Settings()
 	s := Settings{HoldDown: time.Duration(r.HoldDown).Seconds(), Budget: r.Budget, Schedules: []Schedule{}, Zone: r.Zone, Sites: append([]record.Site{}, r.Sites...)}
+	s.Redirect = redirects(r)
 	if c := t.Cluster(); c != nil {
 		s.MinVersion = c.MinVersion
 	}
@@ -44,10 +46,11 @@ func (m *Member) settings() Settings {
 
 // ClusterOrder changes what it does not leave out.
 type ClusterOrder struct {
-	HoldDown   *time.Duration `json:"hold_down,omitempty"`
-	Budget     *int           `json:"budget,omitempty"`
-	MinVersion *uint32        `json:"min_version,omitempty"`
-	Zone       *string        `json:"zone,omitempty"` // "off": none
+	HoldDown   *time.Duration    `json:"hold_down,omitempty"`
+	Budget     *int              `json:"budget,omitempty"`
+	MinVersion *uint32           `json:"min_version,omitempty"`
+	Zone       *string           `json:"zone,omitempty"` // "off": none
+	Redirect   *RedirectSettings `json:"redirect,omitempty"`
 }
 
 func (m *Member) setCluster(ctx context.Context, o ClusterOrder) (any, error) {
@@ -56,16 +59,18 @@ func (m *Member) setCluster(ctx context.Context, o ClusterOrder) (any, error) {
 			return nil, err
 		}
 	}
-	if o.HoldDown != nil || o.Budget != nil || o.Zone != nil {
+	if o.HoldDown != nil || o.Budget != nil || o.Zone != nil || o.Redirect != nil {
 		err := m.changeSettings(ctx, func(s *record.Settings) error {
 			if o.HoldDown != nil {
 				s.HoldDown = record.Duration(*o.HoldDown)
 			}
 			put(&s.Budget, o.Budget)
 			if o.Zone != nil {
-				return setZone(s, *o.Zone)
+				if err := setZone(s, *o.Zone); err != nil {
+					return err
+				}
 			}
-			return nil
+			return o.Redirect.apply(s)
 		})
 		if err != nil {
 			return nil, err

@@ -27,10 +27,12 @@ type VolumeOrder struct {
 	Async         *bool                 `json:"async,omitempty"`
 	ReadOnly      *bool                 `json:"read_only,omitempty"`
 	Allow         []causeway.ExportRule `json:"allow,omitempty"`
-	SMB           *bool                 `json:"smb,omitempty"` // over SMB too
+	MirrorOf      *string               `json:"mirror_of,omitempty"` // a volume that offers the same; "": it is no mirror
+	SMB           *bool                 `json:"smb,omitempty"`       // over SMB too
 	SMBEncrypt    *bool                 `json:"smb_encrypt,omitempty"`
 	SMBUsers      *[]string             `json:"smb_users,omitempty"` // none: all
 	CaseSensitive *bool                 `json:"case_sensitive,omitempty"`
+	Advisory      *bool                 `json:"advisory,omitempty"` // locks of SMB clients refuse no I/O of NFS clients
 }
 
 // apply changes a record.
@@ -78,7 +80,7 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	v := &record.Volume{Name: o.Name, ID: 1, Backend: o.Backend, Exclusive: o.Exclusive, Weight: 1, CanMigrate: true, Domain: record.AllDomain,
 		DomainPolicy: record.Reach, Keys: []record.HandleKey{{ID: 1}}}
 	rand.Read(v.Keys[0].Secret[:]) // never fails
-	if err := errors.Join(o.known(t), o.apply(v), v.Validate()); err != nil {
+	if err := errors.Join(o.known(t), o.apply(v), o.mirror(t, v), v.Validate()); err != nil {
 		return nil, err
 	}
 	var err error
@@ -139,7 +141,7 @@ func (m *Member) setVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	}
 	err := m.change(ctx, record.Of(record.KindVolume, v.ID), func(r record.Record) (record.Record, error) {
 		next := *r.(*record.Volume)
-		return &next, o.apply(&next)
+		return &next, errors.Join(o.apply(&next), o.mirror(m.Cluster().Table(), &next))
 	})
 	if err == nil {
 		err = m.Cluster().Everywhere(ctx)
@@ -156,6 +158,9 @@ func (m *Member) removeVolume(ctx context.Context, o Named) (any, error) {
 	v := t.VolumeByName(o.Name)
 	if v == nil {
 		return nil, fmt.Errorf("volume %s: %w", o.Name, causeway.ErrNoEnt)
+	}
+	if mirrors := mirrorsOf(t, v.ID); len(mirrors) > 0 {
+		return nil, fmt.Errorf("volume %s has the mirror %s: causeway volume set %s --mirror-of '' ends that", o.Name, mirrors[0], mirrors[0])
 	}
 	key := record.Of(record.KindVolume, v.ID)
 	done, err := m.transact(ctx, record.RemoveVolume(t.Get(key)), key)

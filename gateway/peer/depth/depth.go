@@ -154,6 +154,25 @@ func (p *Pools) Take(ctx context.Context, depth, n int) (Slots, error) {
 	return Slots{}, ctx.Err()
 }
 
+// TryTake takes a slot of a depth if one is free and nobody waits for it. Release must follow.
+func (p *Pools) TryTake(depth int) (Slots, bool) {
+	if depth < 1 || depth > Max {
+		return Slots{}, false
+	}
+	at := depth - 1
+	if p.shared {
+		at = 0
+	}
+	l := &p.levels[at]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.size < 1 || l.queue.Len() > 0 {
+		return Slots{}, false
+	}
+	own, ok := p.takeLocked(l, 1)
+	return Slots{p, at, 1, own}, ok
+}
+
 // takeLocked takes n slots: the level's own first, then unreserved ones.
 func (p *Pools) takeLocked(l *level, n int) (own int, ok bool) {
 	own = min(n, l.free)

@@ -55,7 +55,7 @@ var layouts = map[peerpb.Op]func(c *call) *peerpb.Reply{
 
 func (c *call) grantNow() *peerpb.Reply {
 	s := c.grantSpec(c.r.Grant)
-	s.Handle, s.Holder = c.h, c.by.Gateway
+	s.Handle, s.Holder, s.NoWait = c.h, c.by.Gateway, c.by.NoWait
 	if c.bad {
 		return Failed(causeway.ErrInval)
 	}

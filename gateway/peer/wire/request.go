@@ -125,6 +125,20 @@ func Changes(op peerpb.Op) bool {
 	return false
 }
 
+// Prompt reports whether a request is a change that seldom waits for anything but stable storage, after it was made, or a grant that
+// seldom waits at all. Changing the size of a file may take long.
+func Prompt(r *peerpb.Request) bool {
+	switch r.GetOp() {
+	case peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK:
+		return true
+	case peerpb.Op_GRANT:
+		return len(r.GetGrant().GetName()) == 0 && r.GetGrant().GetList() == 0
+	case peerpb.Op_SETATTR:
+		return causeway.SetMask(r.Set.GetMask())&causeway.SetSize == 0
+	}
+	return false
+}
+
 // Repeatable reports whether an operation may be done again where nobody remembers whether it was done.
 func Repeatable(op peerpb.Op) bool {
 	switch op {

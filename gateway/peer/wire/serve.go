@@ -21,14 +21,41 @@ type call struct {
 	name     string
 }
 
-// Serve executes a request of the gateway from. s may be nil.
-func Serve(ctx context.Context, a gateway.Access, s gateway.Stateful, from string, r *peerpb.Request) *peerpb.Reply {
-	c := &call{ctx: ctx, access: a, stateful: s, r: r}
+func newCall(ctx context.Context, a gateway.Access, from string, r *peerpb.Request) *call {
+	c := &call{ctx: ctx, access: a, r: r}
 	c.by = c.caller(r.Caller)
 	c.by.Gateway = from
 	c.h = causeway.Handle{Volume: causeway.VolumeID(r.Volume), Object: c.object(r.Object)}
 	c.h2 = causeway.Handle{Volume: c.h.Volume, Object: c.object(r.Object2)}
 	c.name = c.decoder.name(r.Name, maxName)
+	return c
+}
+
+// Begin executes a request for which Prompt is true. later is what its reply has to wait for (gateway.Caller.Later); ok is false where
+// the change itself would have to wait for something, and was not made.
+func Begin(ctx context.Context, a gateway.Access, from string, r *peerpb.Request, later *gateway.Pending) (reply *peerpb.Reply, ok bool) {
+	c := newCall(ctx, a, from, r)
+	c.by.NoWait, c.by.Later = true, later
+	run := operations[r.Op]
+	if c.bad || run == nil && r.Op != peerpb.Op_GRANT {
+		return Failed(causeway.ErrInval), true
+	}
+	if r.Op == peerpb.Op_GRANT {
+		reply = c.grantNow()
+		return reply, reply.Code != uint32(causeway.ErrWouldBlock)
+	}
+	var result Result
+	err := run(c, &result)
+	if causeway.CodeOf(err) == causeway.ErrWouldBlock {
+		return nil, false
+	}
+	return ReplyOf(&result, err), true
+}
+
+// Serve executes a request of the gateway from. s may be nil.
+func Serve(ctx context.Context, a gateway.Access, s gateway.Stateful, from string, r *peerpb.Request) *peerpb.Reply {
+	c := newCall(ctx, a, from, r)
+	c.stateful = s
 	if c.bad {
 		return Failed(causeway.ErrInval)
 	}

@@ -11,6 +11,8 @@ const (
 	ControlGroupDefaulted uint16 = 0x2
 	ControlDACLPresent    uint16 = 0x4
 	ControlSACLPresent    uint16 = 0x10
+	ControlInheritAsked   uint16 = 0x100 // of the DACL: the client has worked out what is inherited
+	ControlInherited      uint16 = 0x400 // so it has, and what is made below does so too
 	ControlDACLProtected  uint16 = 0x1000
 	ControlSelfRelative   uint16 = 0x8000
 )
@@ -209,7 +211,7 @@ func (d *Descriptor) Only(parts uint32) *Descriptor {
 		out.Group = SID{}
 	}
 	if parts&PartDACL == 0 {
-		out.DACL, out.Control = nil, out.Control&^(ControlDACLPresent|ControlDACLProtected)
+		out.DACL, out.Control = nil, out.Control&^(ControlDACLPresent|ControlDACLProtected|ControlInherited)
 	}
 	if parts&(PartSACL|PartLabel) == 0 {
 		out.SACL, out.Control = nil, out.Control&^ControlSACLPresent

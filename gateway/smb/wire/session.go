@@ -44,11 +44,11 @@ const (
 	ShareDisk byte = 1
 	SharePipe byte = 2
 
-	ShareEncrypt   uint32 = 0x00008000
 	ShareDFS       uint32 = 0x00000001
 	ShareDFSRoot   uint32 = 0x00000002
+	ShareEncrypt   uint32 = 0x00008000
+	ShareCapDFS    uint32 = 0x00000008 // of Capabilities
 	ShareNoCaching uint32 = 0x00000030
-	ShareCapDFS    uint32 = 0x00000008
 )
 
 // TreeConnectRequest is [MS-SMB2] 2.2.9.

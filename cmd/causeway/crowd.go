@@ -1,0 +1,259 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"causeway/cluster/record"
+	"causeway/cmd/causeway/member"
+	"causeway/discovery"
+	"causeway/gateway/aware"
+	"causeway/redirect"
+	"causeway/redirect/demand"
+)
+
+// crowd is who uses this gateway, and what it knows of the others: so it decides who shall go.
+type crowd struct {
+	*node
+	book *demand.Book // of protocols that do not count by themselves
+
+	mu      sync.Mutex
+	planner *redirect.Planner
+	version int64 // of the settings that the planner has
+	shares  demand.Shares
+	reports map[string]report
+	moved   map[string]time.Time   // when each client was sent away
+	calls   map[demand.Name]uint64 // that were counted at the last look; look's alone
+}
+
+var _ member.Crowd = (*crowd)(nil)
+
+// report is how busy a gateway said that it is, and when that was first seen.
+type report struct {
+	revision int64
+	at       time.Time
+}
+
+// keepMoved is how long it is remembered that a client was moved.
+const keepMoved = time.Hour
+
+func newCrowd(n *node) (*crowd, error) {
+	c := &crowd{node: n, reports: map[string]report{}, moved: map[string]time.Time{}}
+	var err error
+	if c.book, err = demand.New(demand.Config{}, time.Now()); err != nil {
+		return nil, err
+	}
+	c.planner, err = redirect.NewPlanner(n.self, redirectConfig(record.DefaultSettings()))
+	return c, err
+}
+
+// start looks every second whether clients shall go.
+func (c *crowd) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.serving.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				c.look(time.Now())
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	c.teardown.addClose("redirects", func() error { cancel(); return nil })
+}
+
+// look takes in what clients did, and tells some to go while this gateway is over its threshold.
+func (c *crowd) look(now time.Time) {
+	c.book.Tick(now)
+	list := c.list()
+	nodes := c.nodes()
+	self := selfOf(nodes, c.self)
+	counts := make(map[demand.Name]demand.Count, len(list))
+	for i := range list {
+		counts[nameOf(&list[i])] = demand.Count{Calls: list[i].Calls, Bytes: list[i].Bytes}
+	}
+	c.mu.Lock()
+	c.shares.Look(counts, now, self.Interval)
+	c.mu.Unlock()
+	working := c.count(list, now)
+	for i := range nodes {
+		if nodes[i].Name == c.self {
+			nodes[i].Clients = working
+		}
+	}
+	t := c.table()
+	if t == nil || c.aware == nil {
+		return
+	}
+	c.configure(t)
+	c.mu.Lock()
+	moves := c.planner.Plan(c.state(t, nodes, list, now))
+	c.mu.Unlock()
+	for i := range moves {
+		told := c.send(t, &moves[i], now)
+		c.log.Info("a client is sent elsewhere", "client", moves[i].Client, "volume", moves[i].Volume, "node", moves[i].To, "mirror", moves[i].Mirror, "told", told)
+	}
+}
+
+// count returns how many aware clients work: those that called since the last look, or came a second ago.
+func (c *crowd) count(list []member.Client, now time.Time) int {
+	calls, working := make(map[demand.Name]uint64, len(list)), map[string]bool{}
+	for i := range list {
+		u := &list[i]
+		calls[nameOf(u)] = u.Calls
+		if u.Kind == member.AwareClient && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
+			working[u.Client] = true
+		}
+	}
+	c.calls = calls
+	c.working.Store(int64(len(working)))
+	return len(working)
+}
+
+// configure gives the planner what an operator has set.
+func (c *crowd) configure(t *record.Table) {
+	version := t.Mod(record.Sole(record.KindSettings))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if version == c.version {
+		return
+	}
+	c.version = version
+	if err := c.planner.Configure(redirectConfig(t.Settings())); err != nil { // it was checked when it was set
+		c.log.Error("the settings of redirects do not hold", "err", err)
+	}
+}
+
+// send tells a client to go.
+func (c *crowd) send(t *record.Table, m *redirect.Move, now time.Time) (told bool) {
+	to := ""
+	if targets := c.targets(t, m); len(targets) > 0 {
+		to = targets[0].String()
+	} else if m.To != "" {
+		return false // it has no address that stays: the client would not find it
+	}
+	if told = c.aware.Redirect(m.Client, m.Volume, to, m.Mirror); told {
+		c.mu.Lock()
+		c.moved[m.Client] = now
+		c.mu.Unlock()
+	}
+	return told
+}
+
+// targets are where a client is sent: at its own site first.
+func (c *crowd) targets(t *record.Table, m *redirect.Move) (out []netip.AddrPort) {
+	client, _ := hostOf(m.Client)
+	for _, a := range discovery.Nearest(member.DiscoverySites(t), client, member.Answering(t)[m.To]) {
+		out = append(out, netip.AddrPortFrom(a, c.config.Aware))
+	}
+	return out
+}
+
+// state is what the planner sees.
+func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Client, now time.Time) redirect.State {
+	s := redirect.State{Now: now, Nodes: nodes, Volumes: map[string]redirect.Volume{}}
+	for item := range t.All(record.KindVolume) {
+		v := item.Value.(*record.Volume)
+		one := s.Volumes[v.Name]
+		one.Name, one.Domain = v.Name, v.Domain
+		s.Volumes[v.Name] = one
+		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
+			first := s.Volumes[original.Name]
+			first.Mirrors = append(first.Mirrors, v.Name)
+			s.Volumes[original.Name] = first
+		}
+	}
+	for _, v := range s.Volumes {
+		slices.Sort(v.Mirrors)
+	}
+	watches := map[string]bool{}
+	for _, u := range c.aware.Clients() {
+		watches[u.Client] = u.Watches
+	}
+	self, shares := selfOf(nodes, c.self), c.shares.All()
+	for at, moved := range c.moved {
+		if now.Sub(moved) > keepMoved {
+			delete(c.moved, at)
+		}
+	}
+	for i := range list {
+		u := &list[i]
+		if u.Kind != member.AwareClient || !watches[u.Client] {
+			continue // DNS sends those elsewhere, when they mount
+		}
+		s.Uses = append(s.Uses, redirect.Use{Client: u.Client, Volume: u.Volume, Load: self.Utilization * shares[nameOf(u)], Since: u.Since,
+			Moved: c.moved[u.Client], Means: redirect.Aware, Site: u.Site})
+	}
+	return s
+}
+
+// Redirect implements member.Crowd.
+func (c *crowd) Redirect(client, volume, to string) (string, error) {
+	t, now := c.table(), time.Now()
+	if t == nil || c.aware == nil {
+		return "", fmt.Errorf("gateway %s has no aware clients", c.self)
+	}
+	m := &redirect.Move{Client: client, Volume: volume, From: c.self, To: to, Means: redirect.Aware}
+	if to == "" {
+		nodes := c.nodes()
+		addr, _ := hostOf(client)
+		c.mu.Lock()
+		m = c.planner.Target(c.state(t, nodes, nil, now), redirect.Use{Client: client, Volume: volume, Means: redirect.Aware, Site: c.siteOf(t, addr)})
+		c.mu.Unlock()
+		if m == nil {
+			return "", fmt.Errorf("no other gateway has room for it: --to names one all the same")
+		}
+	} else if err := c.reaches(t, to, volume); err != nil {
+		return "", err
+	}
+	if !c.send(t, m, now) {
+		return "", fmt.Errorf("it does not listen to gateway %s any more, or %s has no address for it", c.self, cmp.Or(m.To, "the other one"))
+	}
+	c.log.Info("a client is sent elsewhere by an operator", "client", client, "volume", volume, "node", m.To)
+	return m.To, nil
+}
+
+// reaches fails if a node refuses a volume.
+func (c *crowd) reaches(t *record.Table, node, volume string) error {
+	n, v := t.Node(node), t.VolumeByName(volume)
+	if n != nil && v != nil && v.DomainPolicy == record.Strict && !record.SharesDomain(n, v) {
+		return fmt.Errorf("node %s is not in the domain %s of volume %s", node, v.Domain, volume)
+	}
+	return nil
+}
+
+// gateways is what clients are told.
+func (c *crowd) gateways() (out []aware.Gateway) {
+	t := c.table()
+	if t == nil {
+		return nil
+	}
+	addresses := member.Answering(t)
+	for _, n := range c.nodes() {
+		g := aware.Gateway{Node: n.Name, Utilization: uint8(n.Utilization), Age: n.Age, Draining: n.Draining}
+		for _, a := range addresses[n.Name] {
+			g.Addresses = append(g.Addresses, netip.AddrPortFrom(a, c.config.Aware))
+		}
+		for item := range t.All(record.KindVolume) {
+			if v := item.Value.(*record.Volume); v.DomainPolicy == record.Strict && !record.SharesDomain(t.Node(n.Name), v) {
+				g.Refuses = append(g.Refuses, v.Name)
+			}
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// load is this gateway's own.
+func (c *crowd) load() (utilization uint8, draining bool) {
+	n := selfOf(c.nodes(), c.self)
+	return uint8(n.Utilization), n.Draining
+}

@@ -1,0 +1,99 @@
+package gatewaytest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"causeway"
+	"causeway/backend/blocks"
+	"causeway/gateway/gatewaytest"
+)
+
+// These tests let a gateway that writes a file by extents become the volume's owner. What it holds then is held as by any other
+// gateway: its blocks are not given away below it, and what it wrote is not forgotten.
+
+// ownWriter is a site in which the first gateway but the owner has written a file and then taken the volume over.
+func ownWriter(t *testing.T, how causeway.Stability) (x *site, a, b *machine, h causeway.Handle) {
+	x = blockSite(t, 3, 200*time.Millisecond)
+	a, b = x.gateways[1], x.gateways[2]
+	h = a.create("f")
+	if err := x.gateways[0].store.Persist(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.moves.Write(t.Context(), gatewaytest.Root(), h, 0, []byte("mine"), how); err != nil {
+		t.Fatal(err)
+	}
+	next := causeway.Epoch{Revision: 2}
+	if err := a.store.(*blocks.Store).Own(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	x.move(a, next)
+	return x, a, b, h
+}
+
+// fill gives a new file all blocks that were freed before, through another gateway.
+func fill(t *testing.T, b *machine) causeway.Handle {
+	g := b.create("g")
+	if _, err := b.moves.Write(t.Context(), gatewaytest.Root(), g, 0, []byte(strings.Repeat("other ", 20000)), causeway.FileSync); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func unharmed(t *testing.T, b *machine, g causeway.Handle) {
+	t.Helper()
+	got := make([]byte, 120000)
+	r, err := b.moves.Read(t.Context(), gatewaytest.Root(), g, 0, got)
+	if want := strings.Repeat("other ", 20000); err != nil || string(got[:r.N]) != want {
+		t.Errorf("another file was written to, %v: %.20q", err, got)
+	}
+}
+
+// TestOwnersWriterSettled: blocks that were not committed stay with the writer when it is the owner itself.
+func TestOwnersWriterSettled(t *testing.T) {
+	x, a, b, h := ownWriter(t, causeway.Unstable)
+	for end := time.Now().Add(3 * x.lease); time.Now().Before(end); time.Sleep(x.lease / 40) {
+		if err := a.write(h, "mine"); err != nil { // used, so that it is not committed; meanwhile what nobody has asserted is taken back
+			t.Fatal(err)
+		}
+	}
+	g := fill(t, b)
+	if err := a.write(h, "more"); err != nil {
+		t.Fatal(err)
+	}
+	unharmed(t, b, g)
+	if got, err := b.read(h); err != nil || got != "more" {
+		t.Errorf("%q, %v", got, err)
+	}
+	x.atRest(a)
+}
+
+// TestOwnersWriterCut: a cut ends what the owner's own gateway holds.
+func TestOwnersWriterCut(t *testing.T) {
+	x, a, b, h := ownWriter(t, causeway.FileSync)
+	if _, err := b.access.SetAttr(t.Context(), gatewaytest.Root(), h, &causeway.SetAttr{Mask: causeway.SetSize}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.store.Persist(t.Context()); err != nil { // from here on the blocks are free
+		t.Fatal(err)
+	}
+	g := fill(t, b)
+	if err := a.write(h, "more"); err != nil {
+		t.Fatal(err)
+	}
+	unharmed(t, b, g)
+	x.atRest(a)
+}
+
+// TestOwnersWriterGoesOn: what the owner's gateway wrote by extents is there when it goes on without any.
+func TestOwnersWriterGoesOn(t *testing.T) {
+	x, a, b, h := ownWriter(t, causeway.Unstable)
+	if _, err := a.moves.Write(t.Context(), gatewaytest.Root(), h, 1<<20, []byte("far"), causeway.FileSync); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.read(h); err != nil || !strings.HasPrefix(got, "mine") {
+		t.Errorf("%q, %v", got, err)
+	}
+	x.atRest(a)
+}
