@@ -119,6 +119,9 @@ func (r *rig) openFile(t *testing.T) wire.FileID {
 	b = append(append(b, make([]byte, 8)...), name...)
 	r.send(t, r.request(wire.Create, 0, b))
 	m, h := r.receive(t)
+	for h.Status == ntstatus.Pending { // a busy machine
+		m, h = r.receive(t)
+	}
 	if h.Status != ntstatus.OK {
 		t.Fatal(h.Status)
 	}
