@@ -53,6 +53,7 @@ var arrows = map[string][]string{
 	"e2e/bench":              {"e2e/*", "client"}, // the library is what it measures
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
+	"backend/smb":            {"backend", "backend/billyfs"},
 	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
 	"backend/blocks/device":  {"backend"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},
