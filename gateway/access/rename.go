@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -74,7 +75,11 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 		return victim{}, err
 	}
 	if gone.id == id {
-		return victim{}, nil // two names of one object: rename(2) does nothing
+		// Two names of one object: rename(2) does nothing. But another rename may have made the one of the other meanwhile.
+		if now, _, err := src.v.store.Lookup(ctx, src.id, name); err != nil || now != id {
+			return victim{}, cmp.Or(err, error(causeway.ErrNoEnt))
+		}
+		return victim{}, nil
 	}
 	if attr.Type == causeway.TypeDirectory && src.id != dst.id {
 		if err := backend.LoadACL(ctx, src.v.store, id, &c.Cred, &attr); err != nil {
