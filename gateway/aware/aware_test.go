@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -288,4 +290,87 @@ func TestSquash(t *testing.T) {
 	if err != nil || r.Code == 0 && r.Attr.GetGid() == 0 {
 		t.Errorf("root's group: %v, %v", r, err)
 	}
+}
+
+// TestUnsent: a client that asks for much and takes nothing costs no more than its share, and others are answered.
+func TestUnsent(t *testing.T) {
+	var now atomic.Int64
+	at, server := serve(t, func(c *aware.Config, _ *causeway.Volume) {
+		c.MaxUnsent, c.Lease = 8<<20, 80*time.Millisecond
+		c.Now = func() time.Time { return time.Unix(1000+now.Load(), 0) }
+	})
+	f := connect(t, at, insecure.NewCredentials())
+	made, err := f.Create(t.Context(), &clientpb.Request{Caller: me(1000), Handle: root(t, f), Name: []byte("f"), Type: uint32(causeway.TypeRegular), Op: op(1)})
+	if err != nil || made.Code != 0 {
+		t.Fatal(made, err)
+	}
+	const size = 1 << 20
+	w, err := f.Write(t.Context(), &clientpb.WriteRequest{Caller: me(1000), Handle: made.Handle, Data: make([]byte, size)})
+	if err != nil || w.Code != 0 {
+		t.Fatal(w, err)
+	}
+	var open sync.Map
+	hostile, err := grpc.NewClient("passthrough:///"+at, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}).DialContext(ctx, "tcp", to)
+		deaf := &deafConn{Conn: c, closed: make(chan struct{})}
+		open.Store(deaf, true)
+		return deaf, err
+	}), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hostile.Close()
+	h := clientpb.NewFilesClient(hostile)
+	if r, err := h.Read(t.Context(), &clientpb.ReadRequest{Caller: me(1000), Handle: made.Handle, Count: size}); err != nil || len(r.Data) != size {
+		t.Fatal(err)
+	}
+	open.Range(func(c, _ any) bool { c.(*deafConn).deaf.Store(true); return true })
+	ctx, cancel := context.WithCancel(t.Context())
+	var asked sync.WaitGroup
+	for range 100 {
+		asked.Go(func() { h.Read(ctx, &clientpb.ReadRequest{Caller: me(1000), Handle: made.Handle, Count: size}) })
+	}
+	most := 0
+	for range 50 {
+		held := server.Unsent()
+		most = max(most, held)
+		if r, err := f.Read(t.Context(), &clientpb.ReadRequest{Caller: me(1000), Handle: made.Handle, Count: size}); err != nil || len(r.Data) != size {
+			t.Fatal(err)
+		}
+	}
+	if most == 0 || most > 3<<20 {
+		t.Errorf("%d bytes wait for it", most)
+	}
+	now.Add(1000) // it is hung up on
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		if held := server.Unsent(); held == 0 {
+			break
+		}
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("it still holds what it does not take")
+		}
+	}
+	cancel()
+	asked.Wait()
+}
+
+// deafConn stops to read.
+type deafConn struct {
+	net.Conn
+	deaf   atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (d *deafConn) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return d.Conn.Close()
+}
+
+func (d *deafConn) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	if d.deaf.Load() && err == nil {
+		<-d.closed
+	}
+	return n, err
 }

@@ -212,7 +212,7 @@ func (s *Server) Renew(ctx context.Context, r *clientpb.RenewRequest) (*clientpb
 	return out, nil
 }
 
-// evict releases the locks of clients that do not renew, until the server ends.
+// evict releases the locks of clients that do not renew, and hangs up on those that take no answers, until the server ends.
 func (s *Server) evict() {
 	tick := time.NewTicker(max(s.cfg.Lease/8, time.Millisecond))
 	defer tick.Stop()
@@ -221,6 +221,9 @@ func (s *Server) evict() {
 		case <-tick.C:
 		case <-s.life.Done():
 			return
+		}
+		if stuck := s.unsent.stuck(s.cfg.Now()); len(stuck) > 0 {
+			s.hangUp(stuck)
 		}
 		for _, w := range s.overdue() {
 			ctx, cancel := context.WithTimeout(s.life, leaveWithin)
