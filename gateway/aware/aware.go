@@ -72,7 +72,7 @@ type Config struct {
 	Lease      time.Duration // within which a client that has locks renews them; default 30 s
 	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
 	MaxUnsent  int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
-	MaxClients int           // that are remembered; default 16,384
+	MaxClients int           // that are remembered, of which one client address may have a quarter; default 16,384
 	MaxConns   int           // connections, of which one client address may have a quarter; default 32,768
 	Now        func() time.Time
 }
@@ -137,14 +137,15 @@ type Server struct {
 	end   context.CancelFunc
 	life  context.Context
 
-	tenants tenants
+	tenants *tenants
 	unsent  unsent
 	tasks   sync.WaitGroup
 
-	mu      sync.Mutex
-	clients map[who]*session
-	conns   map[*conn]bool
-	from    map[netip.Addr]int // connections of an address
+	mu       sync.Mutex
+	clients  map[who]*session
+	sessions map[netip.Addr]int // clients of an address
+	conns    map[*conn]bool
+	from     map[netip.Addr]int // connections of an address
 }
 
 // New returns a Server that does not listen yet.
@@ -152,8 +153,8 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
-	s.tenants.due, s.tenants.waits = map[who]time.Time{}, map[gateway.Lock]map[chan struct{}]bool{}
+	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
+	s.tenants = newTenants()
 	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})
 	s.unsent.holds = map[netip.AddrPort]map[*hold]bool{}
 	s.life, s.end = context.WithCancel(context.Background())

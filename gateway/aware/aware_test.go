@@ -374,3 +374,88 @@ func (d *deafConn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// from connects from another address of loopback.
+func from(t testing.TB, at string, client net.IP) clientpb.FilesClient {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+at, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+		return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: client}}).DialContext(ctx, "tcp", to)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return clientpb.NewFilesClient(conn)
+}
+
+// TestManyNames: a host that calls itself by ever more names leaves room for others, for what is remembered of them and for their locks.
+func TestManyNames(t *testing.T) {
+	at, server := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.MaxClients = 16 })
+	hostile, other := from(t, at, net.IPv4(127, 0, 0, 9)), from(t, at, net.IPv4(127, 0, 0, 8))
+	h := root(t, other)
+	made, err := other.Create(t.Context(), &clientpb.Request{Caller: me(1000), Handle: h, Name: []byte("f"), Type: uint32(causeway.TypeRegular), Op: op(1)})
+	if err != nil || made.Code != 0 {
+		t.Fatal(made, err)
+	}
+	lock := func(f clientpb.FilesClient, name byte) causeway.Code {
+		c := caller(1000)
+		c.Client = append(c.Client, name)
+		r, err := f.Lock(t.Context(), &clientpb.LockRequest{Caller: c, Handle: made.Handle, Owner: 1, Offset: uint64(name) * 10, Length: 1, Exclusive: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return causeway.Code(r.Code)
+	}
+	for name := range byte(30) {
+		lock(hostile, name+10)
+	}
+	if code := lock(other, 2); code != 0 {
+		t.Error("another host's lock:", code)
+	}
+	if n := len(server.Clients()); n > 16/4+2 {
+		t.Errorf("%d clients are remembered", n)
+	}
+}
+
+// TestStrangers: who may use no volume is told the names of none, and takes no place among those who are told of redirects.
+func TestStrangers(t *testing.T) {
+	at, server := serve(t, func(c *aware.Config, v *causeway.Volume) {
+		v.Exports[0].Prefix = netip.MustParsePrefix("127.0.0.1/32")
+		c.Gateways = func() []aware.Gateway { return []aware.Gateway{{Node: "g2", Refuses: []string{"v", "hidden"}}} }
+	})
+	for client, want := range map[byte]int{1: 1, 9: 0} {
+		f := from(t, at, net.IPv4(127, 0, 0, client))
+		r, err := f.Hello(t.Context(), &clientpb.HelloRequest{MinVersion: 1, MaxVersion: 1})
+		if err != nil || len(r.Gateways) != 1 || len(r.Gateways[0].Refuses) != want {
+			t.Errorf("127.0.0.%d is told %v, %v", client, r, err)
+		}
+		stream, err := f.Watch(t.Context(), &clientpb.WatchRequest{Caller: me(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); (err == nil) != (want == 1) {
+			t.Errorf("127.0.0.%d watches: %v", client, err)
+		}
+	}
+	root(t, from(t, at, net.IPv4(127, 0, 0, 1)))
+	if l := server.Clients(); len(l) != 1 || server.Redirect(l[0].Client, "v", "10.0.0.1:1", "hidden") {
+		t.Errorf("%v is told of a volume that it cannot use", l)
+	}
+}
+
+// TestNoWayOut: names lead nowhere but down.
+func TestNoWayOut(t *testing.T) {
+	at, _ := serve(t, nil)
+	f := connect(t, at, insecure.NewCredentials())
+	h := root(t, f)
+	for _, name := range []string{"", ".", "..", "a/b", "/etc", "../etc", "a\x00b", ".causeway"} {
+		r, err := f.Create(t.Context(), &clientpb.Request{Caller: me(1000), Handle: h, Name: []byte(name), Type: uint32(causeway.TypeDirectory), Op: op(9)})
+		if err != nil || r.Code == 0 {
+			t.Errorf("%q is created: %v, %v", name, r, err)
+		}
+		r, err = f.Walk(t.Context(), &clientpb.Request{Caller: me(1000), Handle: h, Names: [][]byte{[]byte(name)}})
+		if err != nil || r.Code == 0 && r.Walked > 0 && string(r.Handle) != string(h) {
+			t.Errorf("%q is found: %v, %v", name, r, err)
+		}
+	}
+}
