@@ -64,9 +64,10 @@ type Config struct {
 	Node     string           // this gateway's name; may be empty
 	Gateways func() []Gateway // all that run, this one included; nil: the client knows
 	Load     func() (utilization uint8, draining bool)
-	WaysOff  func() uint8                           // ways by which no client shall be moved (redirect.Ways); nil: none
-	Epoch    func(causeway.VolumeID) causeway.Epoch // of the ownership of a volume, as this gateway knows it; nil: it never changes
-	Enter    func() interface{ Leave() }            // what must be held while volumes are used; nil: nothing
+	WaysOff  func() uint8                                // ways by which no client shall be moved (redirect.Ways); nil: none
+	Sees     func(client netip.Addr, volume string) bool // whether a volume of the cluster is exported to a client; nil: those of Catalog
+	Epoch    func(causeway.VolumeID) causeway.Epoch      // of the ownership of a volume, as this gateway knows it; nil: it never changes
+	Enter    func() interface{ Leave() }                 // what must be held while volumes are used; nil: nothing
 
 	Every      time.Duration // how often clients are told about the gateways; default 1 s
 	Lease      time.Duration // within which a client that has locks renews them; default 30 s
@@ -139,7 +140,12 @@ type Server struct {
 
 	tenants *tenants
 	unsent  unsent
-	tasks   sync.WaitGroup
+	list    struct {
+		mu       sync.Mutex
+		at       time.Time
+		gateways []Gateway
+	}
+	tasks sync.WaitGroup
 
 	mu       sync.Mutex
 	clients  map[who]*session

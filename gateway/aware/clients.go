@@ -190,13 +190,26 @@ func (s *Server) exported(client netip.Addr) bool {
 
 // sees reports whether a volume is exported to a client: if not, it is told of no such name.
 func (s *Server) sees(client netip.Addr, volume string) bool {
+	if s.cfg.Sees != nil {
+		return s.cfg.Sees(client, volume)
+	}
 	v := s.cfg.Catalog.ByName(volume)
 	return v != nil && v.Rule(client) != nil
 }
 
+// known is where the gateways are, as of a moment ago: to find out costs more than to tell, and all clients ask all the time.
+func (s *Server) known() []Gateway {
+	s.list.mu.Lock()
+	defer s.list.mu.Unlock()
+	if now := s.cfg.Now(); s.list.at.IsZero() || now.Sub(s.list.at).Abs() > s.cfg.Every/2 {
+		s.list.gateways, s.list.at = s.cfg.Gateways(), now
+	}
+	return s.list.gateways
+}
+
 // gateways makes the message of where the gateways are.
 func (s *Server) gateways(client netip.Addr) (out []*clientpb.Gateway) {
-	for _, g := range s.cfg.Gateways() {
+	for _, g := range s.known() {
 		p := &clientpb.Gateway{Node: g.Node, Utilization: uint32(g.Utilization), AgeMs: uint32(min(g.Age.Milliseconds(), 1<<31)), Draining: g.Draining}
 		for _, name := range g.Refuses {
 			if s.sees(client, name) {
