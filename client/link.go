@@ -127,20 +127,21 @@ func (c *Client) lives(ctx context.Context, l *link) bool {
 	return (err == nil || c.silent(&l.signed) < 2*c.cfg.Suspect) && (errConn == nil || c.silent(&l.heard) < 2*c.cfg.Suspect)
 }
 
-// learnLocked adds an address, and the paths through it.
-func (c *Client) learnLocked(address string) {
+// learnLocked adds an address, and the paths through it. It reports false if there are too many.
+func (c *Client) learnLocked(address string) bool {
 	for _, known := range c.known {
 		if known == address {
-			return
+			return true
 		}
 	}
 	if len(c.known) >= maxGateways {
-		return
+		return false
 	}
 	c.known = append(c.known, address)
 	for name := range c.volumes {
 		c.paths.Add(name, address, time.Now())
 	}
+	return true
 }
 
 // told takes in where the gateways are. One that serves a volume no longer, or drains, is left.
@@ -158,8 +159,12 @@ func (c *Client) told(gateways []*clientpb.Gateway) {
 				at = a
 			}
 		}
-		c.nodes[g.Node], c.records[at] = at, g
-		c.learnLocked(at)
+		if len(c.nodes) < maxGateways || c.nodes[g.Node] != "" {
+			c.nodes[g.Node] = at
+		}
+		if c.learnLocked(at) {
+			c.records[at] = g
+		}
 		for _, volume := range g.Refuses {
 			c.paths.Remove(volume, at)
 		}
