@@ -79,6 +79,8 @@ type Planner struct {
 	lent  []lent
 	overs int       // reports in a row that were over the threshold
 	last  time.Time // of the last of them
+
+	uneven time.Time // since when it has a client more than its share; zero: it has not
 }
 
 // moved is load that has gone from this gateway.
