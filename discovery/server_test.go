@@ -408,3 +408,28 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// TestBrowseCost: to list all exports in a datagram, where they do not fit, takes no more than what fits.
+func TestBrowseCost(t *testing.T) {
+	v := sample()
+	for i := range 1000 {
+		v.Volumes = append(v.Volumes, Volume{Name: fmt.Sprint("v", i)})
+	}
+	s := serve(t, zone(t, v), nil)
+	q := question("_nfs._tcp.nas.example.com.", dns.TypePTR)
+	packed, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]byte, 0, maxStream)
+	made := testing.AllocsPerRun(10, func() { s.answerPacket(packed, netip.MustParseAddr("10.9.9.9"), out) })
+	if made > 300 {
+		t.Errorf("%v allocations", made)
+	}
+	if a := ask(t, s, "udp", q); !a.Truncated {
+		t.Error("it is not told to ask by TCP")
+	}
+	if a := ask(t, s, "tcp", q); len(a.Answer) != maxListed {
+		t.Errorf("%d exports by TCP", len(a.Answer))
+	}
+}
