@@ -433,3 +433,29 @@ func TestBrowseCost(t *testing.T) {
 		t.Errorf("%d exports by TCP", len(a.Answer))
 	}
 }
+
+// TestStreamsHeld: who holds all connections and says nothing keeps nobody from asking by TCP.
+func TestStreamsHeld(t *testing.T) {
+	s := serve(t, zone(t, sample()), func(c *Config) { c.MaxConns, c.Idle = 8, time.Minute })
+	for range 20 {
+		c, err := net.Dial("tcp", s.Addresses()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	for range 3 {
+		if a := ask(t, s, "tcp", question("home.nas.example.com.", dns.TypeA)); len(a.Answer) != 1 {
+			t.Error(a)
+		}
+	}
+	networks := map[netip.Prefix]int{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.conns {
+		networks[of.network]++
+	}
+	if len(s.conns) > 2 || s.counts[netip.MustParsePrefix("127.0.0.0/24")] != networks[netip.MustParsePrefix("127.0.0.0/24")] {
+		t.Errorf("%d connections, %v counted as %v", len(s.conns), networks, s.counts)
+	}
+}

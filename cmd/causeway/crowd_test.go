@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	library "causeway/client"
 	"causeway/cmd/causeway/member"
 	"causeway/redirect"
+	"causeway/redirect/demand"
 )
 
 // clientsOf lists the clients that a gateway knows of, of a kind.
@@ -298,5 +300,21 @@ func TestWeightAuto(t *testing.T) {
 	c.fails("g1", "volume", "set", "used", "--weight", "heavy")
 	if out, _, _ := run(t, "volume", "ls", "--state-dir", c.at["g1"].state); !strings.Contains(out, "(auto)") {
 		t.Error(out)
+	}
+}
+
+// TestWorking: a client that was told to go, and whose last calls end only now, is not counted where it was.
+func TestWorking(t *testing.T) {
+	now := time.Now()
+	one := func(name string, calls uint64, since time.Duration) member.Client {
+		return member.Client{Client: name, Kind: member.AwareClient, Protocol: "causeway", Volume: "v", Calls: calls, Since: now.Add(-since)}
+	}
+	list := []member.Client{one("works", 7, time.Minute), one("idle", 5, time.Minute), one("new", 0, 0), one("deaf", 9, time.Minute), one("leaves", 2, 0), one("came back", 3, time.Minute),
+		{Client: "normal", Kind: member.NormalClient, Protocol: "nfs", Volume: "v", Calls: 3}}
+	watches := map[string]bool{"works": true, "idle": true, "new": true, "leaves": true, "came back": true}
+	moved := map[string]time.Time{"leaves": now.Add(-time.Second), "came back": now.Add(-time.Hour)}
+	n, calls := working(list, watches, map[demand.Name]uint64{nameOf(&list[1]): 5, nameOf(&list[0]): 6}, moved, now)
+	if n != 3 || calls[nameOf(&list[0])] != 7 {
+		t.Errorf("%d work: works, new and came back do; %v", n, calls)
 	}
 }
