@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -317,4 +318,43 @@ func TestWorking(t *testing.T) {
 	if n != 3 || calls[nameOf(&list[0])] != 7 {
 		t.Errorf("%d work: works, new and came back do; %v", n, calls)
 	}
+}
+
+// TestAddressMovesAtOnce: of orders that give one address to different gateways at the same time the last one counts, and one gateway answers.
+func TestAddressMovesAtOnce(t *testing.T) {
+	c, dir := prepareCluster(t), share(t, "home")
+	c.startAll()
+	if out, stderr, code := run(t, "volume", "create", "home", "--backend", "posix:"+dir, "--state-dir", c.at["g2"].state); code != 0 {
+		t.Fatal(out, stderr)
+	}
+	n := c.client("g1", "home")
+	var orders sync.WaitGroup
+	for i, to := range []string{"g1", "g2", "g3", "g2", "g3", "g1", "g3", "g2"} {
+		from := fmt.Sprint("g", 1+i%3)
+		orders.Go(func() { run(t, "address", "move", c.addr["g1"].String(), "--to", to, "--state-dir", c.at[from].state) }) // some find that another one was later
+	}
+	for i := range 10 {
+		n.write(fmt.Sprint("meanwhile", i), "text")
+	}
+	orders.Wait()
+	n.write("after", "text")
+	at := map[string]bool{}
+	for _, node := range []string{"g1", "g2", "g3"} {
+		for _, a := range c.status(node).Addresses {
+			if a.Address == c.addr["g1"] {
+				at[a.At] = true
+			}
+		}
+	}
+	if len(at) != 1 || at[""] {
+		t.Errorf("it is at %v", at)
+	}
+	for i := range 10 {
+		if got := n.read(fmt.Sprint("meanwhile", i)); got != "text" {
+			t.Errorf("it reads %q", got)
+		}
+	}
+	move := member.AddressMove{}
+	c.ask("g2", &move, "address", "move", c.addr["g1"].String(), "--to", "g1")
+	n.write("back", "text")
 }
