@@ -52,6 +52,13 @@ type channel struct {
 
 func (ch *channel) valid() bool { return ch.usable.Load() }
 
+// hashed adds a reply to the preauth integrity.
+func (ch *channel) hashed(reply []byte) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.preauth.Update(reply)
+}
+
 func (s *session) tree(id uint32) *tree {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +92,7 @@ func (m *message) sessionSetup() error {
 	token, res, err := ch.exchange.Step(m.conn.ctx, r.Security)
 	if err == nil && res == nil {
 		if hashed {
-			m.hash = &ch.preauth
+			m.hash = ch.hashed
 		}
 		m.b = wire.AppendSessionSetup(m.b, 0, token)
 		return ntstatus.MoreProcessingRequired
@@ -122,7 +129,10 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 	if ch == nil {
 		return nil, ntstatus.UserSessionDeleted
 	}
-	if ch.valid() { // a repeated logon: signed like everything else
+	if ch.valid() { // a repeated logon: signed or encrypted like everything else
+		if m.sealed != nil && m.sealed != ch.session {
+			return nil, ntstatus.AccessDenied
+		}
 		if m.sealed == nil && (m.h.Flags&wire.FlagSigned != 0 || ch.session.signed) {
 			m.signer = ch.signer
 			if m.h.Flags&wire.FlagSigned == 0 || !ch.signer.Verify(m.m) {
@@ -178,8 +188,8 @@ func (m *message) signAs(id uint64) {
 	c.mu.Lock()
 	signer := c.ended[id]
 	c.mu.Unlock()
-	if ses := c.srv.session(id); ses != nil && signer == nil {
-		signer = ses.signer
+	if ses := c.srv.session(id); ses != nil && signer == nil && !ses.signer.Once() {
+		signer = ses.signer // with AES-GMAC, the message id may have been used where the session is: whoever replays a request would get a second tag
 	}
 	if signer != nil && signer.Verify(m.m) {
 		m.signer = signer

@@ -231,3 +231,6 @@ const (
 
 // maxFrame bounds a message before it is read: a payload, headers, names, and what else a compound may hold.
 const maxFrame = maxTransfer + 64<<10 + wire.TransformSize
+
+// maxLogonFrame bounds it before anybody has logged on: a token has at most 64 KiB.
+const maxLogonFrame = 68 << 10
