@@ -86,6 +86,7 @@ func (c *conn) serve() {
 	c.abandonWaits()
 	c.cancel() // what waits for others ends now
 	c.running.Wait()
+	c.abandonWaits() // those that began meanwhile
 	c.out.end()
 	c.nc.Close()
 	for _, ch := range c.channels() {

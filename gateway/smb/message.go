@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -52,6 +53,7 @@ type request struct {
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
 	hash    func([]byte)
+	waits   context.Context // of the element while it may be cancelled; nil: it ends with the connection
 	counted counted
 	claim   *claim   // of a CREATE with a CreateGuid
 	wait    *pending // the reply at hand says that another one follows, or is that one
@@ -91,6 +93,14 @@ func newMessage(c *conn, in *buf.Buffer) *message {
 	m := &message{conn: c, in: in, reader: true}
 	m.elements = m.few[:0]
 	return m
+}
+
+// ctx is the context of what the element does.
+func (m *message) ctx() context.Context {
+	if m.waits != nil {
+		return m.waits
+	}
+	return m.conn.ctx
 }
 
 func (m *message) release() {

@@ -39,6 +39,8 @@ type Server struct {
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
+	notices   atomic.Int64   // bytes of changes that watches hold
+	listings  chan struct{}  // directories that are listed to find a spelling
 	running   sync.WaitGroup // every goroutine of the server
 
 	mu        sync.Mutex
@@ -47,7 +49,8 @@ type Server struct {
 	perClient map[netip.Addr]int
 	clients   map[[16]byte][]*conn // that somebody has logged on to, by the client's GUID, oldest first; the lists are replaced
 	sessions  map[uint64]*session
-	logons    int // sessions without a user yet
+	halfOpen  []*session         // those without a user yet, oldest first
+	perAddr   map[netip.Addr]int // sessions by the address that began them
 }
 
 // New returns a server that listens nowhere yet.
@@ -66,6 +69,8 @@ func New(cfg Config) (*Server, error) {
 		perClient: map[netip.Addr]int{},
 		clients:   map[[16]byte][]*conn{},
 		sessions:  map[uint64]*session{},
+		perAddr:   map[netip.Addr]int{},
+		listings:  make(chan struct{}, maxListings),
 	}
 	s.files.init()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
