@@ -28,8 +28,7 @@ func (m *message) setInfo() error {
 	if m.reader {
 		return errLarge // what comes behind a rename is answered when it has broken leases, if that is soon
 	}
-	ctx, wait := m.patiently()
-	m.waits = ctx
+	_, wait := m.patiently()
 	var err error
 	switch r.Type {
 	case wire.InfoFile:
