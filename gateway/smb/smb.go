@@ -39,6 +39,7 @@ type Server struct {
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
+	leaving   atomic.Bool    // clients are to go elsewhere: none log on
 	running   sync.WaitGroup // every goroutine of the server
 
 	mu        sync.Mutex
