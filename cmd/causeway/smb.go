@@ -129,9 +129,12 @@ func (r referrals) Referrals(v *causeway.Volume, client netip.Addr) (list []smb.
 	return list
 }
 
-// stopSMB lets requests finish, as stopRPC does.
+// stopSMB lets requests finish, as stopRPC does, and clients of a gateway that serves alone write back what they cache.
 func (n *node) stopSMB(ctx context.Context) error {
 	if n.member == nil {
+		returns, cancel := context.WithTimeout(ctx, smbReturnsWithin)
+		n.smb.server.Recall(returns)
+		cancel()
 		return n.smb.server.Shutdown(ctx)
 	}
 	short, cancel := context.WithTimeout(ctx, callsEndWithin)
@@ -174,7 +177,7 @@ func (n *node) serveSMB() {
 	}
 }
 
-// listenSMB answers SMB at a service address.
+// listenSMB answers SMB at a service address. s.mu is held.
 func (s *site) listenSMB(p *spot, addr netip.Addr) {
 	if s.smb.server == nil {
 		return
@@ -185,7 +188,7 @@ func (s *site) listenSMB(p *spot, addr netip.Addr) {
 		s.log.Error("no answers over SMB at a service address", "addr", at, "err", err)
 		return
 	}
-	p.sockets = append(p.sockets, l)
+	p.smb = l
 	p.serving.Go(func() { _ = s.smb.server.Serve(l) }) // until it is closed
 }
 
