@@ -4,7 +4,7 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo d
 GOFLAGS    := -trimpath
 export VERSION
 
-.PHONY: help demo build generate dist test race lint fuzz e2e bench benchcluster scale benchsmb benchdns soak deps clean
+.PHONY: help demo build generate dist test race lint fuzz e2e bench benchaware benchcluster scale benchsmb benchdns soak deps clean
 .DEFAULT_GOAL := help
 
 help:  ## show these targets
@@ -40,6 +40,9 @@ e2e: build ## end-to-end tests with real clients; needs root
 bench: ## NFS beside nfs-ganesha and go-nfs, some minutes; needs root
 	go run ./e2e/bench
 
+benchaware: ## programs with the client library over gateways with limited links; needs root
+	go run ./e2e/bench aware
+
 benchcluster: ## gateways of a cluster beside each other; needs root
 	go run ./e2e/bench cluster
 
@@ -53,6 +56,7 @@ benchdns: ## 10,000 questions a second by DNS to a server with one processor: ra
 	go test ./discovery -run '^$$' -bench Server -benchtime 50000x
 
 soak: ## the long versions of the end-to-end tests, hours; needs root
+	BLOCKS_SEEDS=2000 go test -count=1 -timeout 1h -parallel 24 -run TestBlocksSimulation ./gateway/gatewaytest
 	CAUSEWAY_E2E=long go test -count=1 -timeout 12h ./e2e/...
 
 deps: ## install the Debian packages that the end-to-end tests need, start none of their services

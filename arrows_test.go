@@ -49,9 +49,11 @@ var arrows = map[string][]string{
 	"cmd/causeway/*":         {"*"},
 	"e2e":                    {"e2e/*"},
 	"e2e/*":                  {"e2e/*"},
+	"e2e/aware":              {"e2e/*", "client", "redirect"},
 	"e2e/bench":              {"e2e/*", "client"}, // the library is what it measures
 	"internal/*":             {},
 	"backend/faulty":         {"backend", "backend/mem"},
+	"backend/smb":            {"backend", "backend/billyfs"},
 	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
 	"backend/blocks/device":  {"backend"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},

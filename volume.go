@@ -10,7 +10,7 @@ type Volume struct {
 	Async     bool   // names and attributes are acknowledged before they are stable
 	Exclusive bool   // nothing but the gateways changes the tree: attributes and names may be cached
 	ReadOnly  bool   // the storage itself cannot be written
-	Mandatory bool   // byte-range locks of SMB clients refuse I/O of NFS clients too
+	Mandatory bool   // byte-range locks of SMB clients refuse I/O of NFS clients too, and opens that share no deletion changes of their names
 	SMB       Share  // how it is served over SMB
 	Exports   []ExportRule
 	Keys      []HandleKey // the first one signs; all verify

@@ -15,6 +15,7 @@ type Source struct {
 	Replies func(ctx context.Context) Replies
 	Caches  func(ctx context.Context) []Cache
 	Traffic func(ctx context.Context) Traffic
+	SMB     func(ctx context.Context) *SMB // nil: it is not served
 }
 
 // Volume is a line of status. Sizes are bytes; Error says why they are not known.
@@ -102,6 +103,29 @@ type Cache struct {
 	Entries int    `json:"entries"`
 }
 
+// SMB is the state of SMB, and what was done since the start.
+type SMB struct {
+	Connections   int                   `json:"connections"`
+	Sessions      int                   `json:"sessions"`
+	Signed        int                   `json:"signed_sessions"`    // in which every request must be signed
+	Encrypted     int                   `json:"encrypted_sessions"` // in which every request must be encrypted
+	Opens         int                   `json:"opens"`
+	Credits       int                   `json:"credits"` // requests that clients may send before the next answer
+	BytesIn       int64                 `json:"bytes_in"`
+	BytesOut      int64                 `json:"bytes_out"`
+	BufferBytes   int64                 `json:"buffer_bytes"`
+	Refused       int64                 `json:"refused_connections"`
+	LogonFailures int64                 `json:"logon_failures"`
+	Panics        int64                 `json:"panics"`
+	Commands      map[string]SMBCommand `json:"commands"` // those that were called
+}
+
+// SMBCommand counts a command.
+type SMBCommand struct {
+	Calls    int64 `json:"calls"`
+	Failures int64 `json:"failures"`
+}
+
 // Traffic is the state of the connections, and what went wrong with them since the start.
 type Traffic struct {
 	Connections int    `json:"connections"`
@@ -144,6 +168,7 @@ type Status struct {
 	Process Process  `json:"process"`
 	Rates   Rates    `json:"rates"`
 	Traffic Traffic  `json:"traffic"`
+	SMB     *SMB     `json:"smb,omitempty"`
 	Volumes []Volume `json:"volumes"`
 	Clients []Client `json:"clients"`
 	Locks   []Lock   `json:"locks"`
@@ -181,6 +206,9 @@ func (s *Server) Status(ctx context.Context) Status {
 	}
 	if src.Caches != nil {
 		st.Caches = src.Caches(ctx)
+	}
+	if src.SMB != nil {
+		st.SMB = src.SMB(ctx)
 	}
 	if src.Traffic != nil {
 		st.Traffic = src.Traffic(ctx)

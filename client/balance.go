@@ -34,7 +34,7 @@ func (c *Client) figures() map[string]uint32 {
 	out := map[string]uint32{}
 	c.mu.Lock()
 	known := append([]string(nil), c.known...)
-	if c.cfg.Ways&redirect.WayTable != 0 {
+	if c.Ways()&redirect.WayTable != 0 {
 		for a, r := range c.records {
 			if !r.Draining {
 				out[a] = r.Utilization
@@ -42,7 +42,7 @@ func (c *Client) figures() map[string]uint32 {
 		}
 	}
 	c.mu.Unlock()
-	if c.cfg.Ways&redirect.WayPoll == 0 {
+	if c.Ways()&redirect.WayPoll == 0 {
 		return out
 	}
 	for _, a := range known {
@@ -82,4 +82,9 @@ func (c *Client) leaveLocked(volume string, figures map[string]uint32) {
 	if len(better) > 0 {
 		c.paths.Redirect(volume, better[rand.N(len(better))], time.Now())
 	}
+}
+
+// Ways are those by which the client lets itself be moved now: of Config.Ways those that the gateways' operator has not switched off.
+func (c *Client) Ways() redirect.Ways {
+	return c.cfg.Ways &^ redirect.Ways(c.off.Load()&uint32(redirect.AllWays))
 }

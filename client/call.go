@@ -49,7 +49,7 @@ func (c *Client) do(ctx context.Context, volume, prefer string, what call) (gate
 			switch {
 			case errors.Is(err, errPath):
 				doubt = true
-				if ctx.Err() == nil && c.cfg.Ways&redirect.WayFailOver != 0 {
+				if ctx.Err() == nil && c.Ways()&redirect.WayFailOver != 0 {
 					prefer = ""
 					continue
 				}
@@ -107,7 +107,7 @@ func (c *Client) path(volume, prefer string) string {
 	if p, ok := c.paths.Current(volume); ok {
 		return p.Gateway
 	}
-	if c.cfg.Ways&redirect.WayFailOver == 0 && len(c.known) > 0 {
+	if c.Ways()&redirect.WayFailOver == 0 && len(c.known) > 0 {
 		return c.known[0]
 	}
 	return ""
@@ -161,11 +161,9 @@ func answer(r outcome) error {
 // nothing comes then either. While data come, late as they may be, the gateway lives.
 func (c *Client) suspect(ctx context.Context, l *link, giveUp context.CancelCauseFunc) {
 	for ctx.Err() == nil {
-		if c.silent(l) >= c.cfg.Suspect {
-			if _, err := c.ping(ctx, l); err != nil && c.silent(l) >= 2*c.cfg.Suspect {
-				giveUp(errSilent)
-				return
-			}
+		if c.silent(&l.heard) >= c.cfg.Suspect && !c.lives(ctx, l) {
+			giveUp(errSilent)
+			return
 		}
 		select {
 		case <-time.After(c.cfg.Suspect):
@@ -185,7 +183,7 @@ func (c *Client) failed(gateway string, err error) {
 
 // timed notes how long a gateway took, and goes elsewhere when that is no longer normal.
 func (c *Client) timed(l *link, took time.Duration) {
-	if c.cfg.Ways&redirect.WayOwn == 0 {
+	if c.Ways()&redirect.WayOwn == 0 {
 		return
 	}
 	c.mu.Lock()

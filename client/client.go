@@ -16,7 +16,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,6 +119,7 @@ type Client struct {
 
 	began    time.Time
 	failures atomic.Uint64 // of paths, ever
+	off      atomic.Uint32 // ways that the operator switched off: redirect.Ways
 	owners   atomic.Uint64 // of locks: one for each open file
 
 	mu      sync.Mutex
@@ -174,8 +174,12 @@ func (c *Config) resolve(ctx context.Context, at []string) (out []string, err er
 		}
 		_, found, err := c.Resolver.LookupSRV(ctx, "causeway", "tcp", name)
 		failed = errors.Join(failed, err)
-		for _, r := range found {
-			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
+		for _, r := range found { // by address, as gateways name one another: one gateway shall not look like two
+			addresses, err := c.Resolver.LookupHost(ctx, r.Target)
+			failed = errors.Join(failed, err)
+			for _, a := range addresses {
+				out = append(out, net.JoinHostPort(a, strconv.Itoa(int(r.Port))))
+			}
 		}
 	}
 	if len(out) == 0 {

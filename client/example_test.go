@@ -3,7 +3,9 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"testing"
 
 	"causeway/client"
@@ -43,6 +45,86 @@ func Example() {
 	text, err := v.ReadFile(ctx, "hello.txt")
 	fmt.Println(string(text), err)
 	// Output: hello <nil>
+}
+
+// Two programs count together: each adds to the number while it has the file locked.
+func ExampleFile_Lock() {
+	address, stop := exampleGateway()
+	defer stop()
+	ctx, me := context.Background(), uint32(1000)
+	count := func() error {
+		c, err := client.Dial(ctx, client.Config{UID: &me, GID: &me}, address)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		v, err := c.Volume(ctx, "v")
+		if err != nil {
+			return err
+		}
+		f, err := v.OpenFile(ctx, "count", os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := f.Lock(ctx, 0, 0); err != nil {
+			return err
+		}
+		n := make([]byte, 1)
+		if _, err := f.ReadAt(n, 0); err != nil && err != io.EOF {
+			return err
+		}
+		if _, err := f.WriteAt([]byte{n[0] + 1}, 0); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		fmt.Println("counted to", n[0]+1)
+		return f.Unlock(ctx, 0, 0)
+	}
+	fmt.Println(count(), count())
+	// Output:
+	// counted to 1
+	// counted to 2
+	// <nil> <nil>
+}
+
+// Each line goes to the end, whoever else appends.
+func ExampleVolume_OpenFile() {
+	address, stop := exampleGateway()
+	defer stop()
+	ctx, me := context.Background(), uint32(1000)
+	c, err := client.Dial(ctx, client.Config{UID: &me, GID: &me}, address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	v, err := c.Volume(ctx, "v")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := v.OpenFile(ctx, "log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, line := range []string{"started", "stopped"} {
+		if _, err := fmt.Fprintln(f, line); err != nil {
+			fmt.Println(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		fmt.Println(err)
+	}
+	text, err := v.ReadFile(ctx, "log")
+	fmt.Print(string(text), err)
+	// Output:
+	// started
+	// stopped
+	// <nil>
 }
 
 func ExampleVolume_FS() {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"causeway"
 	"causeway/client/clientpb"
@@ -23,6 +24,8 @@ type File struct {
 	keep   keep
 
 	order sync.RWMutex // writers share it; who writes again what was kept has it alone
+
+	place atomic.Pointer[place] // at a mirror
 
 	owner uint64 // of its locks
 	locks held
@@ -52,6 +55,9 @@ func (v *Volume) Create(ctx context.Context, name string) (*File, error) {
 func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
 	if flag&^(os.O_RDONLY|os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_TRUNC|os.O_APPEND) != 0 {
 		return nil, failed("open", name, causeway.ErrNotSupp)
+	}
+	if flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_TRUNC) != 0 {
+		v.changes()
 	}
 	o, err := v.open(ctx, name, flag, perm)
 	if err != nil {
@@ -116,7 +122,7 @@ func (f *File) pieces(off int64, n int, spread bool) (out []piece) {
 	unit := int64(f.v.c.cfg.StripeUnit)
 	gateways := []string(nil)
 	if spread && int64(n) > unit {
-		gateways = f.v.gateways()
+		gateways = f.at().v.gateways()
 	}
 	for at := 0; at < n; {
 		stripe := (off + int64(at)) / unit
@@ -193,12 +199,17 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 func (f *File) read(c piece, p []byte, off uint64) (n int, err error) {
 	for n < len(p) {
 		var r *clientpb.ReadReply
-		request := &clientpb.ReadRequest{Caller: f.v.c.caller, Handle: f.handle, Offset: off + uint64(n), Count: uint32(len(p) - n)}
-		_, err := f.v.c.do(f.ctx, f.v.name, c.gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
+		at := f.at()
+		request := &clientpb.ReadRequest{Caller: f.v.c.caller, Handle: at.handle, Offset: off + uint64(n), Count: uint32(len(p) - n)}
+		_, err := f.v.c.do(f.ctx, at.v.name, c.gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
 			m, err := files.Read(ctx, request)
 			r = m
 			return m, err
 		})
+		if err != nil && at.v != f.v && f.ctx.Err() == nil {
+			f.v.mirror.CompareAndSwap(at.v, nil)
+			continue
+		}
 		if err != nil {
 			return n, err
 		}

@@ -28,7 +28,8 @@ type link struct {
 	control   *grpc.ClientConn
 	files     clientpb.FilesClient // by conn
 	signs     clientpb.FilesClient // by control
-	heard     atomic.Int64         // when anything came from the gateway last: nanoseconds since the client began
+	heard     atomic.Int64         // when anything came by conn last: nanoseconds since the client began
+	signed    atomic.Int64         // and by control
 	responses redirect.Responses   // guarded by the client's mu
 }
 
@@ -44,10 +45,10 @@ func (c *Client) link(address string) (*link, error) {
 	}
 	l := &link{address: address}
 	var err error
-	if l.conn, err = c.connect(l); err != nil {
+	if l.conn, err = c.connect(address, &l.heard); err != nil {
 		return nil, err
 	}
-	if l.control, err = c.connect(l); err != nil {
+	if l.control, err = c.connect(address, &l.signed); err != nil {
 		return nil, errors.Join(err, l.conn.Close())
 	}
 	l.files, l.signs = clientpb.NewFilesClient(l.conn), clientpb.NewFilesClient(l.control)
@@ -57,18 +58,18 @@ func (c *Client) link(address string) (*link, error) {
 }
 
 // connect makes a connection of a link.
-func (c *Client) connect(l *link) (*grpc.ClientConn, error) {
+func (c *Client) connect(address string, heard *atomic.Int64) (*grpc.ClientConn, error) {
 	creds := insecure.NewCredentials()
 	if c.cfg.TLS != nil {
 		creds = credentials.NewTLS(c.cfg.TLS)
 	}
-	return grpc.NewClient("passthrough:///"+l.address, grpc.WithTransportCredentials(creds),
+	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds),
 		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
 			conn, err := c.cfg.Dial(ctx, "tcp", to)
 			if err != nil {
 				return nil, err
 			}
-			return &heardConn{conn, c, l}, nil
+			return &heardConn{conn, c.began, heard}, nil
 		}),
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
@@ -79,22 +80,22 @@ func (c *Client) connect(l *link) (*grpc.ClientConn, error) {
 // heardConn notes when something comes.
 type heardConn struct {
 	net.Conn
-	c *Client
-	l *link
+	began time.Time
+	heard *atomic.Int64
 }
 
 // Read implements net.Conn.
 func (h *heardConn) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	if n > 0 {
-		h.l.heard.Store(int64(time.Since(h.c.began)))
+		h.heard.Store(int64(time.Since(h.began)))
 	}
 	return n, err
 }
 
-// silent is how long nothing came from a gateway.
-func (c *Client) silent(l *link) time.Duration {
-	return time.Since(c.began) - time.Duration(l.heard.Load())
+// silent is how long nothing came.
+func (c *Client) silent(heard *atomic.Int64) time.Duration {
+	return time.Since(c.began) - time.Duration(heard.Load())
 }
 
 // close ends the connections.
@@ -105,6 +106,21 @@ func (c *Client) ping(ctx context.Context, l *link) (*clientpb.PingReply, error)
 	ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.Suspect)
 	defer cancel()
 	return l.signs.Ping(ctx, &clientpb.PingRequest{})
+}
+
+// lives reports whether a gateway gives a sign of life, or anything else comes from it, by both connections: when its address has moved to another
+// one, that one answers new connections and knows nothing of old ones.
+func (c *Client) lives(ctx context.Context, l *link) bool {
+	byConn := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.Suspect)
+		defer cancel()
+		_, err := l.files.Ping(ctx, &clientpb.PingRequest{})
+		byConn <- err
+	}()
+	_, err := c.ping(ctx, l)
+	errConn := <-byConn
+	return (err == nil || c.silent(&l.signed) < 2*c.cfg.Suspect) && (errConn == nil || c.silent(&l.heard) < 2*c.cfg.Suspect)
 }
 
 // learnLocked adds an address, and the paths through it.
@@ -161,6 +177,9 @@ func (c *Client) watch(l *link) {
 		for err == nil {
 			var e *clientpb.Event
 			if e, err = stream.Recv(); err == nil {
+				if len(e.Gateways) > 0 {
+					c.off.Store(e.WaysOff)
+				}
 				c.told(e.Gateways)
 				c.redirected(l, e.Redirect)
 			}
@@ -174,7 +193,7 @@ func (c *Client) watch(l *link) {
 
 // redirected obeys a gateway, if it is the one in use.
 func (c *Client) redirected(from *link, r *clientpb.Redirect) {
-	if r == nil || r.Mirror != "" {
+	if r == nil {
 		return
 	}
 	c.mu.Lock()
@@ -183,12 +202,18 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	if !ok || p.Gateway != from.address {
 		return
 	}
+	if r.Mirror != "" {
+		if v := c.volumes[r.Volume]; v != nil && c.mayMirror() {
+			c.tasks.Go(func() { c.toMirror(v, r) })
+		}
+		return
+	}
 	to := r.Address
 	switch {
-	case to != "" && c.cfg.Ways&redirect.WayPath != 0:
+	case to != "" && c.Ways()&redirect.WayPath != 0:
 		c.learnLocked(to)
 		ok = c.paths.Redirect(r.Volume, to, time.Now())
-	case c.cfg.Ways&redirect.WayNoPath != 0: // a client that obeys no names is told that it shall go
+	case c.Ways()&redirect.WayNoPath != 0: // a client that obeys no names is told that it shall go
 		p, ok = c.paths.RedirectAnywhere(r.Volume, time.Now())
 		to = p.Gateway
 	default:

@@ -16,6 +16,7 @@ const batch = 512
 
 // create makes an object.
 func (v *Volume) create(ctx context.Context, name string, r *clientpb.Request) (object, error) {
+	v.changes()
 	dir, last, err := v.parent(ctx, name)
 	if err != nil {
 		return object{}, err
@@ -82,6 +83,7 @@ const removeAny = 2
 
 // Remove removes a file or an empty directory.
 func (v *Volume) Remove(ctx context.Context, name string) error {
+	v.changes()
 	dir, last, err := v.parent(ctx, name)
 	if err == nil {
 		_, err = v.c.ask(ctx, v.name, &clientpb.Request{Handle: dir.handle, Name: []byte(last), Kind: removeAny, Op: newOp()}, method(clientpb.FilesClient.Remove))
@@ -94,6 +96,7 @@ func (v *Volume) Remove(ctx context.Context, name string) error {
 
 // Rename gives a file or directory another name. A file that has that name already is replaced.
 func (v *Volume) Rename(ctx context.Context, from, to string) error {
+	v.changes()
 	dir, last, err := v.parent(ctx, from)
 	if err != nil {
 		return failed("rename", from, err)
@@ -115,6 +118,7 @@ func (v *Volume) Rename(ctx context.Context, from, to string) error {
 
 // Link gives a file a further name.
 func (v *Volume) Link(ctx context.Context, name, further string) error {
+	v.changes()
 	o, err := v.walk(ctx, name, false)
 	if err != nil {
 		return failed("link", name, err)
@@ -136,6 +140,7 @@ func (v *Volume) set(ctx context.Context, handle []byte, set *clientpb.SetAttr) 
 }
 
 func (v *Volume) setNamed(ctx context.Context, op, name string, set *clientpb.SetAttr) error {
+	v.changes()
 	o, err := v.walk(ctx, name, true)
 	if err == nil {
 		err = v.set(ctx, o.handle, set)
@@ -175,7 +180,8 @@ func (v *Volume) Lstat(ctx context.Context, name string) (fs.FileInfo, error) {
 }
 
 func (v *Volume) stat(ctx context.Context, op, name string, follow bool) (fs.FileInfo, error) {
-	o, err := v.walk(ctx, name, follow)
+	var o object
+	err := v.reading(ctx, func(v *Volume) (err error) { o, err = v.walk(ctx, name, follow); return err })
 	if err != nil {
 		return nil, failed(op, name, err)
 	}
@@ -184,11 +190,14 @@ func (v *Volume) stat(ctx context.Context, op, name string, follow bool) (fs.Fil
 
 // ReadDir lists a directory, in the order of names.
 func (v *Volume) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
-	o, err := v.walk(ctx, name, true)
-	if err != nil {
-		return nil, failed("readdir", name, err)
-	}
-	list, err := v.list(ctx, o.handle)
+	var list []fs.DirEntry
+	err := v.reading(ctx, func(v *Volume) error {
+		o, err := v.walk(ctx, name, true)
+		if err == nil {
+			list, err = v.list(ctx, o.handle)
+		}
+		return err
+	})
 	return list, failed("readdir", name, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +21,9 @@ type Volume struct {
 	root      []byte
 	exclusive bool
 	readOnly  bool
+
+	mirror  atomic.Pointer[Volume] // where it is read; nil: here
+	changed atomic.Bool            // the client has changed something, so that it stays
 }
 
 // Volume opens a volume by its name. It fails with ErrAccess (fs.ErrPermission) if there is no such volume for this client.
@@ -131,4 +135,10 @@ func method(m func(clientpb.FilesClient, context.Context, *clientpb.Request, ...
 	return func(f clientpb.FilesClient, ctx context.Context, r *clientpb.Request) (*clientpb.Reply, error) {
 		return m(f, ctx, r)
 	}
+}
+
+// changes notes that the client changes the volume: it is read there too from now on.
+func (v *Volume) changes() {
+	v.changed.Store(true)
+	v.mirror.Store(nil)
 }

@@ -68,6 +68,7 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	if w.access, err = replies.New(replies.Config{Access: engine}); err != nil {
 		t.Fatal(err)
 	}
+	w.access = &heard{accessPart: w.access}
 	if err := w.catalog.Publish([]*causeway.Volume{v}); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 }
 
 // lease is that of locks.
-const lease = 2 * time.Second
+const lease = 800 * time.Millisecond
 
 // add starts a gateway.
 func (w *world) add(name string) {
@@ -206,6 +207,31 @@ func (g *gatedListener) shut(dead bool) {
 		c.Close()
 	}
 	g.conns = nil
+}
+
+type accessPart interface{ gateway.Access }
+
+// heard tells all fronts of events, as the protocol between gateways does.
+type heard struct {
+	accessPart
+	mu     sync.Mutex
+	fronts []gateway.Events
+}
+
+func (h *heard) Subscribe(kind causeway.OwnerKind, e gateway.Events) {
+	h.mu.Lock()
+	h.fronts = append(h.fronts, e)
+	h.mu.Unlock()
+	h.accessPart.Subscribe(kind, h)
+}
+
+func (h *heard) Deliver(ctx context.Context, e gateway.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.fronts {
+		f.Deliver(ctx, e)
+	}
+	return nil
 }
 
 // faultyTransfer can lose what is not stable, as a machine that dies does.

@@ -261,6 +261,28 @@ func TestSites(t *testing.T) {
 	}
 }
 
+// TestNearestAddresses holds that a gateway in two networks is answered with its addresses in the client's.
+func TestNearestAddresses(t *testing.T) {
+	sites := []Site{{"paris", []netip.Prefix{netip.MustParsePrefix("10.7.0.0/16"), netip.MustParsePrefix("2001:db8:7::/48")}}}
+	all := []netip.Addr{addr("10.0.0.1"), addr("10.7.0.1"), addr("2001:db8:9::1")}
+	for client, want := range map[string]string{
+		"10.7.1.1":      "[10.7.0.1 2001:db8:9::1]", // of IPv6 it has none there
+		"10.9.1.1":      "[10.0.0.1 10.7.0.1 2001:db8:9::1]",
+		"2001:db8:7::9": "[10.7.0.1 2001:db8:9::1]",
+	} {
+		if got := fmt.Sprint(Nearest(sites, addr(client), all)); got != want {
+			t.Errorf("%s: %s, not %s", client, got, want)
+		}
+	}
+	z := zone(t, View{Zone: "nas.example.com", Services: map[string]uint16{"nfs": 2049}, Sites: sites,
+		Gateways: []Gateway{{Name: "g1", State: Active, Addresses: all[:2], Capacity: 1, Utilization: 1}}})
+	for client, want := range map[string]int{"10.7.1.1": 1, "10.9.1.1": 2} {
+		if a := z.Answer(Question{Name: "nas.example.com.", Type: dns.TypeA, Client: addr(client)}); len(a.Answer) != want {
+			t.Errorf("%s: %v", client, a.Answer)
+		}
+	}
+}
+
 // TestDraining holds that a gateway that drains or died is in no answer but those for its own name.
 func TestDraining(t *testing.T) {
 	for _, state := range []State{Draining, Down} {

@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -18,23 +17,11 @@ type share struct {
 	guest *harness.Guest
 }
 
-// setShare starts a server with a user "ann" whose ids are root's, and boots a guest.
-func setShare(t *testing.T) *share {
+// setShare starts such a server and boots a guest.
+func setShare(t *testing.T, flags ...string) *share {
 	t.Helper()
 	harness.RequireProgram(t, "mount.cifs", "cifs-utils")
-	t.Parallel()
-	s := &share{stage: &stage{network: harness.NewNetwork(t), dir: t.TempDir()}}
-	s.host = s.network.Host()
-	state := t.TempDir()
-	add := exec.Command(harness.Build(t, "cmd/causeway"), "user", "add", "ann", "--uid", "0", "--gid", "0", "--state-dir", state)
-	add.Stdin = strings.NewReader("secret\n")
-	if out, err := add.CombinedOutput(); err != nil {
-		t.Fatalf("user add: %v\n%s", err, out)
-	}
-	s.server = harness.StartServer(t, s.host, harness.GatewayConfig{
-		Volumes: map[string]string{volume: s.dir}, State: state,
-		Flags: append(quickly(), "--smb", s.host.Address.String()+":445"),
-	})
+	s := setShareAlone(t, flags...)
 	s.guest = s.network.Boot(harness.GuestConfig{Name: "alpha"})
 	return s
 }

@@ -94,7 +94,8 @@ type Recall struct {
 type Holder interface {
 	// Recall ends grants: it waits for I/O that runs under them and returns when none can start any more without a new
 	// grant. The reply carries what must be committed, so that no call goes back. It never asks the caller for anything.
-	// Recalled twice, or without a grant, it answers that there is nothing to commit. ErrStaleEpoch if the holder knows a
+	// Recalled again, also for more, it waits for the same and carries the same; without a grant it answers that there is nothing to
+	// commit. ErrStaleEpoch if the holder knows a
 	// later ownership.
 	Recall(ctx context.Context, r *Recall) (Commit, error)
 	// Reassert tells a new owner what this gateway holds of a volume, and takes these grants over into the new epoch. The

@@ -210,6 +210,27 @@ func (m *Manager) OpensOn(h causeway.Handle) int {
 	return m.table.OpensOn(h)
 }
 
+// Refuses reports whether an open stands against somebody who would open the object with this access and share mode. Where there are
+// no opens it costs one atomic load.
+func (m *Manager) Refuses(h causeway.Handle, access causeway.AccessMask, share causeway.Sharing) bool {
+	if m.opens.Load() == 0 {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.table.Refuses(h, access, share)
+}
+
+// OpenDirs returns the directories in which something is open by name.
+func (m *Manager) OpenDirs(v causeway.VolumeID) []causeway.Handle {
+	if m.opens.Load() == 0 {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.table.OpenDirs(v)
+}
+
 // NameOf returns a name under which an object is open.
 func (m *Manager) NameOf(h causeway.Handle) (dir causeway.Handle, name string, ok bool) {
 	if m.opens.Load() == 0 {

@@ -107,7 +107,8 @@ func (p *Planner) Configure(cfg Config) error {
 	return nil
 }
 
-// Target returns where a client would be sent now if it had to go, whether or not this gateway is over its threshold; nil: nowhere.
+// Target returns where a client would be sent now if it had to go, whether or not this gateway is over its threshold: to one with room, else to the
+// least busy one that it may go to; nil: there is none.
 func (p *Planner) Target(s State, u Use) *Move {
 	nodes := p.views(s)
 	i := slices.IndexFunc(nodes, func(v *view) bool { return v.Name == p.self })
@@ -117,8 +118,26 @@ func (p *Planner) Target(s State, u Use) *Move {
 	self := *nodes[i].Node
 	self.Draining = true // as for a gateway that all leave: what matters is that there is room
 	nodes[i].Node = &self
-	m, _ := p.destine(s, nodes, nodes[i], &u)
-	return m
+	if m, _ := p.destine(s, nodes, nodes[i], &u); m != nil {
+		return m
+	}
+	if to := p.leastBusy(nodes, nodes[i], &u, s.Volumes[u.Volume].Domain); to != nil {
+		return &Move{Client: u.Client, Volume: u.Volume, From: p.self, To: to.Name, Load: u.Load, Means: u.Means}
+	}
+	return nil
+}
+
+// leastBusy is the gateway that is used the least of those that a client may go to, whether or not it has room; nil: there is none.
+func (p *Planner) leastBusy(nodes []*view, self *view, u *Use, domain string) (least *view) {
+	for _, v := range nodes {
+		if v == self || v.Draining || !v.shares(domain) || !v.shares(u.Domain) {
+			continue
+		}
+		if least == nil || v.expected < least.expected {
+			least = v
+		}
+	}
+	return least
 }
 
 // State is what a decision is made from.

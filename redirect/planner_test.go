@@ -3,6 +3,7 @@ package redirect_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +121,16 @@ func TestWhoGoes(t *testing.T) {
 		}, nil},
 		{"site first", redirect.Config{}, func(s *redirect.State) { s.Uses[3].Site, s.Nodes[0].Site = "x", "x" },
 			[]redirect.Move{{Client: "aware 3", Volume: "Source Code", To: "CFN1", Means: redirect.Aware}}},
+		{"one of a gateway's sites", redirect.Config{}, func(s *redirect.State) { s.Uses[3].Site, s.Nodes[0].Sites = "x", []string{"w", "x"} },
+			[]redirect.Move{{Client: "aware 3", Volume: "Source Code", To: "CFN1", Means: redirect.Aware}}},
+		{"nobody at the site", redirect.Config{}, func(s *redirect.State) { s.Uses[3].Site = "x" },
+			[]redirect.Move{{Client: "aware 3", Volume: "Source Code", To: "CFN3", Means: redirect.Aware}}},
+		{"all ways are off", redirect.Config{NoWays: true}, func(*redirect.State) {}, nil},
+		{"who changes the volume gets no mirror", redirect.Config{}, func(s *redirect.State) {
+			s.Uses = s.Uses[3:]
+			s.Uses[0].Writes = true
+			s.Volumes["Source Code"] = redirect.Volume{Name: "Source Code", Domain: "here", Mirrors: []string{"Backups"}}
+		}, nil},
 		{"stale reports do not count", redirect.Config{}, func(s *redirect.State) {
 			s.Uses = s.Uses[3:]
 			for i := range 3 {
@@ -164,5 +175,54 @@ func TestConfig(t *testing.T) {
 		if _, err := redirect.NewPlanner("n", bad); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
+	}
+}
+
+// TestOrdered: an operator's redirect has a target whether or not the gateway is over its threshold, and settings count at once.
+func TestOrdered(t *testing.T) {
+	s := worked()
+	s.Nodes[3].Utilization = 50
+	p := planner(t, "CFN4", redirect.Config{})
+	if moves := p.Plan(s); len(moves) != 0 {
+		t.Fatalf("%+v", moves)
+	}
+	use := redirect.Use{Client: "aware 3", Volume: "Source Code", Means: redirect.Aware}
+	if m := p.Target(s, use); m == nil || m.To != "CFN3" {
+		t.Errorf("%+v", m)
+	}
+	for i := range 3 {
+		s.Nodes[i].Utilization = 99 - float64(i)
+	}
+	if m := p.Target(s, use); m == nil || m.To != "CFN3" {
+		t.Errorf("where nobody has room: %+v", m)
+	}
+	if use.Domain = "nowhere"; p.Target(s, use) != nil {
+		t.Error("it is sent out of its domain")
+	}
+	s = worked()
+	if err := p.Configure(redirect.Config{Ways: redirect.WayOwn}); err != nil || len(p.Plan(s)) != 0 {
+		t.Errorf("a way that is off is used: %v", err)
+	}
+	if err := p.Configure(redirect.Config{Margin: -1}); err == nil {
+		t.Error("a setting that makes no sense is taken")
+	}
+	if err := p.Configure(redirect.Config{}); err != nil || len(p.Plan(s)) != 1 {
+		t.Errorf("nobody is sent: %v", err)
+	}
+}
+
+// TestWays: ways are read by the names by which they are shown.
+func TestWays(t *testing.T) {
+	for w := range redirect.AllWays + 1 {
+		names := strings.Split(w.String(), ",")
+		if w == 0 {
+			names = nil
+		}
+		if got, err := redirect.ParseWays(names); got != w || err != nil {
+			t.Errorf("%v: %v, %v", w, got, err)
+		}
+	}
+	if _, err := redirect.ParseWays([]string{"path", "magic"}); err == nil {
+		t.Error("a way that there is not is taken")
 	}
 }

@@ -1,8 +1,25 @@
 package backendtest
 
-import "causeway"
+import (
+	"unsafe"
+
+	"causeway"
+)
 
 var renameTests = []test{
+	{"Rename/names are lent", func(v *volume) {
+		d, lent := v.mkdir(v.root, "d"), []byte("one")
+		name := unsafe.String(&lent[0], len(lent))
+		f := v.file(d, name)
+		copy(lent, "xxx")
+		v.finds(d, "one", f)
+		copy(lent, "two")
+		v.ok(v.s.Rename(v.ctx, d, "one", v.root, name))
+		copy(lent, "xxx")
+		v.stat(f)
+		v.finds(v.root, "two", f)
+		v.misses(v.root, "xxx")
+	}},
 	{"Rename/moves", func(v *volume) {
 		d, e := v.mkdir(v.root, "d"), v.mkdir(v.root, "e")
 		for _, typ := range allTypes {

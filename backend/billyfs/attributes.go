@@ -3,6 +3,7 @@ package billyfs
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/go-git/go-billy/v5"
 
@@ -202,6 +203,11 @@ func (s *Store) setOwner(n *node, a *causeway.Attr, set *causeway.SetAttr) error
 	return nil
 }
 
+// timesKeeper is the part of billy.Change that a filesystem without owners can have.
+type timesKeeper interface {
+	Chtimes(name string, atime, mtime time.Time) error
+}
+
 // setTimes sets times in the filesystem if it can, and notes them.
 func (s *Store) setTimes(n *node, set *causeway.SetAttr) error {
 	if !set.Has(causeway.SetAtime | causeway.SetAtimeNow | causeway.SetMtime | causeway.SetMtimeNow) {
@@ -225,7 +231,7 @@ func (s *Store) setTimes(n *node, set *causeway.SetAttr) error {
 	case set.Has(causeway.SetMtime):
 		n.mtime = set.Mtime
 	}
-	if c, can := s.fs.(billy.Change); can && n.typ != causeway.TypeSymlink {
+	if c, can := s.fs.(timesKeeper); can && n.typ != causeway.TypeSymlink {
 		if err := c.Chtimes(n.path(), n.atime.Std(), n.mtime.Std()); err != nil {
 			return failed("chtimes", err)
 		}

@@ -16,7 +16,8 @@
 //
 // Every call looks at each directory on the way first and refuses symbolic links there, so that none leads out. The
 // filesystem must treat the last name itself of Lstat, Readlink, Remove and Rename without following it, as memfs and
-// osfs do, though not osfs with WithBoundOS. Nothing here needs it to be safe for use by many goroutines.
+// osfs do, though not osfs with WithBoundOS. Nothing here needs it to be safe for use by many goroutines; if it has a method
+// ConcurrentWrites that returns true, files that implement io.WriterAt are written and read at the same time.
 package billyfs
 
 import (
@@ -70,6 +71,7 @@ func (c *Config) Validate() error {
 type Store struct {
 	cfg     Config
 	fs      billy.Filesystem
+	writes  bool // files may be written by many goroutines
 	noTimes bool // the filesystem answers the present as every object's time
 
 	mu        sync.RWMutex // exclusive for everything but reading and syncing open files
@@ -90,6 +92,9 @@ func New(fs billy.Filesystem, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, fs: fs, nodes: make(map[causeway.ObjectID]*node), vacated: make(map[string]bool)}
+	if c, can := fs.(interface{ ConcurrentWrites() bool }); can {
+		s.writes = c.ConcurrentWrites()
+	}
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	s.nextGen = binary.BigEndian.Uint64(b[:]) | 1
@@ -121,8 +126,13 @@ func (s *Store) Close() error {
 // Root returns the id of the root directory.
 func (s *Store) Root() causeway.ObjectID { return s.root.id }
 
-// StatFS reports Config.Capacity, all of it free.
+// StatFS reports what the filesystem tells, if it has a method StatFS, or else Config.Capacity, all of it free.
 func (s *Store) StatFS(ctx context.Context) (causeway.FSStat, error) {
+	if f, can := s.fs.(interface {
+		StatFS() (causeway.FSStat, error)
+	}); can {
+		return f.StatFS()
+	}
 	n := s.cfg.Capacity
 	files := uint64(s.cfg.MaxObjects)
 	return causeway.FSStat{TotalBytes: n, FreeBytes: n, AvailBytes: n, TotalFiles: files, FreeFiles: files, AvailFiles: files, BlockSize: 4096}, nil

@@ -39,7 +39,8 @@ var kinds = []struct {
 // failed gives an error of the filesystem its code.
 func failed(op string, err error) error {
 	var code causeway.Code
-	if errors.As(err, &code) {
+	var full *causeway.Error
+	if errors.As(err, &code) || errors.As(err, &full) {
 		return err
 	}
 	for _, k := range kinds {

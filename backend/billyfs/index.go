@@ -21,6 +21,7 @@ type node struct {
 	id     causeway.ObjectID
 	fileID uint64
 	typ    causeway.FileType
+	identity
 	name   string
 	parent *node // nil: gone
 	kids   map[string]*node
@@ -42,9 +43,10 @@ func (n *node) path() string {
 	return strings.Join(parts, "/")
 }
 
+// join makes a path of its own memory: names are lent for the call, paths are kept.
 func join(dir, name string) string {
 	if dir == rootPath {
-		return name
+		return strings.Clone(name)
 	}
 	return dir + "/" + name
 }
@@ -61,14 +63,19 @@ func idOf(path string, gen uint64) causeway.ObjectID {
 
 // newNode enters an object below parent, which is nil for the root.
 func (s *Store) newNode(parent *node, name string, fi os.FileInfo) *node {
+	name = strings.Clone(name) // callers lend names for the call
 	n := &node{typ: typeOf(fi.Mode()), name: name, parent: parent}
 	path := rootPath
 	if parent != nil {
 		path = join(parent.path(), name)
 	}
-	if n.id = idOf(path, 0); s.nodes[n.id] != nil || s.wasVacated(path) {
-		n.id = idOf(path, s.nextGen)
-		s.nextGen++
+	if n.identity = identityOf(fi); n.number != 0 && parent != nil {
+		n.id = n.identity.id()
+	} else {
+		if n.id = idOf(path, 0); s.nodes[n.id] != nil || s.wasVacated(path) {
+			n.id = idOf(path, s.nextGen)
+			s.nextGen++
+		}
 	}
 	n.fileID = binary.BigEndian.Uint64(n.id[:])
 	s.start(n, fi)
@@ -123,10 +130,13 @@ func (s *Store) drop(n *node) {
 // adopt returns the node of what was found below a directory.
 func (s *Store) adopt(dir *node, name string, fi os.FileInfo) (*node, error) {
 	if n := dir.kids[name]; n != nil {
-		if n.typ == typeOf(fi.Mode()) {
+		if n.same(fi) {
 			return n, nil
 		}
 		s.forget(n) // another program has put something else there
+	}
+	if n := s.elsewhere(dir, name, fi); n != nil {
+		return n, nil
 	}
 	if len(s.nodes) >= s.cfg.MaxObjects {
 		return nil, causeway.ErrNoSpc
@@ -163,7 +173,7 @@ func (s *Store) look(n *node) (os.FileInfo, error) {
 		}
 	}
 	fi, err := s.fs.Lstat(n.path())
-	if err == nil && typeOf(fi.Mode()) == n.typ {
+	if err == nil && n.same(fi) {
 		return fi, nil
 	}
 	if err == nil || os.IsNotExist(err) {

@@ -3,6 +3,7 @@ package billyfs
 import (
 	"context"
 	"os"
+	"strings"
 
 	"causeway"
 	"causeway/backend"
@@ -225,7 +226,10 @@ func (s *Store) Rename(ctx context.Context, from causeway.ObjectID, name string,
 		return err
 	}
 	if n == target {
-		return nil
+		if f != t || name == newName || !strings.EqualFold(name, newName) || t.kids[newName] == n {
+			return nil
+		}
+		target = nil // another spelling of the name, where spellings are the same
 	}
 	if err := s.clear(n, t, target); err != nil {
 		return err
@@ -262,6 +266,7 @@ func (s *Store) clear(n, to, target *node) error {
 }
 
 func (s *Store) move(n, from, to *node, newName string) error {
+	newName = strings.Clone(newName)
 	old, path := n.path(), join(to.path(), newName)
 	rename := func() error { return s.fs.Rename(old, path) }
 	if s.noTimes {

@@ -61,15 +61,16 @@ type treeOp struct {
 	Spec    backend.CreateSpec
 	Set     causeway.SetAttr
 	Offset  uint64
+	Span    causeway.Span
 }
 
 func treeOpOf(op *mem.Op) *treeOp {
-	return &treeOp{op.Kind, op.Seq, op.Time, op.Dir, op.To, op.Object, op.Name, op.NewName, op.IsDir, op.Spec, op.Set, op.Offset}
+	return &treeOp{op.Kind, op.Seq, op.Time, op.Dir, op.To, op.Object, op.Name, op.NewName, op.IsDir, op.Spec, op.Set, op.Offset, op.Span}
 }
 
 func (t *treeOp) op() *mem.Op {
 	return &mem.Op{Kind: t.Kind, Seq: t.Seq, Time: t.Time, Dir: t.Dir, To: t.To, Object: t.Object, Name: t.Name, NewName: t.NewName,
-		IsDir: t.IsDir, Spec: t.Spec, Set: t.Set, Offset: t.Offset}
+		IsDir: t.IsDir, Spec: t.Spec, Set: t.Set, Offset: t.Offset, Span: t.Span}
 }
 
 const frame = 8 // bytes before a record: its length, its checksum

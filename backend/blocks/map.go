@@ -85,6 +85,24 @@ func (o *owner) truncateLocked(ino, size uint64) {
 	}
 }
 
+// punchLocked takes away the pages that lie in a span entirely.
+func (o *owner) punchLocked(ino uint64, span causeway.Span) {
+	f := o.files[ino]
+	if f == nil {
+		return
+	}
+	first, behind := span.Offset/o.s.size, span.End()/o.s.size
+	if span.Offset%o.s.size != 0 {
+		first++
+	}
+	for n, p := range f.pages {
+		if first <= n && n < behind {
+			o.releaseLocked(p.block)
+			delete(f.pages, n)
+		}
+	}
+}
+
 // forgot is told by the tree of an object that is gone.
 func (o *owner) forgot(ino uint64) {
 	o.mu.Lock()

@@ -123,8 +123,8 @@ func (o *owner) replay(ctx context.Context) error {
 func (o *owner) redo(ctx context.Context, r *record) {
 	if r.Op != nil {
 		op := r.Op.op()
-		if o.tree.Replay(op) == nil && op.Kind == mem.OpSetStat && op.Set.Has(causeway.SetSize) {
-			o.truncateLocked(inoOf(op.Object), op.Set.Size)
+		if o.tree.Replay(op) == nil {
+			o.followLocked(op)
 		}
 		return
 	}
@@ -156,13 +156,21 @@ func (o *owner) findFree() {
 	}
 }
 
-// observe notes a change of the tree, and cuts the map with a file.
+// observe notes a change of the tree.
 func (o *owner) observe(op *mem.Op) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.noteLocked(&record{Op: treeOpOf(op)})
-	if op.Kind == mem.OpSetStat && op.Set.Has(causeway.SetSize) {
+	o.followLocked(op)
+}
+
+// followLocked takes from the map what a change of the tree takes from a file.
+func (o *owner) followLocked(op *mem.Op) {
+	switch {
+	case op.Kind == mem.OpSetStat && op.Set.Has(causeway.SetSize):
 		o.truncateLocked(inoOf(op.Object), op.Set.Size)
+	case op.Kind == mem.OpPunch:
+		o.punchLocked(inoOf(op.Object), op.Span)
 	}
 }
 

@@ -450,6 +450,7 @@ type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Gateways      []*Gateway             `protobuf:"bytes,1,rep,name=gateways,proto3" json:"gateways,omitempty"` // not empty: all there are now
 	Redirect      *Redirect              `protobuf:"bytes,2,opt,name=redirect,proto3" json:"redirect,omitempty"`
+	WaysOff       uint32                 `protobuf:"varint,3,opt,name=ways_off,json=waysOff,proto3" json:"ways_off,omitempty"` // with gateways: ways by which the operator wants no client to be moved (redirect.Ways)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -496,6 +497,13 @@ func (x *Event) GetRedirect() *Redirect {
 		return x.Redirect
 	}
 	return nil
+}
+
+func (x *Event) GetWaysOff() uint32 {
+	if x != nil {
+		return x.WaysOff
+	}
+	return 0
 }
 
 type Redirect struct {
@@ -1874,10 +1882,11 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\arefuses\x18\x06 \x03(\tR\arefuses\"\\\n" +
 	"\fWatchRequest\x122\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1a.causeway.client.v1.CallerR\x06caller\x12\x18\n" +
-	"\avolumes\x18\x02 \x03(\tR\avolumes\"z\n" +
+	"\avolumes\x18\x02 \x03(\tR\avolumes\"\x95\x01\n" +
 	"\x05Event\x127\n" +
 	"\bgateways\x18\x01 \x03(\v2\x1b.causeway.client.v1.GatewayR\bgateways\x128\n" +
-	"\bredirect\x18\x02 \x01(\v2\x1c.causeway.client.v1.RedirectR\bredirect\"T\n" +
+	"\bredirect\x18\x02 \x01(\v2\x1c.causeway.client.v1.RedirectR\bredirect\x12\x19\n" +
+	"\bways_off\x18\x03 \x01(\rR\awaysOff\"T\n" +
 	"\bRedirect\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +

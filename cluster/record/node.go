@@ -13,10 +13,11 @@ type Node struct {
 	Header
 	Name           string    `json:"name"`
 	Weight         uint64    `json:"weight"`
-	UpdateInterval Duration  `json:"update_interval"`     // how often utilization is reported
-	Threshold      uint8     `json:"threshold,omitempty"` // percent of utilization above which clients are sent away; 0: none
-	Groups         []string  `json:"groups,omitempty"`    // highest priority first
-	Domains        []string  `json:"domains,omitempty"`   // every node is also in AllDomain
+	AutoWeight     bool      `json:"auto_weight,omitempty"` // the master sets Weight by the capacity that gateways report
+	UpdateInterval Duration  `json:"update_interval"`       // how often utilization is reported
+	Threshold      uint8     `json:"threshold,omitempty"`   // percent of utilization above which clients are sent away; 0: none
+	Groups         []string  `json:"groups,omitempty"`      // highest priority first
+	Domains        []string  `json:"domains,omitempty"`     // every node is also in AllDomain
 	State          NodeState `json:"state"`
 
 	// Addresses are the service addresses that belong to the node: others answer for them while it does not run.
@@ -127,12 +128,14 @@ func (m *Member) Validate() error {
 // Load is what a gateway measured of itself, written once per update interval.
 type Load struct {
 	Header
-	Node        string           `json:"node"`
-	Utilization uint8            `json:"utilization"`       // percent
-	Parts       map[string]uint8 `json:"parts,omitempty"`   // percent each, of what Utilization was made
-	Clients     uint32           `json:"clients,omitempty"` // aware clients that work
-	Ideal       int64            `json:"ideal"`             // capacity: its share of the volumes' weight, in units of weight × total node weight
-	Remaining   int64            `json:"remaining"`         // Ideal less what it owns, in the same units; negative when it has too much
+	Node        string             `json:"node"`
+	Utilization uint8              `json:"utilization"`        // percent
+	Parts       map[string]uint8   `json:"parts,omitempty"`    // percent each, of what Utilization was made
+	Clients     uint32             `json:"clients,omitempty"`  // aware clients that work
+	Demand      map[string]float64 `json:"demand,omitempty"`   // percent of this gateway that volumes caused whose weight follows that, by id
+	Capacity    float64            `json:"capacity,omitempty"` // work in a second that would use it fully, as far as was seen; only comparisons count
+	Ideal       int64              `json:"ideal"`              // capacity: its share of the volumes' weight, in units of weight × total node weight
+	Remaining   int64              `json:"remaining"`          // Ideal less what it owns, in the same units; negative when it has too much
 }
 
 // Validate names the field that is wrong.

@@ -19,6 +19,7 @@ type Volume struct {
 	Exports      []Export          `json:"exports,omitempty"`
 	Backend      string            `json:"backend"` // "posix:/mnt/x"
 	Weight       uint64            `json:"weight"`
+	AutoWeight   bool              `json:"auto_weight,omitempty"` // the master sets Weight by the demand that gateways report
 	Group        string            `json:"group,omitempty"`
 	Preferred    string            `json:"preferred,omitempty"` // a node
 	CanMigrate   bool              `json:"can_migrate"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"causeway/cmd/causeway/config"
@@ -13,6 +14,7 @@ import (
 // apart refuses a state directory inside a volume: its handle keys would be served to clients. It also refuses a volume
 // inside another one on the same file system, where the records of the inner one would be an ordinary directory of the outer.
 func apart(stateDir string, volumes []config.Volume) error {
+	volumes = slices.DeleteFunc(slices.Clone(volumes), func(v config.Volume) bool { return v.IsShare() })
 	real := make([]string, len(volumes))
 	for i, v := range volumes {
 		var err error

@@ -2,9 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -194,4 +201,59 @@ func TestAwareAlone(t *testing.T) {
 	if got, err := v.ReadFile(context.Background(), "big"); err != nil || string(got) != big {
 		t.Error(len(got), err)
 	}
+}
+
+// TestAwareTLS: with a certificate the gateway answers those who trust it, and nobody in the clear. A renewed certificate counts at once.
+func TestAwareTLS(t *testing.T) {
+	dir, port, where := share(t, "home"), sharedPort(t, "127.0.0.1"), t.TempDir()
+	pool := newCertificate(t, where)
+	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw",
+		"--aware-tls", filepath.Join(where, "cert.pem")+","+filepath.Join(where, "key.pem"))
+	at := fmt.Sprint("127.0.0.1:", port)
+	_, v := awareVolume(t, library.Config{TLS: &tls.Config{RootCAs: pool}}, at)
+	if err := v.WriteFile(context.Background(), "file", []byte("text"), 0o644); err != nil {
+		t.Error(err)
+	}
+	for name, cfg := range map[string]library.Config{"in the clear": {}, "another authority": {TLS: &tls.Config{RootCAs: x509.NewCertPool()}}} {
+		if c, err := library.Dial(context.Background(), cfg, at); err == nil {
+			c.Close()
+			t.Error(name, ": answered")
+		}
+	}
+	pool = newCertificate(t, where)
+	c, err := library.Dial(context.Background(), library.Config{TLS: &tls.Config{RootCAs: pool}}, at)
+	if err != nil {
+		t.Fatal("the renewed certificate is not used:", err)
+	}
+	c.Close()
+	if _, stderr, code := run(t, "serve", dir, "--admin", "off", "--state-dir", t.TempDir(), "--aware", "1", "--aware-tls", "one-file"); code == 0 || !strings.Contains(stderr, "aware-tls") {
+		t.Error(code, stderr)
+	}
+}
+
+// newCertificate writes cert.pem and key.pem for 127.0.0.1, and returns who trusts them.
+func newCertificate(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	pool.AppendCertsFromPEM(text)
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "cert.pem"), text, 0o644),
+		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return pool
 }

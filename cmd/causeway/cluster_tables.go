@@ -71,9 +71,17 @@ func writeNodes(out io.Writer, st *member.Status) error {
 		if n.HeldDown && state == string(record.Active) {
 			state = "held down"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t%s\t%s\n", n.Name, state, n.Owns, n.Weight, n.Ideal, n.Remaining, usedOf(&n), orDash(answers(st, n.Name)), orDash(n.Peer), since)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.1f\t%.1f\t%s\t%s\t%s\t%s\n", n.Name, state, n.Owns, weightText(n.Weight, n.AutoWeight), n.Ideal, n.Remaining, usedOf(&n), orDash(answers(st, n.Name)), orDash(n.Peer), since)
 	}
 	return w.Flush()
+}
+
+// weightText is a weight as it is shown.
+func weightText(weight uint64, auto bool) string {
+	if auto {
+		return fmt.Sprintf("%d (auto)", weight)
+	}
+	return fmt.Sprint(weight)
 }
 
 // answers lists the addresses where a node answers, with whose they are if they are not its own.
@@ -104,9 +112,9 @@ func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
 			own = append(own, a.Address)
 		}
 	}
-	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %d: its share of the volumes' weight is %.1f, of which %.1f is left\n"+
+	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %s: its share of the volumes' weight is %.1f, of which %.1f is left\n"+
 		"  groups %s\n  domains %s\n  utilization %s, reported every %v; threshold %d%%\n",
-		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, n.Weight, n.Ideal, n.Remaining,
+		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, weightText(n.Weight, n.AutoWeight), n.Ideal, n.Remaining,
 		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "),
 		usedOf(n), time.Duration(n.UpdateInterval*float64(time.Second)), n.Threshold)
 	for _, part := range slices.Sorted(maps.Keys(n.Parts)) {
@@ -124,8 +132,8 @@ func writeVolumes(out io.Writer, st *member.Status) error {
 		if !v.Since.IsZero() {
 			since = v.Since.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%d.%d\t%d\t%s\t%s\t%s\n", v.Name, volumeState(v), orNobody(v.Owner), since, v.Epoch.Incarnation, v.Epoch.Revision,
-			v.Weight, orDash(v.Group), v.Domain, v.Backend)
+		fmt.Fprintf(w, "/%s\t%s\t%s\t%s\t%d.%d\t%s\t%s\t%s\t%s\n", v.Name, volumeState(v), orNobody(v.Owner), since, v.Epoch.Incarnation, v.Epoch.Revision,
+			weightText(v.Weight, v.AutoWeight), orDash(v.Group), v.Domain, v.Backend)
 	}
 	for _, v := range st.Volumes {
 		for node, why := range v.Refused {
@@ -152,9 +160,9 @@ func writeVolume(w io.Writer, v *member.Volume) error {
 	if v.Owner != "" {
 		by = fmt.Sprintf("%s in epoch %d.%d", v.Owner, v.Epoch.Incarnation, v.Epoch.Revision)
 	}
-	_, err := fmt.Fprintf(w, "volume /%s (%v): %s, administered by %s\n  backend %s\n  weight %d, group %s, preferred node %s, may migrate: %v\n"+
+	_, err := fmt.Fprintf(w, "volume /%s (%v): %s, administered by %s\n  backend %s\n  weight %s, group %s, preferred node %s, may migrate: %v\n"+
 		"  domain %s (%s), async: %v, exclusive: %v, read-only: %v\n", v.Name, v.ID, volumeState(v), by,
-		v.Backend, v.Weight, orDash(v.Group), orDash(v.Preferred), v.CanMigrate, v.Domain, v.DomainPolicy, v.Async, v.Exclusive, v.ReadOnly)
+		v.Backend, weightText(v.Weight, v.AutoWeight), orDash(v.Group), orDash(v.Preferred), v.CanMigrate, v.Domain, v.DomainPolicy, v.Async, v.Exclusive, v.ReadOnly)
 	if v.MirrorOf != "" {
 		fmt.Fprintf(w, "  mirror of %s: aware clients that only read are sent here when its gateways are too busy\n", v.MirrorOf)
 	}

@@ -117,7 +117,10 @@ func (v *clusterVolumes) Release(_ context.Context, id causeway.VolumeID) error 
 }
 
 // shareable reports whether several gateways may have the store open at once.
-func shareable(s *posix.Store) bool { return s.Shareable() == nil }
+func shareable(s volumeStore) bool {
+	dir, ok := s.(*posix.Store)
+	return !ok || dir.Shareable() == nil
+}
 
 // ensure opens a volume unless it is open. Of several who ask, one does it.
 func (v *clusterVolumes) ensure(ctx context.Context, p member.Published, owner bool) error {
@@ -146,10 +149,12 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 	}
 	// In a cluster, an exclusive volume is exclusive to all of its gateways: leases say what one of them may keep in memory.
 	s := &served{spec: config.Volume{Name: p.Name, Path: dir}, meter: &admin.Meter{}, volume: p.Volume}
-	if s.store, err = v.openVolume(ctx, s.spec, p.ID); err != nil {
+	store, err := v.openVolume(ctx, s.spec, p.ID)
+	if err != nil {
 		return err
 	}
-	if !owner && !shareable(s.store) {
+	s.store = store
+	if !owner && !shareable(store) {
 		return errors.Join(errElsewhere, s.store.Close())
 	}
 	if !owner && v.prove != nil {
@@ -174,8 +179,10 @@ func (v *clusterVolumes) keep(next []*served) {
 	near := make(map[causeway.VolumeID]bool, len(next))
 	for _, s := range next {
 		meters[s.volume.ID] = s.meter
-		near[s.volume.ID] = s.store.Coherent() && !s.volume.Exclusive
-		s.store.SetMaxDescriptors(descriptors(len(next)))
+		if dir, ok := s.store.(*posix.Store); ok {
+			near[s.volume.ID] = dir.Coherent() && !s.volume.Exclusive
+			dir.SetMaxDescriptors(descriptors(len(next)))
+		}
 	}
 	v.served = next
 	v.meters.Store(&meters)

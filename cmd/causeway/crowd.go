@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -103,13 +104,18 @@ func (c *crowd) look(now time.Time) {
 	}
 }
 
-// count returns how many aware clients work: those that called since the last look, or came a second ago.
+// count returns how many aware clients work that can be told to go: those that called since the last look, or came a second ago.
 func (c *crowd) count(list []member.Client, now time.Time) int {
-	calls, working := make(map[demand.Name]uint64, len(list)), map[string]bool{}
+	calls, working, watches := make(map[demand.Name]uint64, len(list)), map[string]bool{}, map[string]bool{}
+	if c.aware != nil {
+		for _, u := range c.aware.Clients() {
+			watches[u.Client] = u.Watches
+		}
+	}
 	for i := range list {
 		u := &list[i]
 		calls[nameOf(u)] = u.Calls
-		if u.Kind == member.AwareClient && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
+		if u.Kind == member.AwareClient && watches[u.Client] && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
 			working[u.Client] = true
 		}
 	}
@@ -201,6 +207,9 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 	if t == nil || c.aware == nil {
 		return "", fmt.Errorf("gateway %s has no aware clients", c.self)
 	}
+	if redirect.Ways(c.waysOff())&redirect.WayPath != 0 {
+		return "", errors.New("clients obey no names of gateways now: causeway cluster set --redirect-ways has the way path off")
+	}
 	m := &redirect.Move{Client: client, Volume: volume, From: c.self, To: to, Means: redirect.Aware}
 	if to == "" {
 		nodes := c.nodes()
@@ -209,7 +218,7 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 		m = c.planner.Target(c.state(t, nodes, nil, now), redirect.Use{Client: client, Volume: volume, Means: redirect.Aware, Site: c.siteOf(t, addr)})
 		c.mu.Unlock()
 		if m == nil {
-			return "", fmt.Errorf("no other gateway has room for it: --to names one all the same")
+			return "", fmt.Errorf("there is no other gateway to which it may go")
 		}
 	} else if err := c.reaches(t, to, volume); err != nil {
 		return "", err
@@ -256,4 +265,13 @@ func (c *crowd) gateways() (out []aware.Gateway) {
 func (c *crowd) load() (utilization uint8, draining bool) {
 	n := selfOf(c.nodes(), c.self)
 	return uint8(n.Utilization), n.Draining
+}
+
+// waysOff are the ways that the operator has switched off. Some are the clients' own: they are told.
+func (c *crowd) waysOff() uint8 {
+	t := c.table()
+	if t == nil {
+		return 0
+	}
+	return uint8(redirect.AllWays &^ redirectConfig(t.Settings()).Ways)
 }

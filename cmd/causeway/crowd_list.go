@@ -198,3 +198,14 @@ func (c *crowd) normal() (list []member.Client) {
 	}
 	return list
 }
+
+// Demand implements member.Crowd.
+func (c *crowd) Demand() (parts map[string]float64, rate float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	parts = map[string]float64{}
+	for name, share := range c.shares.All() {
+		parts[name.Volume] += share
+	}
+	return parts, c.shares.Rate()
+}

@@ -228,3 +228,75 @@ func TestWayNames(t *testing.T) {
 		t.Error(w, err)
 	}
 }
+
+// TestWaysOfClients: a way that the operator switches off is off at the clients too, whatever they would do by themselves.
+func TestWaysOfClients(t *testing.T) {
+	c, _, at := awareCluster(t)
+	u, v := awareVolume(t, library.Config{Ways: redirect.AllWays}, at("g1"))
+	if err := awareRound(v, "file", "text"); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the client knows all gateways", func() bool { return len(u.Paths("home")) == 3 })
+	if u.Ways() != redirect.AllWays {
+		t.Errorf("it goes by %v", u.Ways())
+	}
+	var s member.Settings
+	c.ask("g2", &s, "cluster", "set", "--redirect-ways", "mirror,fail-over")
+	c.until("the client knows", func() bool { return u.Ways() == redirect.WayMirror|redirect.WayFailOver })
+	client := c.clientsOf("g3", member.AwareClient)[0].Client
+	var done []member.Redirected
+	c.ask("g3", &done, "redirect", client, "--to", "g2")
+	if len(done) != 1 || done[0].Told || !strings.Contains(done[0].Why, "off") {
+		t.Errorf("%+v", done)
+	}
+	c.ask("g2", &s, "cluster", "set", "--redirect-ways", "all")
+	c.until("the client knows", func() bool { return u.Ways() == redirect.AllWays })
+	if here := u.Paths("home")[0].Gateway; here != at("g1") {
+		t.Errorf("it has gone to %s by a way that was off", here)
+	}
+}
+
+// TestWeightAuto: of two volumes whose weights follow their demand, the one that is used becomes heavier, until an operator sets a figure.
+func TestWeightAuto(t *testing.T) {
+	c := prepareCluster(t)
+	c.startAll()
+	var v member.Volume
+	for _, name := range []string{"used", "idle"} {
+		c.ask("g1", &v, "volume", "create", name, "--backend", "posix:"+share(t, name), "--weight", "auto")
+		if v.Weight != 1 || !v.AutoWeight {
+			t.Errorf("%+v", v)
+		}
+	}
+	for _, name := range []string{"g1", "g2", "g3"} {
+		if out, stderr, code := run(t, "node", "set", name, "--update-interval", "1s", "--weight", "auto", "--state-dir", c.at["g1"].state); code != 0 {
+			t.Fatal(out, stderr)
+		}
+	}
+	n := c.client("g2", "used")
+	weight := func(name string) uint64 {
+		for _, v := range c.status("g3").Volumes {
+			if v.Name == name {
+				return v.Weight
+			}
+		}
+		return 0
+	}
+	took := c.until("the volume that is used weighs more", func() bool {
+		for i := range 200 {
+			n.write(fmt.Sprint("file", i%10), "text")
+		}
+		return weight("used") > 2
+	})
+	if weight("idle") != 1 {
+		t.Errorf("the idle volume weighs %d", weight("idle"))
+	}
+	t.Logf("after %v it weighs %d", took, weight("used"))
+	c.ask("g2", &v, "volume", "set", "used", "--weight", "7")
+	if v.Weight != 7 || v.AutoWeight {
+		t.Errorf("%+v", v)
+	}
+	c.fails("g1", "volume", "set", "used", "--weight", "heavy")
+	if out, _, _ := run(t, "volume", "ls", "--state-dir", c.at["g1"].state); !strings.Contains(out, "(auto)") {
+		t.Error(out)
+	}
+}

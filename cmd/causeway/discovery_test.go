@@ -30,7 +30,7 @@ func dnsCluster(t *testing.T) (c *nodes, port uint16) {
 	}
 	c.port, port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"), sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	at := func(name string) string { return fmt.Sprintf("%v:%d", c.addr[name], port) }
-	others := []string{"--smb", fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))}
+	others := []string{"--shared-cpu", "--smb", fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))}
 	c.start("g1", append(others, "--bootstrap", "--zone", "NAS.test.", "--dns", at("g1"))...)
 	token := member.Token{}
 	c.ask("g1", &token, "token")

@@ -15,6 +15,7 @@ import (
 	"causeway/admin"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
+	"causeway/gateway/smb"
 )
 
 const top = "../../"
@@ -154,6 +155,9 @@ func TestMetricsInDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := m.Registry().Register(dnsMetrics{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Registry().Register(smbMetrics{func() (s smb.Stats) { return s }}); err != nil {
 		t.Fatal(err)
 	}
 	m.Registry().Describe(described)

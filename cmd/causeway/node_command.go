@@ -179,7 +179,8 @@ func newNodeSet() *cobra.Command {
 		}
 		return o.print(w, text, nil, func() error { _, err := fmt.Fprintf(w, "node %s is changed\n", args[0]); return err })
 	})
-	c.Flags().Uint64Var(&flags.weight, "weight", 1, "its share of the load, against the other nodes'")
+	flags.weight.value = 1
+	c.Flags().Var(&flags.weight, "weight", "its share of the load, against the other nodes'; auto: as measured, 10 for the average node")
 	c.Flags().StringSliceVar(&flags.groups, "groups", nil, "groups of volumes that belong to it, the most important first")
 	c.Flags().StringSliceVar(&flags.domains, "domains", nil, "domains it is in, besides all")
 	c.Flags().DurationVar(&flags.interval, "update-interval", time.Minute, "how often it reports its load, 1s to 1h")
@@ -190,7 +191,7 @@ func newNodeSet() *cobra.Command {
 
 // nodeSettings are the flags of `node set`.
 type nodeSettings struct {
-	weight          uint64
+	weight          weightFlag
 	groups, domains []string
 	interval        time.Duration
 	threshold       uint8
@@ -201,7 +202,7 @@ type nodeSettings struct {
 func (f *nodeSettings) fill(cmd *cobra.Command, in *member.NodeOrder) {
 	given := cmd.Flags().Changed
 	if given("weight") {
-		in.Weight = &f.weight
+		in.Weight, in.AutoWeight = f.weight.settings()
 	}
 	if given("groups") {
 		in.Groups = &f.groups

@@ -17,8 +17,10 @@ import (
 type settings struct {
 	file  string
 	flags config.Config
-	set   *pflag.FlagSet
-	args  []string
+
+	passwordFile string // of volumes in the arguments that are shares
+	set          *pflag.FlagSet
+	args         []string
 }
 
 func (s *settings) register(set *pflag.FlagSet) {
@@ -39,6 +41,7 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.StringVar(&s.flags.SMB, "smb", def.SMB, `address and port of SMB, as in 0.0.0.0:445; "off": none; users are made with causeway user add`)
 	set.StringVar(&s.flags.Encrypt, "smb-encrypt", def.Encrypt, "required or offered: whether SMB requests that are not encrypted are refused")
 	set.StringVar(&s.flags.Signing, "smb-signing", def.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
+	set.StringVar(&s.passwordFile, "password-file", "", "file whose first line is the password, for smb://user@host/share as a volume")
 	set.BoolVar(&s.flags.Groups, "groups", false, "look up the groups of users on this machine, in place of the at most 16 that clients claim")
 	set.StringVar(&s.flags.LogFormat, "log-format", def.LogFormat, "text or json")
 	set.StringVar(&s.flags.LogLevel, "log-level", def.LogLevel, "debug, info, warn or error")
@@ -62,6 +65,9 @@ func (s *settings) load() (*config.Config, error) {
 		v, err := parseVolume(arg)
 		if err != nil {
 			return nil, err
+		}
+		if v.IsShare() {
+			v.PasswordFile = s.passwordFile
 		}
 		c.Volumes = append(c.Volumes, v)
 	}
@@ -104,9 +110,15 @@ func (s *settings) overlay(c *config.Config) {
 	})
 }
 
-// parseVolume parses [NAME=]DIR. What stands before "=" is a name unless it has a slash; "./a=b" is a directory.
+// parseVolume parses [NAME=]DIR or [NAME=]smb://user@host/share. What stands before "=" is a name unless it has a slash; "./a=b" is a directory.
 func parseVolume(arg string) (v config.Volume, err error) {
 	name, dir, named := strings.Cut(arg, "=")
+	if strings.HasPrefix(arg, config.ShareScheme) {
+		return config.Volume{Path: arg}, nil
+	}
+	if named && strings.HasPrefix(dir, config.ShareScheme) {
+		return config.Volume{Name: name, Path: dir}, nil
+	}
 	if !named || strings.Contains(name, "/") {
 		name, dir = "", arg
 	} else if name == "" {

@@ -16,7 +16,7 @@ import (
 // source is what the operator is shown.
 func (n *node) source() admin.Source {
 	return admin.Source{Volumes: n.showVolumes, Clients: n.showClients, Locks: n.showLocks, Locking: n.showLocking,
-		Replies: n.showReplies, Caches: n.showCaches, Traffic: n.showTraffic}
+		Replies: n.showReplies, Caches: n.showCaches, Traffic: n.showTraffic, SMB: n.showSMB}
 }
 
 func (n *node) showVolumes(ctx context.Context) []admin.Volume {
@@ -43,7 +43,11 @@ func (n *node) showVolumes(ctx context.Context) []admin.Volume {
 	return list
 }
 
-func storage(s *posix.Store) admin.Storage {
+func storage(of volumeStore) admin.Storage {
+	s, ok := of.(*posix.Store)
+	if !ok {
+		return admin.Storage{Identity: "server"}
+	}
 	st := s.Stats()
 	return admin.Storage{Identity: string(s.Identity()), Descriptors: st.Descriptors, MaxDescriptors: st.MaxDescriptors, Dirty: st.Dirty,
 		Evictions: st.Evictions, Syncs: st.Syncs, SyncRequests: st.SyncRequests, SyncErrors: st.SyncErrors, Scans: st.Scans}
@@ -147,7 +151,11 @@ func (n *node) showCaches(context.Context) []admin.Cache {
 	}
 	all := admin.Cache{Name: "descriptors"}
 	for _, s := range n.volumes.list() {
-		st := s.store.Stats()
+		dir, ok := s.store.(*posix.Store)
+		if !ok {
+			continue
+		}
+		st := dir.Stats()
 		all.Hits += st.Hits
 		all.Misses += st.Misses
 		all.Entries += st.Descriptors

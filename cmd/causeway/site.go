@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"causeway/cluster/address"
@@ -134,6 +136,11 @@ func (s *site) Close(addr netip.Addr) error {
 		_, abandonErr := address.Abandon(addr)
 		err = errors.Join(err, abandonErr)
 	}
+	s.disconnect(addr)
+	return err
+}
+
+func (s *site) disconnect(addr netip.Addr) {
 	s.rpc.Disconnect(addr)
 	s.smb.disconnect(addr)
 	if s.aware != nil {
@@ -142,5 +149,18 @@ func (s *site) Close(addr netip.Addr) error {
 	if s.maps != nil {
 		s.maps.Disconnect(addr)
 	}
-	return err
+}
+
+// CutOff ends all connections that there are: what was sent over them and not read yet is not done. Clients connect again, wherever the
+// address is then.
+func (s *site) CutOff() {
+	s.mu.Lock()
+	addrs := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, addr := range addrs {
+		if !addr.IsLoopback() {
+			_, _ = address.Abandon(addr) // the next holder tells them, or this kernel when they go on
+		}
+		s.disconnect(addr)
+	}
 }

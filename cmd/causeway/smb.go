@@ -113,7 +113,7 @@ func (n *node) newSMB(users auth.Users) (err error) {
 		return err
 	}
 	n.teardown.add("SMB", n.stopSMB)
-	return nil
+	return n.metrics.Registry().Register(smbMetrics{n.smb.server.Stats})
 }
 
 // referrals sends clients of SMB to the gateways in the order in which names are answered.

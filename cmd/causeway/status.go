@@ -103,6 +103,10 @@ func writeSummary(w io.Writer, st *admin.Status) {
 		size(uint64(r.BytesOut)), counted(t.Connections, "connection"), t.InFlight)
 	fmt.Fprintf(w, "%s held, %d waited for, %s with locks or reclaims; %s remembered for retransmissions\n", counted(l.Held, "lock"), l.Waiting,
 		counted(l.Clients, "client"), counted(st.Replies.Entries, "answer"))
+	if b := st.SMB; b != nil {
+		fmt.Fprintf(w, "SMB: %s, %s (%d signed, %d encrypted), %s, in %s, out %s; %s\n", counted(b.Connections, "connection"), counted(b.Sessions, "session"),
+			b.Signed, b.Encrypted, counted(b.Opens, "open"), size(uint64(b.BytesIn)), size(uint64(b.BytesOut)), counted(int(b.LogonFailures), "failed logon"))
+	}
 	if l.Grace {
 		fmt.Fprintf(w, "grace period: only locks of before the restart are given out, for %.0f s at most\n", l.GraceLeft)
 	}

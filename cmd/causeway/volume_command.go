@@ -28,7 +28,7 @@ func newVolume() *cobra.Command {
 
 // volumeSettings are the flags that create and set share.
 type volumeSettings struct {
-	weight                           uint64
+	weight                           weightFlag
 	group, domain, policy, preferred string
 	mirrorOf                         string
 	canMigrate, async, readOnly      bool
@@ -38,7 +38,8 @@ type volumeSettings struct {
 
 func (f *volumeSettings) register(c *cobra.Command) {
 	set := c.Flags()
-	set.Uint64Var(&f.weight, "weight", 1, "its load, against the other volumes'")
+	f.weight.value = 1
+	set.Var(&f.weight, "weight", "its load, against the other volumes'; auto: as measured, in percent of gateways")
 	set.StringVar(&f.group, "group", "", "group of volumes; nodes that have it are taken first")
 	set.StringVar(&f.domain, "domain", record.AllDomain, "domain of the nodes that may administer it")
 	set.StringVar(&f.policy, "domain-policy", string(record.Reach), "what nodes outside of the domain do: reach (forward requests) or strict (refuse)")
@@ -57,7 +58,7 @@ func (f *volumeSettings) fill(cmd *cobra.Command, all bool, in *member.VolumeOrd
 	given := func(name string) bool { return all || cmd.Flags().Changed(name) }
 	policy := record.DomainPolicy(f.policy)
 	for name, put := range map[string]func(){
-		"weight": func() { in.Weight = &f.weight }, "group": func() { in.Group = &f.group }, "domain": func() { in.Domain = &f.domain },
+		"weight": func() { in.Weight, in.AutoWeight = f.weight.settings() }, "group": func() { in.Group = &f.group }, "domain": func() { in.Domain = &f.domain },
 		"domain-policy": func() { in.DomainPolicy = &policy }, "preferred": func() { in.Preferred = &f.preferred },
 		"can-migrate": func() { in.CanMigrate = &f.canMigrate }, "async": func() { in.Async = &f.async },
 		"read-only": func() { in.ReadOnly = &f.readOnly }, "mirror-of": func() { in.MirrorOf = &f.mirrorOf },

@@ -12,6 +12,7 @@ import (
 
 	"causeway"
 	"causeway/admin"
+	"causeway/backend"
 	"causeway/backend/posix"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/state"
@@ -42,12 +43,19 @@ type volumes struct {
 	end     context.CancelFunc
 }
 
+// volumeStore is what a volume lives in: a directory, or a share of another server.
+type volumeStore interface {
+	backend.Store
+	VolumeID() causeway.VolumeID
+	ReadOnly() bool
+}
+
 // served is one volume. It is immutable.
 type served struct {
 	spec   config.Volume // as it is served
 	opened config.Modes  // as the store was opened
 	meter  *admin.Meter
-	store  *posix.Store
+	store  volumeStore
 	volume *causeway.Volume
 	epoch  causeway.Epoch // in which it is administered here, in a cluster; zero: elsewhere
 }
@@ -144,9 +152,12 @@ func (v *volumes) name(s *served) error {
 	return nil
 }
 
-func (v *volumes) open(ctx context.Context, spec config.Volume, of int) (*posix.Store, error) {
+func (v *volumes) open(ctx context.Context, spec config.Volume, of int) (volumeStore, error) {
 	if slices.ContainsFunc(v.closing, func(o *served) bool { return o.spec.Path == spec.Path }) {
 		return nil, errors.New("it was served before, and is not closed yet because requests still use it; try again later")
+	}
+	if spec.IsShare() {
+		return v.openShare(ctx, spec)
 	}
 	var id causeway.VolumeID // set before the store can fail to sync: nothing writes before it is attached
 	store, err := posix.Open(ctx, spec.Path, posix.Config{
@@ -158,10 +169,11 @@ func (v *volumes) open(ctx context.Context, spec config.Volume, of int) (*posix.
 		OnSyncError:    func(causeway.ObjectID, error) { v.transfer.SyncFailed(id) },
 		Logger:         v.log,
 	})
-	if err == nil {
-		id = store.VolumeID()
+	if err != nil {
+		return nil, err
 	}
-	return store, err
+	id = store.VolumeID()
+	return store, nil
 }
 
 // publish attaches what is new, shows the whole to clients, and then takes leave of what is not served any more.

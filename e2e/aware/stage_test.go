@@ -35,12 +35,18 @@ type stage struct {
 }
 
 // setStage starts gateways that know each other, and makes volumes.
-func setStage(t *testing.T, gateways int, flags []string, volumes ...string) *stage {
+func setStage(t *testing.T, gateways int, volumes ...string) *stage {
+	t.Helper()
+	return setStageOn(t, gateways, harness.ClusterConfig{}, volumes...)
+}
+
+// setStageOn is setStage with what gateways need besides.
+func setStageOn(t *testing.T, gateways int, config harness.ClusterConfig, volumes ...string) *stage {
 	t.Helper()
 	t.Parallel()
 	s := &stage{t: t, network: harness.NewNetwork(t), dirs: map[string]string{}}
-	flags = append([]string{"--aware", fmt.Sprint(port), "--link-speed", fmt.Sprint(link), "--shared-cpu"}, flags...)
-	s.Cluster = harness.NewCluster(t, s.network, gateways, harness.ClusterConfig{Flags: flags})
+	config.Flags = append([]string{"--aware", fmt.Sprint(port), "--link-speed", fmt.Sprint(link), "--shared-cpu"}, config.Flags...)
+	s.Cluster = harness.NewCluster(t, s.network, gateways, config)
 	root, err := os.MkdirTemp("", "cw-volumes-")
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +76,6 @@ type user struct {
 	s *stage
 	*client.Client
 	v      *client.Volume
-	name   string
 	done   atomic.Int64
 	failed chan error
 	stop   context.CancelFunc

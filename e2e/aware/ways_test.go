@@ -3,11 +3,19 @@
 package aware
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"causeway/client"
+	"causeway/e2e/harness"
 	"causeway/redirect"
 )
 
@@ -26,7 +34,7 @@ func (s *stage) crowd(i int) *user {
 
 // TestPassiveWithPath: a gateway above its threshold names the gateway to go to, and the client goes there without an error.
 func TestPassiveWithPath(t *testing.T) {
-	s := setStage(t, 3, nil, "home")
+	s := setStage(t, 3, "home")
 	u := s.dial(redirect.WayPath|redirect.WayFailOver, "home", s.at(0))
 	u.work("file", busySize, busyPause)
 	s.crowd(0)
@@ -45,7 +53,7 @@ func TestPassiveWithPath(t *testing.T) {
 // TestPassiveWithoutPath: the client obeys no names; of the gateways that it may go to it takes the one to which it was sent the longest time
 // ago.
 func TestPassiveWithoutPath(t *testing.T) {
-	s := setStage(t, 3, nil, "home")
+	s := setStage(t, 3, "home")
 	u := s.dial(redirect.WayNoPath|redirect.WayFailOver, "home", s.at(0), s.at(1), s.at(2))
 	u.work("file", busySize, busyPause)
 	for i, m := range s.Members {
@@ -70,7 +78,7 @@ func TestActiveByTable(t *testing.T) { active(t, redirect.WayTable) }
 func TestActiveByPolling(t *testing.T) { active(t, redirect.WayPoll) }
 
 func active(t *testing.T, way redirect.Ways) {
-	s := setStage(t, 2, nil, "home")
+	s := setStage(t, 2, "home")
 	u := s.dial(way|redirect.WayFailOver, "home", s.at(0))
 	u.work("file", 4*busySize, busyPause)
 	if to := u.moves("home", s.at(0)); to != s.at(1) {
@@ -83,7 +91,7 @@ func active(t *testing.T, way redirect.Ways) {
 
 // TestOwnDecision: the line to a gateway becomes slow, which no record shows. The client feels it and leaves.
 func TestOwnDecision(t *testing.T) {
-	s := setStage(t, 2, nil, "home")
+	s := setStage(t, 2, "home")
 	u := s.dial(redirect.WayOwn|redirect.WayFailOver, "home", s.at(0))
 	u.work("file", 8<<10, time.Millisecond)
 	s.Await("the client knows what is normal", func() bool { return u.done.Load() > 200 })
@@ -99,7 +107,7 @@ func TestOwnDecision(t *testing.T) {
 // TestFailOver: a gateway dies and the client goes on by its oldest path. The failed path is marked and probed, and taken back in when the
 // gateway is back, so that the client can go there when the next one dies.
 func TestFailOver(t *testing.T) {
-	s := setStage(t, 3, nil, "home")
+	s := setStage(t, 3, "home")
 	u := s.dial(redirect.WayFailOver, "home", s.at(0), s.at(1), s.at(2))
 	u.work("file", 4<<10, time.Millisecond)
 	u.well()
@@ -133,5 +141,111 @@ func TestFailOver(t *testing.T) {
 	s.Members[1].KillAll()
 	if to := u.moves("home", s.at(1)); to != s.at(0) {
 		t.Errorf("the second time it went to %s", to)
+	}
+}
+
+// TestMirror: the volume's only gateway is too busy, and one that reaches a volume that offers the same is not. The client, which only reads, is
+// sent there, with the file that it has open; when it writes, it is back.
+func TestMirror(t *testing.T) {
+	s := setStage(t, 2, "home", "copy")
+	const text = "the same in both"
+	for _, dir := range s.dirs {
+		if err := os.WriteFile(filepath.Join(dir, "text"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := s.Members[0]
+	g.Command("node", "set", "g1", "--domains", "here")
+	g.Command("node", "set", "g2", "--domains", "there")
+	g.Command("volume", "set", "home", "--domain", "here")
+	g.Command("volume", "set", "copy", "--domain", "there", "--mirror-of", "home", "--read-only")
+	s.AwaitRest(2)
+	u := s.dial(redirect.WayMirror|redirect.WayFailOver, "home", s.at(0))
+	file, err := u.v.Open(t.Context(), "text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() {
+		t.Helper()
+		got, err := io.ReadAll(io.NewSectionReader(file, 0, 1<<10))
+		if err != nil || string(got) != text {
+			t.Fatalf("%q, %v", got, err)
+		}
+		got, err = u.v.ReadFile(t.Context(), "text")
+		if err != nil || string(got) != text {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	s.crowd(0)
+	g.Command("node", "set", "g1", "--threshold", "10")
+	s.Await("the client reads the mirror", func() bool { read(); return u.v.Mirror() == "copy" })
+	if err := os.WriteFile(filepath.Join(s.dirs["home"], "text"), []byte("overwritten here"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	read() // from the mirror, whose text is the old one
+	if here := u.here("copy"); here != s.at(1) {
+		t.Errorf("it reads the mirror at %s", here)
+	}
+	if err := u.v.WriteFile(t.Context(), "new", []byte("x"), 0o644); err != nil || u.v.Mirror() != "home" {
+		t.Errorf("when it has written it reads %s, %v", u.v.Mirror(), err)
+	}
+}
+
+// TestServiceRecords: a client that knows only the cluster's name finds the gateways by SRV records, as the gateways themselves answer, those of
+// its site first.
+func TestServiceRecords(t *testing.T) {
+	const zone = "nas.example.com"
+	var dns netip.AddrPort
+	s := setStageOn(t, 3, harness.ClusterConfig{
+		Flags: []string{"--zone", zone},
+		Host: func(i int, host *harness.Host) []string {
+			dns = netip.AddrPortFrom(host.Address, 53)
+			return []string{"--dns", host.Address.String()}
+		},
+	}, "home")
+	g := s.Members[0]
+	g.Command("site", "set", "paris", "10.99.0.1/32") // where the clients are
+	g.Command("node", "set", "g2", "--domains", "paris")
+	g.Command("node", "set", "g1", "--domains", "elsewhere")
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return s.network.Test().Dial(ctx, network, dns.String())
+	}}
+	for _, name := range []string{zone, "home." + zone} {
+		var u *client.Client
+		var v *client.Volume
+		s.Await("a client that knows "+name, func() bool {
+			c, err := client.Dial(t.Context(), client.Config{Dial: s.network.Test().Dial, Resolver: resolver}, name)
+			if err != nil {
+				return false
+			}
+			if v, err = c.Volume(t.Context(), "home"); err != nil {
+				c.Close()
+				return false
+			}
+			u = c
+			return true
+		})
+		if err := v.WriteFile(t.Context(), "file", []byte("text"), 0o644); err != nil {
+			t.Error(err)
+		}
+		u.Close()
+	}
+	first := 0
+	s.Await("the client's own site comes first, time after time", func() bool {
+		_, list, err := resolver.LookupSRV(t.Context(), "causeway", "tcp", zone)
+		if err != nil || len(list) != 3 || list[0].Target != "g2.gateways."+zone+"." || list[0].Priority >= list[1].Priority {
+			first = 0
+			return false
+		}
+		first++
+		return first == 5
+	})
+	c, err := client.Dial(t.Context(), client.Config{Dial: s.network.Test().Dial, Resolver: resolver}, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Volume(t.Context(), "home"); err != nil || c.Paths("home")[0].Gateway != s.at(1) {
+		t.Errorf("it begins at %s, %v", c.Paths("home")[0].Gateway, err)
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -134,6 +136,9 @@ func (f *field) dial(ctx context.Context, _, address string) (net.Conn, error) {
 // open connects a client and waits until it knows all gateways.
 func (f *field) open(ctx context.Context, cfg client.Config, at ...string) (*client.Client, *client.Volume, error) {
 	cfg.Dial = f.dial
+	if os.Getenv("CAUSEWAY_BENCH_VERBOSE") != "" {
+		cfg.Log = slog.New(slog.NewTextHandler(os.Stdout, nil)).With("client", at[0])
+	}
 	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		c, err := client.Dial(ctx, cfg, at...)
 		var v *client.Volume

@@ -22,6 +22,7 @@ type clustering struct {
 	gateways []int
 	rate     int
 	times    int
+	pin      bool
 	program  programs
 	base     string
 }
@@ -51,6 +52,7 @@ func clusters(ctx context.Context, args []string) error {
 	set.DurationVar(&c.duration, "duration", time.Second, "of one measurement, where the workload does not end by itself")
 	set.IntVar(&c.times, "times", 1000, "how often something is recalled")
 	set.IntVar(&c.rate, "rate", 200, "Mbit/s of each gateway's link, for links")
+	set.BoolVar(&c.pin, "pin", false, "hot: give the volume's administrator a processor of its own")
 	set.Func("gateways", "how many gateways, for links (default 1,2,4,8)", func(text string) (err error) {
 		c.gateways = nil
 		for _, word := range strings.Split(text, ",") {

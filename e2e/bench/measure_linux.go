@@ -102,7 +102,7 @@ func (m measurement) run(plan workload.Plan) (s Sample, err error) {
 	}
 	var after clocks
 	if m.workload.Bounded {
-		if err = run.Wait(); err == nil {
+		if err = ended(run); err == nil {
 			after, err = readClocks(run, m.server)
 		}
 	} else {
@@ -132,6 +132,28 @@ func (m measurement) run(plan workload.Plan) (s Sample, err error) {
 		P99:      latencies.Quantile(0.99),
 		Peak:     memory.Peak,
 	}, nil
+}
+
+// ended waits for a run that ends by itself. One that is not answered for long has lost a connection, which is not made anew: it is
+// left behind.
+func ended(run *load.Run) error {
+	done := make(chan error, 1)
+	go func() { done <- run.Wait() }()
+	tick := time.NewTicker(slowest)
+	defer tick.Stop()
+	for last := run.Totals(); ; {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+		}
+		now := run.Totals()
+		if now == last {
+			run.Stop()
+			return fmt.Errorf("no answer for %v, after %d calls", slowest, now.Calls)
+		}
+		last = now
+	}
 }
 
 // window lets a run warm up and reads the clocks around its measured time.

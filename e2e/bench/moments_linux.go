@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"causeway/e2e/bench/nfs3"
 	"causeway/e2e/bench/workload"
@@ -184,6 +188,11 @@ func (c *clustering) hot(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	if c.pin {
+		if err := pin(cluster, 4); err != nil {
+			return err
+		}
+	}
 	for _, volume := range []string{"plain", "exclusive"} {
 		p, err := c.share(ctx, cluster, volume, map[string][]string{"exclusive": {"--exclusive"}}[volume]...)
 		if err != nil {
@@ -210,6 +219,46 @@ func (c *clustering) hot(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// pin gives the first gateway a processor of its own, and the others those that are left, which the generator shares: what the owner of
+// a volume can do for others then shows in the rate.
+func pin(cluster *peer.Cluster, gateways int) error {
+	var first, rest unix.CPUSet
+	first.Set(0)
+	for cpu := 1; cpu < runtime.NumCPU(); cpu++ {
+		rest.Set(cpu)
+	}
+	for i := range gateways {
+		set := &rest
+		if i == 0 {
+			set = &first
+		}
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", cluster.Through(i, "", "").Process.PID()))
+		if err != nil {
+			return err
+		}
+		for _, task := range tasks {
+			if id, err := strconv.Atoi(task.Name()); err == nil {
+				if err := unix.SchedSetaffinity(id, set); err != nil && err != unix.ESRCH {
+					return err
+				}
+			}
+		}
+	}
+	return pinSelf(&rest)
+}
+
+func pinSelf(set *unix.CPUSet) error {
+	tasks, err := os.ReadDir("/proc/self/task")
+	for _, task := range tasks {
+		if id, bad := strconv.Atoi(task.Name()); bad == nil && err == nil {
+			if e := unix.SchedSetaffinity(id, set); e != unix.ESRCH && e != nil {
+				err = e
+			}
+		}
+	}
+	return err
 }
 
 // profileHot takes CPU profiles of the owner while files are made through it, and through all gateways.

@@ -172,6 +172,7 @@ type writer struct {
 	v       *client.Volume
 	records atomic.Int64
 	longest atomic.Int64 // nanoseconds of a record
+	slow    []string     // records that took longer than a second
 }
 
 const recordSize = 4 << 10
@@ -191,11 +192,16 @@ func (w *writer) run(ctx context.Context, stop <-chan struct{}, name string) err
 		}
 		begun := time.Now()
 		_, err := file.WriteAt(record(i), i*recordSize)
+		wrote := time.Since(begun)
 		if err == nil {
 			err = file.Sync()
 		}
+		synced := time.Since(begun)
 		if err == nil {
 			_, err = file.ReadAt(back, i*recordSize)
+		}
+		if took := time.Since(begun); took > time.Second {
+			w.slow = append(w.slow, fmt.Sprintf("%s: record %d at %s: written after %v, synced after %v, read after %v", begun.Format("05.000"), i, w.c.Paths("plain")[0].Gateway, wrote, synced, took))
 		}
 		if err == nil && !slices.Equal(back, record(i)) {
 			err = errors.New("a record reads otherwise than it was written")
@@ -262,6 +268,9 @@ func (a *awareBench) killOnce(ctx context.Context, victim int) error {
 	var each []time.Duration
 	for i, w := range writers {
 		each = append(each, time.Duration(w.longest.Load()))
+		for _, line := range w.slow {
+			fmt.Printf("  client %d, %s\n", i, line)
+		}
 		n := w.records.Load()
 		records += n
 		got, err := os.ReadFile(filepath.Join(f.dir, fmt.Sprint("writer", i)))

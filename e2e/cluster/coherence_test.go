@@ -42,6 +42,10 @@ func TestCoherence(t *testing.T) {
 	for i, dir := range dirs {
 		s.turns(s.volumes[i], dir, alpha, beta)
 		s.replaced(s.volumes[i], dir, alpha, beta)
+		s.removed(s.volumes[i], dir, alpha, beta)
+		s.unremembered(alpha, s.Members[0], s.volumes[i])
+		s.across(s.volumes[i], s.unremembered(beta, s.Members[1], s.volumes[i]), alpha, beta)
+		s.cut(s.volumes[i], dir, alpha, beta)
 	}
 }
 

@@ -181,7 +181,7 @@ func (s *stage) survive(guests []*machine) {
 		}
 	}
 	for _, m := range s.Members {
-		if strings.Contains(m.Log(), "grace period begins") {
+		if strings.Contains(m.Log(), "what clients held is not known to any gateway") {
 			t.Errorf("%s has had a grace period", m.Name)
 		}
 	}

@@ -178,7 +178,7 @@ func TestOwnerLost(t *testing.T) {
 		locks.report(t)
 	}
 	for _, m := range s.Members {
-		if n := len(m.Said("grace period begins")); n > 0 {
+		if n := len(m.Said("what clients held is not known to any gateway")); n > 0 {
 			t.Errorf("%s has had %d grace periods", m.Name, n)
 		}
 	}

@@ -48,6 +48,8 @@ func TestMandatory(t *testing.T) {
 	text := strings.Repeat("0123456789", 10)
 	use := func(when string, locked bool) {
 		t.Helper()
+		begun := time.Now()
+		defer func() { t.Logf("%s: %v", when, time.Since(begun).Round(time.Millisecond)) }()
 		for i, m := range mounts {
 			at := s.Members[i].Name
 			if got, err := m.read(ctx, file, 0, 10); err != nil || string(got) != text[:10] {

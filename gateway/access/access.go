@@ -55,6 +55,8 @@ type Engine struct {
 	sticky  stickies
 	running sync.WaitGroup // recalls
 
+	asserting sync.Map // causeway.VolumeID → true: what clients held of it under its last owner is being taken over
+
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
 }
@@ -124,10 +126,11 @@ func (e *Engine) AttachAt(v *causeway.Volume, s backend.Store, epoch causeway.Ep
 		next.grants.endAll()
 		return
 	default:
+		next.grants = e.newHoldings(v, s, epoch)
 		if last != nil && last.epoch == epoch {
 			last.grants.endAll()
+			next.grants.follow(last.grants)
 		}
-		next.grants = e.newHoldings(v, s, epoch)
 		forget(s, causeway.Handle{}) // others may have owned it meanwhile
 	}
 	e.publish(v.ID, next)

@@ -9,12 +9,26 @@ import (
 )
 
 // Close implements gateway.Opener.
-func (e *Engine) Close(_ context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID) (bool, error) {
+func (e *Engine) Close(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID) (bool, error) {
 	if err := e.mine(c, h, id); err != nil {
 		return false, err
 	}
+	if c.Wrote {
+		e.written(ctx, c, h, id)
+	}
 	removed, code := e.locks.CloseOpen(h, id)
 	return removed, errorOf(code)
+}
+
+// written tells those who cache or watch the directory of a file that it was written through an open that ends now.
+func (e *Engine) written(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID) {
+	held, _, code := e.locks.OpenOf(h, id)
+	if code != causeway.OK || held.Name == "" || held.DeletePending {
+		return
+	}
+	by := *c
+	by.Open = id // its lease says whose directory lease stays
+	e.entries(ctx, &by, held.Dir, held.Name, gateway.Modified, gateway.NoticeLastWrite|gateway.NoticeSize)
 }
 
 // mine refuses an open that is not of the caller's client.

@@ -44,6 +44,15 @@ func (e *Engine) newHoldings(v *causeway.Volume, s backend.Store, epoch causeway
 	return t
 }
 
+// follow numbers what is granted from now on behind what was granted before in the same epoch: holders tell by that what is newer.
+func (t *holdings) follow(last *holdings) {
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.table.Follow(last.table)
+}
+
 // step is one event of the table, and carries out its effects.
 func (t *holdings) step(f func(now time.Duration, table *grants.Table)) {
 	t.mu.Lock()
@@ -85,12 +94,21 @@ func (t *holdings) recall(x grants.Effect) {
 	}
 	t.commits.RLock()
 	if c.Written && t.recalling(&x) {
-		_ = t.commit(ctx, x.Handle, &c) // what cannot be committed is lost to its writer's clients, who find another verifier
+		err = t.commit(ctx, x.Handle, &c)
 	}
 	t.commits.RUnlock()
+	if err != nil && t.named(ctx, x.Handle) {
+		return // its lease ends, and the fence tells its writer's clients by another verifier that something is lost
+	}
 	t.commits.Lock() // what was reported under the grant before is committed before the grant ends, or never
 	defer t.commits.Unlock()
 	t.step(func(now time.Duration, table *grants.Table) { table.Recalled(now, x.Handle, x.Holder, x.Seq) })
+}
+
+// named reports whether an object still has a name.
+func (t *holdings) named(ctx context.Context, h causeway.Handle) bool {
+	a, err := t.store.Stat(ctx, h.Object)
+	return err == nil && a.Nlink > 0
 }
 
 // ask reaches a holder.

@@ -369,6 +369,48 @@ func TestMandatory(t *testing.T) {
 	want(t, h.e.Admit(t.Context(), nfs(), o.Handle, s, false), causeway.OK)
 }
 
+// busyHolder has I/O under way that ends when the test says so.
+type busyHolder struct {
+	gateway.Holder
+	asked, idle chan struct{}
+}
+
+func (b *busyHolder) Recall(context.Context, *gateway.Recall) (gateway.Commit, error) {
+	close(b.asked)
+	<-b.idle
+	return gateway.Commit{}, nil
+}
+
+// TestAssertWaitsForNoIO: a new owner takes over what clients hold while I/O of its own gateway waits to be admitted by an owner. That I/O
+// is asked to look again, and not waited for: it goes on when the volume is open, which is later.
+func TestAssertWaitsForNoIO(t *testing.T) {
+	h, a := newHouse(t), smb("a")
+	o := h.open(a, spec("f", gateway.CreateNew, rw, causeway.ShareAll))
+	a.Open, a.Owner = o.ID, o.Owner
+	if _, err := h.e.Lock(t.Context(), a, o.Handle, gateway.LockSpec{Span: causeway.Span{Length: 10}, Exclusive: true}); err != nil {
+		t.Fatal(err)
+	}
+	held, err := h.e.Held(t.Context(), 7, "")
+	if err != nil || len(held) < 2 {
+		t.Fatal(held, err)
+	}
+	locks, err := lockmgr.New(lockmgr.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locks.Close()
+	busy := &busyHolder{asked: make(chan struct{}), idle: make(chan struct{})}
+	next := access.New(access.Config{Locks: locks, Holder: busy})
+	next.Attach(&causeway.Volume{ID: 7, Name: "v", Mandatory: true}, mem.New(mem.Config{Mode: 0o777}))
+	if refused, err := next.Assert(t.Context(), 7, held); err != nil || len(refused) > 0 {
+		t.Fatal(refused, err)
+	}
+	want(t, next.Admit(t.Context(), nfs(), o.Handle, causeway.Span{Length: 1}, false), causeway.ErrLocked)
+	<-busy.asked
+	close(busy.idle)
+	next.Wait()
+}
+
 func TestDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, a := newHouse(t), smb("a")

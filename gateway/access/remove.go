@@ -66,6 +66,13 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 	if err := ch.yield(ctx, id, lockmgr.OpName); err != nil {
 		return victim{}, err
 	}
+	h := causeway.Handle{Volume: ch.v.ID, Object: id}
+	if c.Owner.Kind == causeway.OwnerSMB && e.locks.OpensOn(h) > 0 {
+		return victim{}, causeway.ErrAccess // he dooms what he has open himself
+	}
+	if err := e.maySever(c, ch.v, h); err != nil {
+		return victim{}, err
+	}
 	x, err := e.touchEntry(ctx, c, ch.v, id)
 	if err != nil {
 		return victim{}, err

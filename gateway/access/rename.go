@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -74,7 +75,11 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 		return victim{}, err
 	}
 	if gone.id == id {
-		return victim{}, nil // two names of one object: rename(2) does nothing
+		// Two names of one object: rename(2) does nothing. But another rename may have made the one of the other meanwhile.
+		if now, _, err := src.v.store.Lookup(ctx, src.id, name); err != nil || now != id {
+			return victim{}, cmp.Or(err, error(causeway.ErrNoEnt))
+		}
+		return victim{}, nil
 	}
 	if attr.Type == causeway.TypeDirectory && src.id != dst.id {
 		if err := backend.LoadACL(ctx, src.v.store, id, &c.Cred, &attr); err != nil {
@@ -84,10 +89,20 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 			return victim{}, err
 		}
 	}
+	in := func(id causeway.ObjectID) causeway.Handle { return causeway.Handle{Volume: src.v.ID, Object: id} }
+	if err := e.mayMove(ctx, c, src.v, in(id), attr.Type == causeway.TypeDirectory, in(dst.id)); err != nil {
+		return victim{}, err
+	}
 	if err := src.yield(ctx, id, lockmgr.OpName); err != nil {
 		return victim{}, err
 	}
+	if err := e.maySever(c, src.v, in(id)); err != nil {
+		return victim{}, err
+	}
 	if err := src.yieldReplaced(ctx, gone.id); err != nil {
+		return victim{}, err
+	}
+	if err := e.maySever(c, src.v, in(gone.id)); err != nil {
 		return victim{}, err
 	}
 	x, err := e.touchEntry(ctx, c, src.v, id)

@@ -163,6 +163,14 @@ func (s *Server) Redirect(client, volume, address, mirror string) bool {
 	return told
 }
 
+// waysOff are the ways by which no client shall be moved.
+func (s *Server) waysOff() uint32 {
+	if s.cfg.WaysOff == nil {
+		return 0
+	}
+	return uint32(s.cfg.WaysOff())
+}
+
 // gateways makes the message of where the gateways are.
 func (s *Server) gateways() (out []*clientpb.Gateway) {
 	for _, g := range s.cfg.Gateways() {
@@ -201,7 +209,7 @@ func (s *Server) Watch(r *clientpb.WatchRequest, stream clientpb.Files_WatchServ
 	tick := time.NewTicker(s.cfg.Every)
 	defer tick.Stop()
 	for {
-		if err := stream.Send(&clientpb.Event{Gateways: s.gateways()}); err != nil {
+		if err := stream.Send(&clientpb.Event{Gateways: s.gateways(), WaysOff: s.waysOff()}); err != nil {
 			return err
 		}
 		select {

@@ -28,6 +28,7 @@ func ownWriter(t *testing.T, how causeway.Stability) (x *site, a, b *machine, h 
 	if err := a.store.(*blocks.Store).Own(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
+	x.gateways[0].store.(*blocks.Store).Leave()
 	x.move(a, next)
 	return x, a, b, h
 }

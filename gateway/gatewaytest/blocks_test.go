@@ -289,19 +289,22 @@ func TestNewOwnerOnBlocks(t *testing.T) {
 	if err := b.store.(*blocks.Store).Own(ctx, next); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.write(h, "x"); causeway.CodeOf(err) != causeway.ErrDelay {
-		t.Fatal("a write between two owners:", err)
-	}
+	between := make(chan error, 1) // two owners: it waits
+	go func() { between <- a.write(h, "NOT") }()
+	time.Sleep(50 * time.Millisecond) // or comes after; that is as good
 	if _, _, err := x.gateways[0].store.Create(ctx, x.root().Object, "late", &backend.CreateSpec{Type: causeway.TypeRegular}); err == nil {
 		if err := x.gateways[0].store.Persist(ctx); causeway.CodeOf(err) != causeway.ErrStaleEpoch {
 			t.Fatal("the last owner goes on:", err)
 		}
 	}
 	x.move(b, next)
+	if err := <-between; err != nil {
+		t.Fatal("a write between two owners:", err)
+	}
 	if _, err := a.moves.Write(ctx, c, h, 3, []byte(" yet"), causeway.Unstable); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.read(h); err != nil || got != "not yetmitted" {
+	if got, err := b.read(h); err != nil || got != "NOT yetmitted" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	x.atRest(b)

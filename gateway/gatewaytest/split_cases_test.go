@@ -24,7 +24,7 @@ func memSite(t testing.TB, n int, exclusive bool, lease time.Duration) *site {
 
 func (x *site) root() causeway.Handle {
 	x.Helper()
-	e, err := x.gateways[0].access.Root(context.Background(), gatewaytest.Root(), x.volume.ID)
+	e, err := x.owner.Load().Root(context.Background(), gatewaytest.Root(), x.volume.ID)
 	if err != nil {
 		x.Fatal(err)
 	}

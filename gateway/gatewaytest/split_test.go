@@ -30,6 +30,7 @@ type site struct {
 	grants   atomic.Int64 // that were asked for over links
 	calls    atomic.Int64 // of all other kinds
 	recalls  atomic.Int64
+	remote   func(context.Context, *gateway.Recall) (gateway.Commit, error) // of a gateway that is another process; nil: there is none
 }
 
 // machine is one gateway.
@@ -42,6 +43,7 @@ type machine struct {
 	access gateway.Access
 	owner  *access.Engine // at the owner
 	jitter time.Duration
+	missed bool // an owner did not wait for it
 
 	mu     sync.Mutex
 	paused chan struct{} // closed when it goes on
@@ -151,6 +153,9 @@ func (x *site) Recall(ctx context.Context, node string, r *gateway.Recall) (gate
 			}
 			return c, err
 		}
+	}
+	if x.remote != nil && node == "stopped" {
+		return x.remote(ctx, r)
 	}
 	return gateway.Commit{}, causeway.ErrMoved
 }

@@ -45,6 +45,9 @@ func (k *known) recall(r *gateway.Recall) {
 	}
 	k.mu.Lock()
 	v := k.volume(r.Handle.Volume)
+	if v.epoch.Before(r.Epoch) { // what it recalls may be the first that comes of this ownership
+		v.begin(r.Epoch)
+	}
 	if len(v.byHandle) >= maxRecalled {
 		for h, seq := range v.byHandle {
 			v.floor = max(v.floor, seq)
@@ -79,6 +82,12 @@ func (k *known) volume(id causeway.VolumeID) *recalled {
 	return v
 }
 
+// begin forgets the recalls of an earlier ownership.
+func (v *recalled) begin(e causeway.Epoch) {
+	v.epoch, v.floor = e, 0
+	clear(v.byHandle)
+}
+
 // isRecalled reports whether a lease that comes now was recalled before. The object's shard is locked, so that a recall that
 // comes now ends what is remembered after.
 func (k *known) isRecalled(h causeway.Handle, epoch causeway.Epoch, seq uint64) bool {
@@ -86,9 +95,7 @@ func (k *known) isRecalled(h causeway.Handle, epoch causeway.Epoch, seq uint64) 
 	v := k.volume(h.Volume)
 	newer := v.epoch.Before(epoch)
 	if newer {
-		v.epoch = epoch
-		v.floor = 0
-		clear(v.byHandle)
+		v.begin(epoch)
 	}
 	recalled := epoch.Before(v.epoch) || seq <= v.floor || seq <= v.byHandle[h]
 	k.mu.Unlock()
@@ -111,8 +118,7 @@ func (k *known) follow(id causeway.VolumeID, e causeway.Epoch) bool {
 		return false
 	}
 	if v.epoch != e {
-		v.epoch, v.floor = e, 0
-		clear(v.byHandle)
+		v.begin(e)
 	}
 	return true
 }

@@ -431,6 +431,32 @@ func TestLateRequests(t *testing.T) {
 	}
 }
 
+// TestEarlierLife: a call that is read while this gateway is cut off was sent in its earlier life, perhaps. It does not wait until it may
+// be done: its client has had another gateway do it.
+func TestEarlierLife(t *testing.T) {
+	s := newSite(t, options{})
+	a, c := s.g[0], gatewaytest.Root()
+	r := s.patient(a)
+	e, err := r.Root(t.Context(), c, vol)
+	must(t, err)
+	h := e.Handle
+	a.valid.Store(false)
+	a.table.CloseAll()
+	noWait := *c
+	noWait.NoWait = true
+	if _, err := r.GetAttr(t.Context(), &noWait, h); causeway.CodeOf(err) != causeway.ErrWouldBlock {
+		t.Error(err)
+	}
+	if _, err := r.GetAttr(t.Context(), c, h); causeway.CodeOf(err) != causeway.ErrDelay {
+		t.Error(err)
+	}
+	a.valid.Store(true)
+	s.open(0)
+	if _, err := r.GetAttr(t.Context(), c, h); err != nil {
+		t.Error(err)
+	}
+}
+
 // patient is another router of a gateway, which waits for long.
 func (s *site) patient(m *member) *Router {
 	s.Helper()

@@ -95,6 +95,12 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 		return causeway.ErrStale
 	}
 	life, pause := r.table.Life(), 2*time.Millisecond
+	if life > 0 && !r.table.Valid() { // sent before this gateway was cut off, perhaps, and read only now
+		if a.noWait {
+			return causeway.ErrWouldBlock
+		}
+		return causeway.ErrDelay
+	}
 	for {
 		changed := r.table.Changed() // before the standing is looked at
 		s, v, err := r.try(ctx, a)

@@ -126,6 +126,29 @@ func TestFirstAnswer(t *testing.T) {
 	}
 }
 
+// TestLaterWaitsForTheCopy: who takes the waiting over is told of it also where nothing but the copy is to be waited for.
+func TestLaterWaitsForTheCopy(t *testing.T) {
+	w, ctx := newWorld(t, nil), context.Background()
+	w.hold = make(chan struct{}) // an answer that waits for it would never come
+	spec := &gateway.CreateSpec{Type: causeway.TypeRegular, How: gateway.Guarded}
+	for i, want := range []error{nil, causeway.ErrExist} {
+		for range 2 { // the call and its repetition
+			c := caller(byte(i + 1))
+			c.NoWait, c.Later = true, &gateway.Pending{}
+			if _, _, err := w.Create(ctx, c, w.root, "a", spec); !errors.Is(err, want) {
+				t.Fatalf("call %d: %v", i+1, err)
+			}
+			if c.Later.Volume != volume {
+				t.Errorf("call %d may be answered before its copy is kept", i+1)
+			}
+		}
+	}
+	close(w.hold)
+	if err := w.Persist(ctx, volume); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRestored lets another gateway, which has only the copies, answer repetitions.
 func TestRestored(t *testing.T) {
 	w := newWorld(t, nil)

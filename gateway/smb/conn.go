@@ -83,8 +83,8 @@ func (c *conn) serve() {
 	}
 	c.stopping.Store(true)
 	c.srv.strike(c)
-	c.cancel() // what waits for an event or lock ends now
 	c.abandonWaits()
+	c.cancel() // what waits for others ends now
 	c.running.Wait()
 	c.out.end()
 	c.nc.Close()

@@ -49,11 +49,10 @@ func (m *message) create() error {
 		return err
 	}
 	if asked.durable && asked.guid != ([16]byte{}) {
-		release, done, err := m.repeatable(&r, list, &asked)
-		if done || err != nil {
+		if done, err := m.repeatable(&r, list, &asked); done || err != nil {
 			return err
 		}
-		defer release()
+		defer m.claim.release()
 	}
 	if fscc.Attributes(r.Attributes)&fscc.AttrReadOnly != 0 && r.Options&wire.OptDeleteOnClose != 0 && r.Options&wire.OptDirectory == 0 {
 		return ntstatus.CannotDelete

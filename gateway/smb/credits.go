@@ -16,6 +16,13 @@ func newWindow(max int) *window {
 	return &window{high: 1, max: uint64(max), used: make([]uint64, words)}
 }
 
+// open is how many ids may still be used.
+func (w *window) open() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int(w.high - w.low)
+}
+
 func (w *window) bit(id uint64) (word *uint64, mask uint64) {
 	id %= uint64(len(w.used)) * 64
 	return &w.used[id/64], 1 << (id % 64)

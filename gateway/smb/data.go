@@ -94,6 +94,7 @@ func (m *message) write() error {
 		if err != nil {
 			return err
 		}
+		m.open.dirty.Store(true)
 		if res.Stable == causeway.Unstable {
 			m.open.wrote(res.Verifier)
 		}
@@ -105,6 +106,7 @@ func (m *message) write() error {
 
 // wrote remembers under which verifier unstable data was written.
 func (o *open) wrote(v causeway.Verifier) {
+	o.dirty.Store(true)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.unstable {

@@ -85,6 +85,9 @@ func spanOf(e *wire.LockElement) (causeway.Span, error) {
 	if e.Length > 0 && e.Offset > math.MaxUint64-(e.Length-1) {
 		return causeway.Span{}, ntstatus.InvalidLockRange
 	}
+	if e.Offset == math.MaxUint64 && e.Length == 1 {
+		e.Offset-- // spans end below 2^64: the last two bytes, which no file has, are one
+	}
 	return causeway.Span{Offset: e.Offset, Length: e.Length}, nil
 }
 

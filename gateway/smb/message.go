@@ -22,7 +22,7 @@ type message struct {
 	sealed  *session // not nil: the request was encrypted in this session, and so is the reply
 	reader  bool     // on the reader's goroutine: nothing may wait
 	unasked bool     // made by what another client does, who does not wait for this one
-	large   bool     // all that it may wait for is the moving of much data
+	large   bool     // it is to be done before the next one is read, unless it takes long: it moves much data, or changes names
 
 	hold     *buf.Buffer // under the reply
 	b        []byte      // the reply: room for frame and transform headers, then elements
@@ -53,6 +53,7 @@ type request struct {
 	signer  *secure.Signer
 	hash    *secure.Preauth
 	counted counted
+	claim   *claim   // of a CREATE with a CreateGuid
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)

@@ -52,6 +52,7 @@ type open struct {
 	breaks    []*gateway.Break // that it is told of when it does
 	sequence  sequence
 
+	dirty      atomic.Bool // data was written through it
 	replayable atomic.Bool // its CREATE may be repeated
 	deleting   atomic.Bool // its last close removes the name, as far as this server knows
 	position   atomic.Uint64
@@ -153,6 +154,7 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 		s.srv.files.setDelete(o, true)
 		s.srv.files.doomed(o.handle)
 	}
+	caller.Wrote = o.dirty.Load()
 	if _, err := cfg.Access.Close(ctx, &caller, o.handle, o.openID()); err != nil {
 		cfg.Logger.Debug("open ended badly", "op", "close", "volume", o.tree.name, "err", err)
 	}

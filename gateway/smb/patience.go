@@ -32,8 +32,13 @@ func (m *message) patiently() (context.Context, *patience) {
 	if m.reader || len(m.rest) > 0 {
 		return c.ctx, nil
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
-	w := &patience{m: m, cancel: cancel, p: &pending{message: m.h.MessageID, conn: c, open: m.open, request: m.h.Command}}
+	base := c.ctx
+	w := &patience{m: m, p: &pending{message: m.h.MessageID, conn: c, open: m.open, request: m.h.Command, reply: m}}
+	if m.claim != nil && !c.stopping.Load() {
+		base, w.p.over = c.srv.ctx, m.claim.over
+	}
+	ctx, cancel := context.WithCancel(base)
+	w.cancel = cancel
 	w.p.stop = cancel
 	c.mu.Lock()
 	c.asyncs++

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"slices"
 	"sync"
 
 	"causeway/gateway/smb/ntstatus"
@@ -16,8 +17,9 @@ type pending struct {
 	open    *open
 	reply   *message // to be
 	request wire.Command
-	abandon func() // takes back what was asked for; may be nil
-	stop    func() // not nil: a goroutine waits, and replies when this was called
+	abandon func()        // takes back what was asked for; may be nil
+	over    chan struct{} // not nil: the request goes on when its connection ends, until this is closed
+	stop    func()        // not nil: a goroutine waits, and replies when this was called
 
 	mu       sync.Mutex
 	told     bool // the interim reply is on its way
@@ -193,9 +195,25 @@ func (o *open) cancelWaits() {
 	}
 }
 
-// abandonWaits ends what waits on a connection that has ended.
+// abandonWaits ends what waits on a connection that has ended, but for what its client can ask for again on another one: that is waited
+// for.
 func (c *conn) abandonWaits() {
+	var stay []*pending
 	for _, p := range c.waits(nil) {
-		p.giveUp(ntstatus.Cancelled)
+		if p.over != nil && p.reply.ch.session.elsewhere(c) {
+			stay = append(stay, p)
+		} else {
+			p.giveUp(ntstatus.Cancelled)
+		}
 	}
+	for _, p := range stay {
+		<-p.over
+	}
+}
+
+// elsewhere reports whether the session has another connection.
+func (s *session) elsewhere(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.channels, func(ch *channel) bool { return ch.conn != c && !ch.conn.stopping.Load() })
 }

@@ -29,23 +29,34 @@ type creation struct {
 	keep   bool // it was promised that the open outlives its connection
 }
 
-// claimGUID reserves the CreateGuid of a CREATE until release is called. It returns the open that was made with it before. While the
-// first CREATE is at work, its repetition has to come again later.
-func (f *files) claimGUID(key createKey) (made *open, release func(), err error) {
+// claim is the CreateGuid of a CREATE that is at work.
+type claim struct {
+	files *files
+	key   createKey
+	over  chan struct{}
+}
+
+func (c *claim) release() {
+	c.files.mu.Lock()
+	defer c.files.mu.Unlock()
+	delete(c.files.creating, c.key)
+	close(c.over)
+}
+
+// claimGUID reserves the CreateGuid of a CREATE until the claim is released. It returns the open that was made with it before. While
+// the first CREATE is at work, its repetition has to come again later.
+func (f *files) claimGUID(key createKey) (made *open, claimed *claim, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if o := f.byGUID[key]; o != nil {
 		return o, nil, nil
 	}
-	if f.creating[key] {
+	if f.creating[key] != nil {
 		return nil, nil, ntstatus.FileNotAvailable
 	}
-	f.creating[key] = true
-	return nil, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.creating, key)
-	}, nil
+	over := make(chan struct{})
+	f.creating[key] = over
+	return nil, &claim{f, key, over}, nil
 }
 
 // used says that the client knows its open: the CREATE will not be repeated.
@@ -60,28 +71,30 @@ func (f *files) used(o *open) {
 	}
 }
 
-// repeatable begins a CREATE with a CreateGuid. done: it was answered. Otherwise release is called when it is over.
-func (m *message) repeatable(r *wire.CreateRequest, list []contexts.Context, asked *caching) (release func(), done bool, err error) {
+// repeatable begins a CREATE with a CreateGuid. done: it was answered. Otherwise m.claim is released when it is over.
+func (m *message) repeatable(r *wire.CreateRequest, list []contexts.Context, asked *caching) (done bool, err error) {
 	if err := m.mayWait(); err != nil {
-		return nil, false, err
+		return false, err
 	}
 	files := &m.conn.srv.files
 	replay := m.h.Flags&wire.FlagReplay != 0
-	o, release, err := files.claimGUID(createKey{m.caller.Owner.Client, asked.guid})
+	o, claimed, err := files.claimGUID(createKey{m.caller.Owner.Client, asked.guid})
 	switch {
 	case err != nil:
-		return nil, false, err
+		return false, err
 	case o == nil && replay:
 		if done, err = m.regain(r, list, asked); done || err != nil {
-			release()
+			claimed.release()
+			return done, err
 		}
-		return release, done, err
+		fallthrough
 	case o == nil:
-		return release, false, nil
+		m.claim = claimed
+		return false, nil
 	case !replay:
-		return nil, false, duplicateObjectID
+		return false, duplicateObjectID
 	}
-	return nil, true, m.answerAgain(o, list, asked)
+	return true, m.answerAgain(o, list, asked)
 }
 
 // answerAgain answers a repeated CREATE.

@@ -334,6 +334,7 @@ func (m *message) bound(ch *channel, res *auth.Result) (err error) {
 // logonFailed ends what a failed logon began: the session, unless there was one before.
 func (m *message) logonFailed(ch *channel, err error) error {
 	m.conn.srv.counts.logonFailures.Add(1)
+	m.conn.srv.cfg.Logger.Debug("logon failed", "client", m.conn.remote, "op", "session_setup", "err", err)
 	if ch.valid() {
 		ch.session.end() // who failed to prove who he is has nothing to do here any more
 	} else {

@@ -50,7 +50,6 @@ var quick = []run{
 	{suite: "smb2.winattr"},
 	{suite: "smb2.openattr"},
 	{suite: "smb2.lock", known: map[string]string{
-		"lock":                  "the byte at 2^64-1 is no byte of a file",
 		"replay_broken_windows": "resilient handles",
 	}},
 	{suite: "smb2.session", known: map[string]string{
@@ -59,9 +58,11 @@ var quick = []run{
 	}},
 	{suite: "smb2.durable-open"},
 	{suite: "smb2.durable-open-disconnect"},
-	{suite: "smb2.durable-v2-open", known: map[string]string{"app-instance": "application instances"}},
+	{suite: "smb2.durable-v2-open"},
 	{suite: "smb2.oplock", tests: strings.Fields("exclusive5 exclusive9 batch1 batch6 batch7 batch9 batch9a batch10 batch12 batch13 batch14 batch16")},
-	{suite: "smb2.lease", tests: strings.Fields("upgrade upgrade2 upgrade3 statopen2 breaking1 breaking6 duplicate_create duplicate_open v2_epoch1 v2_epoch2 v2_request_parent")},
+	{suite: "smb2.lease", tests: strings.Fields("upgrade upgrade2 upgrade3 statopen2 breaking1 breaking3 v2_breaking3 breaking6 v2_complex1 rename_wait duplicate_create duplicate_open v2_epoch1 v2_epoch2 v2_request_parent")},
+	{suite: "smb2.replay", tests: strings.Fields("replay-commands replay-regular replay-dhv2-oplock1 replay-dhv2-oplock3 replay-dhv2-oplock-lease replay-dhv2-lease1 " +
+		"replay-dhv2-lease2 replay-dhv2-lease3 replay-dhv2-lease-oplock channel-sequence replay3 replay4 replay6")},
 	{suite: "smb2.notify", tests: strings.Fields("close logoff tdis tdis1 tcon session-reconnect invalid-reauth double file overflow tcp rmdir1 rmdir2 rmdir3 rmdir4")},
 }
 

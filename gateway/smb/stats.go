@@ -28,6 +28,8 @@ func (c *counters) done(cmd wire.Command, s ntstatus.Status) {
 // Stats is the state of a server.
 type Stats struct {
 	Conns, Sessions, Opens int
+	Signed, Encrypted      int // of the sessions: those in which every request must be signed, or encrypted
+	Credits                int // requests that clients may send before they hear of us again, of all connections
 	BytesIn, BytesOut      int64
 	Refused                int64 // connections over a limit
 	LogonFailures          int64
@@ -40,6 +42,16 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	st := Stats{Conns: len(s.conns), Sessions: len(s.sessions)}
+	for _, ses := range s.sessions {
+		if ses.encrypt {
+			st.Encrypted++
+		} else if ses.signed {
+			st.Signed++
+		}
+	}
+	for c := range s.conns {
+		st.Credits += c.window.open()
+	}
 	s.mu.Unlock()
 	st.Opens = s.files.count()
 	st.BytesIn, st.BytesOut = s.counts.in.Load(), s.counts.out.Load()

@@ -29,7 +29,8 @@ type shard struct {
 	mu      sync.RWMutex
 	objects map[causeway.Handle]*object
 	asking  map[causeway.Handle]*asking
-	_       [16]byte // a shard's lock word shares no cache line with its neighbour's
+	leaving map[causeway.Handle]*object // out of the cache, and in use; or with something to commit that may not have been told
+	_       [8]byte                     // a shard's lock word shares no cache line with its neighbour's
 }
 
 // object is an open object under a grant. refs counts the cache and every user; who drops it to zero closes.
@@ -41,22 +42,25 @@ type object struct {
 	noWait backend.NoWaitReader // nil if the object has not that power
 	fd     backend.Descriptor   // likewise
 
-	align  uint64      // of its grant's span; 0: that is always all of the file
-	mapped *mapped     // the store, if the grant's extents say where the bytes are
-	full   atomic.Bool // there were no blocks to write to
+	most   causeway.IOMode // of its grant and of those before it whose users it waits for
+	align  uint64          // of its grant's span; 0: that is always all of the file
+	mapped *mapped         // the store, if the grant's extents say where the bytes are
+	full   atomic.Bool     // there were no blocks to write to
 
 	engine *Engine
 	leased bool         // the grant ends by itself
 	until  atomic.Int64 // when, by the engine's clock; a grant without a lease has none
 	active atomic.Bool  // was used since it was renewed
 	tenure atomic.Uint64
+	life   uint64
 
 	refs    atomic.Int32
 	lent    atomic.Int32           // of these, ranges that were lent to be sent: nobody waits for them
 	next    atomic.Pointer[object] // of a later grant of the same; held while somebody uses this one, who must be waited for with those
 	used    atomic.Bool
-	revoked atomic.Bool   // out of the cache, and not to be given back
-	left    chan struct{} // told when somebody leaves a revoked object
+	out     atomic.Bool   // of the cache: nobody enters it any more
+	revoked atomic.Bool   // not to be given back
+	left    chan struct{} // told when somebody leaves an object that is out
 }
 
 func (c *cache) init(limit int) {
@@ -64,6 +68,7 @@ func (c *cache) init(limit int) {
 	for i := range c.shards {
 		c.shards[i].objects = make(map[causeway.Handle]*object)
 		c.shards[i].asking = make(map[causeway.Handle]*asking)
+		c.shards[i].leaving = make(map[causeway.Handle]*object)
 	}
 }
 
@@ -107,10 +112,15 @@ func (c *cache) put(o *object, a *asking) *object {
 		o.Release()
 		return nil
 	}
+	o.most = o.grant.Mode
+	if last := s.leaving[o.handle]; last != nil {
+		delete(s.leaving, o.handle)
+		last.before(o)
+	}
 	if first := s.objects[o.handle]; first != nil {
+		first.out.Store(true)
 		first.revoked.Store(true) // its grant goes on in the new one
-		o.refs.Add(1)
-		first.next.Store(o)
+		first.before(o)
 		out = append(out, first)
 	} else if len(s.objects) >= c.limit {
 		out = s.evictLocked()
@@ -127,36 +137,85 @@ func (c *cache) put(o *object, a *asking) *object {
 func (s *shard) evictLocked() (out []*object) {
 	want := len(s.objects)/8 + 1
 	for pass := range 2 {
-		for h, o := range s.objects {
+		for _, o := range s.objects {
 			if len(out) >= want {
 				return out
 			}
 			if pass == 0 && o.used.Swap(false) || o.busy() {
 				continue
 			}
-			delete(s.objects, h)
+			s.removeLocked(o)
 			out = append(out, o)
 		}
 	}
 	return out
 }
 
-// revoke takes an object out of the cache if its grant has a number up to seq and allows more than keep, and returns it with
-// the cache's reference, or nil. A grant that is being asked for, and numbered so, will not be used.
+// removeLocked takes an object out. The caller releases it.
+func (s *shard) removeLocked(o *object) {
+	o.out.Store(true)
+	delete(s.objects, o.handle)
+	s.leaving[o.handle] = o
+}
+
+// revoke takes an object out of the cache if its grant has a number up to seq and allows more than keep, and returns it, or one that has
+// left before and that somebody may still be using, or nil. A grant that is being asked for, and numbered so, will not be used.
 func (c *cache) revoke(h causeway.Handle, seq uint64, keep causeway.IOMode) *object {
 	s := c.shard(h)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if a := s.asking[h]; a != nil {
 		a.void, a.voided = max(a.void, seq), true
 	}
 	o := s.objects[h]
-	if o == nil || o.grant.Seq > seq || o.grant.Mode <= keep {
-		return nil
+	if o == nil || o.grant.Seq > seq || o.most <= keep {
+		o = s.leaving[h] // recalled before, for less perhaps
+		s.mu.Unlock()
+		return o
 	}
 	o.revoked.Store(true)
-	delete(s.objects, h)
+	s.removeLocked(o)
+	s.mu.Unlock()
+	o.Release()
 	return o
+}
+
+// forgetLeft forgets an object that is out if nobody uses it, nor has to be told of what was written.
+func (c *cache) forgetLeft(o *object) {
+	s := c.shard(o.handle)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving[o.handle] == o && o.vacant() && !(o.mapped != nil && o.valid() && o.mapped.mayTell()) {
+		delete(s.leaving, o.handle)
+	}
+}
+
+// left returns the object that has left last, if anybody may still use it or has to be told of it.
+func (c *cache) left(h causeway.Handle) *object {
+	s := c.shard(h)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.leaving[h]
+}
+
+func (c *cache) leftOf(id causeway.VolumeID) (list []*object) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		for h, o := range s.leaving {
+			if h.Volume == id {
+				list = append(list, o)
+			}
+		}
+		s.mu.RUnlock()
+	}
+	return list
+}
+
+// forgetHanded forgets what was written and told so long ago that nobody counts it any more.
+func (c *cache) forgetHanded(id causeway.VolumeID) {
+	for _, o := range c.leftOf(id) {
+		c.forgetLeft(o)
+	}
 }
 
 // dropIf is drop of exactly this object.
@@ -165,7 +224,7 @@ func (c *cache) dropIf(o *object) {
 	s.mu.Lock()
 	mine := s.objects[o.handle] == o
 	if mine {
-		delete(s.objects, o.handle)
+		s.removeLocked(o)
 	}
 	s.mu.Unlock()
 	if mine {
@@ -208,9 +267,9 @@ func (c *cache) dropWhere(match func(*object) bool) {
 		s := &c.shards[i]
 		var out []*object
 		s.mu.Lock()
-		for h, o := range s.objects {
+		for _, o := range s.objects {
 			if match(o) {
-				delete(s.objects, h)
+				s.removeLocked(o)
 				out = append(out, o)
 			}
 		}
@@ -224,12 +283,8 @@ func (c *cache) dropWhere(match func(*object) bool) {
 // Release gives a reference back.
 func (o *object) Release() {
 	left := o.refs.Add(-1)
-	o.leaveNext()
-	if o.revoked.Load() {
-		select {
-		case o.left <- struct{}{}:
-		default: // it is being told already
-		}
+	if o.out.Load() {
+		o.leave()
 	}
 	if left != 0 {
 		return
@@ -240,24 +295,49 @@ func (o *object) Release() {
 	}
 }
 
-// leaveNext lets a later grant end without those who used this object, when there are none but such as send what they have read.
-func (o *object) leaveNext() {
-	if o.next.Load() == nil || o.refs.Load() != o.lent.Load() { // which nobody enters any more
-		return
+// before makes a later grant's recall wait for those who use this one too. The later one is held for them.
+func (o *object) before(next *object) {
+	next.refs.Add(1)
+	next.most = max(next.most, o.most)
+	o.next.Store(next)
+	o.leaveNext()
+}
+
+// vacant reports whether nobody uses an object that is out, but those who send what they have read.
+func (o *object) vacant() bool { return o.refs.Load() == o.lent.Load() }
+
+// leave tells those who wait that somebody left an object that is out.
+func (o *object) leave() {
+	select {
+	case o.left <- struct{}{}:
+	default: // they are being told already
 	}
-	if next := o.next.Swap(nil); next != nil {
-		next.Release()
+	if o.vacant() {
+		o.leaveNext()
+		o.engine.cache.forgetLeft(o)
 	}
 }
 
-// idle waits until nobody uses an object that was revoked, but those who send what they have read; the caller has a reference.
+func (o *object) leaveNext() {
+	if o.vacant() {
+		if next := o.next.Swap(nil); next != nil {
+			next.Release()
+		}
+	}
+}
+
+// idle waits until an object that is out is vacant.
 func (o *object) idle(ctx context.Context) error {
-	for o.refs.Load()-o.lent.Load() > 1 {
+	for !o.vacant() {
 		select {
 		case <-o.left:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	select {
+	case o.left <- struct{}{}: // others wait too
+	default:
 	}
 	return nil
 }

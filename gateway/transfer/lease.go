@@ -28,7 +28,10 @@ func (o *object) lasts() bool {
 // validExactly is valid for writes, whose harm lasts.
 func (o *object) validExactly() bool {
 	alive := o.engine.cfg.Alive
-	if !o.leased && alive == nil {
+	switch {
+	case !o.leased && o.life != o.vol.life.Load():
+		return false
+	case !o.leased && alive == nil:
 		return true
 	}
 	now := o.engine.cfg.Now()
@@ -54,6 +57,18 @@ func (o *object) denied(ctx context.Context, c *gateway.Caller, off uint64, n in
 		}
 	}
 	return nil
+}
+
+// CutOff ends all grants: this gateway was cut off from the others, who take for ended what they gave it. What runs under them does not
+// count any more. It does not wait.
+func (e *Engine) CutOff() {
+	for _, v := range *e.volumes.Load() {
+		v.mu.Lock()
+		v.tenure.Add(1)
+		v.life.Add(1)
+		e.dropUnleased(v)
+		v.mu.Unlock()
+	}
 }
 
 func heldOf(g *causeway.Grant) gateway.Held {
@@ -122,6 +137,9 @@ func (e *Engine) keep() {
 			return
 		case <-tick.C:
 			e.renew(ctx)
+			for id := range *e.volumes.Load() {
+				e.cache.forgetHanded(id)
+			}
 		case <-e.returns.some:
 			e.sendReturns(ctx)
 		}

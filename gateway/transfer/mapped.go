@@ -26,13 +26,16 @@ type mapped struct {
 	block  uint64
 	key    uint64 // of the device; the grants were asked for after it was got
 	epoch  atomic.Pointer[causeway.Epoch]
+	lease  time.Duration
 	seq    atomic.Uint64 // of the latest grant
 
-	io      sync.RWMutex // held shared by I/O, alone by what ends it
-	ended   bool         // guarded by io
-	writing sync.Mutex   // blocks are written whole: one write at a time
+	io      sync.RWMutex   // held shared by I/O, alone by what ends it
+	ended   atomic.Bool    // changed under io
+	final   gateway.Commit // what was to be committed when it ended
+	writing sync.Mutex     // blocks are written whole: one write at a time
 
 	mu     sync.Mutex
+	moved  chan struct{} // closed when the epoch changes
 	attr   causeway.Attr
 	pages  map[uint64]place
 	writes uint64 // how many; those up to committed are the owner's already
@@ -51,7 +54,7 @@ type place struct {
 var _ backend.Object = (*mapped)(nil)
 
 func newMapped(e *Engine, v *volume, g *causeway.Grant, key uint64) *mapped {
-	m := &mapped{engine: e, vol: v, handle: g.Handle, block: v.blocks.BlockSize(), key: key, pages: map[uint64]place{}}
+	m := &mapped{engine: e, vol: v, handle: g.Handle, block: v.blocks.BlockSize(), key: key, lease: g.Lease, moved: make(chan struct{}), pages: map[uint64]place{}}
 	m.epoch.Store(&g.Epoch)
 	return m
 }
@@ -60,7 +63,7 @@ func newMapped(e *Engine, v *volume, g *causeway.Grant, key uint64) *mapped {
 func (m *mapped) add(g *causeway.Grant) bool {
 	m.io.Lock()
 	defer m.io.Unlock()
-	if m.ended {
+	if m.ended.Load() {
 		return false
 	}
 	m.mu.Lock()
@@ -143,7 +146,7 @@ func (m *mapped) dirty() bool {
 func (m *mapped) ReadAt(ctx context.Context, p []byte, off uint64) (int, error) {
 	m.io.RLock()
 	defer m.io.RUnlock()
-	if m.ended {
+	if m.ended.Load() {
 		return 0, errEnded
 	}
 	first := off / m.block
@@ -162,8 +165,8 @@ func (m *mapped) readBlocks(ctx context.Context, first uint64, buf []byte) error
 		m.mu.Unlock()
 		part := buf[:n*m.block]
 		if data {
-			if err := m.vol.blocks.ReadBlocks(ctx, m.tag(), at, part); err != nil {
-				return m.refused(err)
+			if err := m.do(ctx, func(t backend.Tag) error { return m.vol.blocks.ReadBlocks(ctx, t, at, part) }); err != nil {
+				return err
 			}
 		} else {
 			clear(part)
@@ -202,7 +205,7 @@ func (m *mapped) WriteAt(ctx context.Context, p []byte, off uint64) (int, error)
 	defer m.io.RUnlock()
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	if m.ended {
+	if m.ended.Load() {
 		return 0, errEnded
 	}
 	m.mu.Lock()
@@ -254,8 +257,8 @@ func (m *mapped) writeBlocks(ctx context.Context, first uint64, buf []byte) erro
 		if !writable(start) {
 			return errEnded
 		}
-		if err := m.vol.blocks.WriteBlocks(ctx, m.tag(), start.at, buf[:n*m.block]); err != nil {
-			return m.refused(err)
+		if err := m.do(ctx, func(t backend.Tag) error { return m.vol.blocks.WriteBlocks(ctx, t, start.at, buf[:n*m.block]) }); err != nil {
+			return err
 		}
 		buf, first = buf[n*m.block:], first+n
 	}
@@ -328,10 +331,7 @@ func (m *mapped) Sync(ctx context.Context, _ bool) error {
 	if err := m.commit(ctx); err != nil {
 		return err
 	}
-	if err := m.vol.blocks.Flush(ctx, m.tag()); err != nil {
-		return m.refused(err)
-	}
-	return nil
+	return m.do(ctx, func(t backend.Tag) error { return m.vol.blocks.Flush(ctx, t) })
 }
 
 // freshLocked lists the blocks that hold data and are not the file's yet.
@@ -349,19 +349,20 @@ func (m *mapped) freshLocked() []uint64 {
 // commit tells the owner what was written.
 func (m *mapped) commit(ctx context.Context) error {
 	for range attempts {
-		seq := m.seq.Load()
+		seq, epoch := m.seq.Load(), *m.epoch.Load()
 		c, upTo := m.collect()
 		if !c.Written {
 			return nil
 		}
 		held := gateway.Held{Handle: m.handle, Mode: causeway.IOReadWrite, Seq: seq}
-		err := m.engine.cfg.Grants.Commit(ctx, m.engine.cfg.Node, *m.epoch.Load(), held, &c)
+		err := m.engine.cfg.Grants.Commit(ctx, m.engine.cfg.Node, epoch, held, &c)
 		switch {
 		case err == nil:
 			m.committed(&c, upTo)
 			return nil
 		case causeway.CodeOf(err) != causeway.ErrStale && causeway.CodeOf(err) != causeway.ErrStaleEpoch:
 			return err
+		case causeway.CodeOf(err) == causeway.ErrStaleEpoch && m.follows(ctx, epoch):
 		case m.seq.Load() == seq:
 			return causeway.ErrDelay // the grant has ended, and with it what was written
 		}
@@ -384,17 +385,19 @@ func (m *mapped) committed(c *gateway.Commit, upTo uint64) {
 	}
 }
 
-// finish ends all I/O, waits for what runs, and returns what must be committed.
+// finish ends all I/O, waits for what runs, and returns what must be committed, each time that it is called.
 func (m *mapped) finish() gateway.Commit {
 	m.io.Lock()
 	defer m.io.Unlock()
-	if m.ended {
-		return gateway.Commit{}
+	if !m.ended.Load() {
+		m.final, _ = m.collect()
+		m.ended.Store(true)
 	}
-	m.ended = true
-	c, _ := m.collect()
-	return c
+	return m.final
 }
+
+// mayTell reports whether there is something to commit, or will be.
+func (m *mapped) mayTell() bool { return !m.ended.Load() || m.final.Written }
 
 // lose is finish of a grant that has ended by itself: what was not committed is lost.
 func (m *mapped) lose() {
@@ -403,8 +406,52 @@ func (m *mapped) lose() {
 	}
 }
 
+// do does I/O of the device. Where a new owner has claimed the volume and not yet taken the grant over, it waits for that.
+func (m *mapped) do(ctx context.Context, io func(backend.Tag) error) error {
+	for {
+		t := m.tag()
+		err := io(t)
+		if err == nil || isFence(err) || causeway.CodeOf(err) != causeway.ErrStaleEpoch || !m.follows(ctx, t.Epoch) {
+			return m.refused(err)
+		}
+	}
+}
+
+// follows waits until the grant is of another epoch than this, for as long as a grant lasts that nobody renews; false if it is not.
+func (m *mapped) follows(ctx context.Context, e causeway.Epoch) bool {
+	ctx, cancel := context.WithTimeout(ctx, m.lease)
+	defer cancel()
+	for {
+		m.mu.Lock()
+		moved := m.moved
+		m.mu.Unlock()
+		if *m.epoch.Load() != e {
+			return true
+		}
+		select {
+		case <-moved:
+		case <-m.engine.cache.stop:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// follow takes the grant over into a new epoch.
+func (m *mapped) follow(e causeway.Epoch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch.Store(&e)
+	close(m.moved)
+	m.moved = make(chan struct{})
+}
+
 // refused is what a failure of the device is to clients: what a fence refused they may send again.
 func (m *mapped) refused(err error) error {
+	if err == nil {
+		return nil
+	}
 	if isFence(err) {
 		m.engine.fenced(m.vol, m.key)
 	}

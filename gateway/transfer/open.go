@@ -45,7 +45,7 @@ func (e *Engine) open(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 // openFor is open under whatever grant there is; a new one is asked for a span.
 func (e *Engine) openFor(ctx context.Context, c *gateway.Caller, h causeway.Handle, mode causeway.IOMode, s causeway.Span) (*object, causeway.Attr, error) {
 	o := e.cache.get(h)
-	if o != nil && (o.grant.Mode < mode || !o.lasts() || o.mapped != nil && o.mapped.lost()) {
+	if o != nil && (o.grant.Mode < mode || !o.lasts() || o.mapped != nil && (o.mapped.lost() || o.mapped.ended.Load())) {
 		o.Release()
 		o = nil
 	}
@@ -136,7 +136,7 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 			return nil, err
 		}
 	}
-	sent, tenure := e.cfg.Now(), v.tenure.Load()
+	sent, tenure, life := e.cfg.Now(), v.tenure.Load(), v.life.Load()
 	g, err := e.cfg.Grants.Grant(ctx, &gateway.GrantSpec{
 		Holder: e.cfg.Node, Handle: h, Mode: mode, Span: span, NoWait: noWait,
 	})
@@ -170,7 +170,7 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 		}
 		return nil, err
 	}
-	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes, engine: e, leased: g.Lease != 0, left: make(chan struct{}, 1)}
+	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes, engine: e, leased: g.Lease != 0, life: life, left: make(chan struct{}, 1)}
 	if v.blocks != nil {
 		o.align = v.blocks.BlockSize()
 	}

@@ -100,7 +100,9 @@ func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Ha
 	r.N, r.EOF = within(off, n, attr.Size)
 	r.FD, r.Offset, r.Hold = o.fd.FD(), int64(off), (*lentObject)(o)
 	o.lent.Add(1)
-	o.leaveNext()
+	if o.out.Load() {
+		o.leave()
+	}
 	if r.N == 0 {
 		r.Offset = 0
 	}

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"time"
 
 	"causeway"
 	"causeway/backend"
@@ -21,7 +22,7 @@ func (e *Engine) Recall(ctx context.Context, r *gateway.Recall) (gateway.Commit,
 	if o == nil {
 		return gateway.Commit{}, nil
 	}
-	defer o.Release()
+	defer e.cache.forgetLeft(o)
 	if r.Gone {
 		if o.mapped != nil {
 			o.mapped.finish()
@@ -41,6 +42,8 @@ func (e *Engine) report(h causeway.Handle) (c gateway.Commit) {
 			c, _ = o.mapped.collect()
 		}
 		o.Release()
+	} else if o = e.cache.left(h); o != nil && o.mapped != nil && o.valid() {
+		c, _ = o.mapped.collect() // it is told with the answer to a recall too, which may come later than this
 	}
 	return c
 }
@@ -68,11 +71,12 @@ func (v *volume) newOwner() {
 }
 
 // Reassert implements gateway.Holder.
-func (e *Engine) Reassert(_ context.Context, id causeway.VolumeID, epoch causeway.Epoch) (held []gateway.Held, err error) {
+func (e *Engine) Reassert(ctx context.Context, id causeway.VolumeID, epoch causeway.Epoch) (held []gateway.Held, err error) {
 	v := (*e.volumes.Load())[id]
 	if v == nil {
 		return nil, nil
 	}
+	defer e.settle(ctx, id) // when the lock is given back
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if epoch.Before(v.epoch) {
@@ -90,12 +94,27 @@ func (e *Engine) Reassert(_ context.Context, id causeway.VolumeID, epoch causewa
 			held = append(held, heldOf(&o.grant))
 			o.tenure.Store(tenure)
 			if o.mapped != nil {
-				o.mapped.epoch.Store(&epoch)
+				o.mapped.follow(epoch)
 			}
 		}
 	})
 	v.tenure.Store(tenure) // what was not listed has ended
 	return held, nil
+}
+
+// settling is how long a new owner waits at most for I/O that runs here under grants that it is not told of: not as long as it waits for
+// the answer, since that I/O may itself wait for an owner.
+const settling = 250 * time.Millisecond
+
+// settle waits for I/O under grants that have been given up. On blocks the device does not take it any more.
+func (e *Engine) settle(ctx context.Context, id causeway.VolumeID) {
+	ctx, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for _, o := range e.cache.leftOf(id) {
+		if o.mapped == nil {
+			_ = o.idle(ctx)
+		}
+	}
 }
 
 // follow notes the epoch of a grant that came. It returns false for one of an earlier ownership, or whose ownership changed
@@ -104,7 +123,7 @@ func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
-	case epoch.Before(v.epoch):
+	case epoch.Before(v.epoch) || v.tenure.Load() != *tenure:
 		return false
 	case v.epoch.Before(epoch):
 		v.epoch = epoch
@@ -112,7 +131,7 @@ func (e *Engine) follow(v *volume, epoch causeway.Epoch, tenure *uint64) bool {
 		*tenure = v.tenure.Add(1)
 		e.dropUnleased(v)
 	}
-	return v.tenure.Load() == *tenure
+	return true
 }
 
 func (e *Engine) dropUnleased(v *volume) {

@@ -60,11 +60,12 @@ type volume struct {
 	blocks   backend.Blocks // nil: a file system below owns the blocks
 	verifier *verifier
 	lost     atomic.Uint64 // with blocks: the latest key that the device refuses
-	handed   atomic.Bool   // with blocks: the answer to a recall had something to commit, of which nobody has told that it was
+	handed   atomic.Bool   // with blocks: an owner, here or elsewhere, got something of which nobody has told that it is stable
 
 	mu     sync.Mutex
 	epoch  causeway.Epoch // the latest known
 	tenure atomic.Uint64  // counts epochs; objects of an earlier one are not used
+	life   atomic.Uint64  // counts how often this gateway was cut off, which objects without a lease do not outlive either
 }
 
 var (

@@ -15,6 +15,9 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 	if c.NoWait && how != causeway.Unstable {
 		return gateway.WriteResult{}, causeway.ErrWouldBlock
 	}
+	if v := (*e.volumes.Load())[h.Volume]; c.NoWait && v != nil && v.blocks != nil { // a device may be elsewhere, and not take it now
+		return gateway.WriteResult{}, causeway.ErrWouldBlock
+	}
 	mark := e.changes.Begin(h.Hash())
 	o, before, err := e.open(ctx, c, h, causeway.IOReadWrite, causeway.Span{Offset: off, Length: uint64(len(data))})
 	if err != nil {
@@ -62,6 +65,9 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 	}
 	if !o.validExactly() {
 		return 0, causeway.ErrDelay // the call was held up; see vouch
+	}
+	if o.vol.blocks != nil && o.mapped == nil { // done by the owner, in its journal when it is synced
+		o.vol.handed.Store(true)
 	}
 	n, err := o.store.WriteAt(ctx, data, off)
 	if err != nil || how == causeway.Unstable {

@@ -204,7 +204,10 @@ func (l *lease) orphaned() bool {
 	return len(l.opens) > 0 && !slices.ContainsFunc(l.opens, func(o *open) bool { return !o.Disconnected })
 }
 
-func (t *Table) breakLease(l *lease, to causeway.Caching) {
+func (t *Table) breakLease(l *lease, to causeway.Caching) { t.breakTo(l, to, true) }
+
+// breakTo breaks a lease; a break that goes on where another one ended is of the same epoch.
+func (t *Table) breakTo(l *lease, to causeway.Caching, anew bool) {
 	to = l.lower(to)
 	switch {
 	case l.breaking:
@@ -223,7 +226,7 @@ func (t *Table) breakLease(l *lease, to causeway.Caching) {
 		return
 	}
 	from := l.caching
-	if l.v2 {
+	if l.v2 && anew {
 		l.epoch++
 	}
 	ack := from != causeway.CacheRead || l.id.Kind == causeway.Delegation
@@ -261,8 +264,17 @@ func (t *Table) endBreak(l *lease, c causeway.Caching) {
 	l.breaking = false
 	delete(t.breaking, l)
 	t.setCaching(l, c)
-	if c&^required != 0 {
-		t.breakLease(l, c&required)
+	if c&^required == 0 {
+		return
+	}
+	next := c & required
+	if l.id.Kind == causeway.Lease && c&^causeway.CacheRead != 0 {
+		next |= c & causeway.CacheRead // in steps, as Windows does: what only is read goes last, and needs no answer
+	}
+	t.breakTo(l, next, false)
+	if l.breaking {
+		l.required = c & required
+		t.noteLease(l)
 	}
 }
 
@@ -281,8 +293,8 @@ func (t *Table) Acknowledge(h causeway.Handle, id causeway.LeaseID, c causeway.C
 	case c&^l.to != 0:
 		return l.state(), causeway.ErrInval
 	}
-	t.endBreak(l, c)
-	state := l.state()
+	state := LeaseState{l.id, c, false, l.epoch, l.parent}
+	t.endBreak(l, c) // another break may follow
 	if id.Kind == causeway.Delegation && l.caching == 0 {
 		t.dropLease(l)
 	}

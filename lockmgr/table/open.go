@@ -142,13 +142,16 @@ func (r *OpenRequest) doomed(t *Table, obj *object) causeway.Code {
 	return causeway.ErrBlocked
 }
 
+// breakFor breaks what the open takes. Who has begun to wait for a lease waits until nothing is being broken of it any more, like those
+// who came later and want more.
 func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
+	_, waited := obj.claims[r.Claim]
 	for _, l := range slices.Clone(obj.leases) {
 		mask, awaited := r.takes(l, handles)
 		if l.caching&mask != 0 {
 			t.breakLease(l, l.caching&^mask)
 		}
-		if l.breaking && l.caching&awaited != 0 {
+		if l.breaking && (l.caching&awaited != 0 || waited && mask != 0 && l.id.Kind == causeway.Lease) {
 			waits = true
 			if r.Claim != 0 {
 				t.claim(obj.handle, r.Claim, mask)
@@ -422,6 +425,28 @@ func (t *Table) OpensOn(h causeway.Handle) int {
 		return len(obj.opens)
 	}
 	return 0
+}
+
+// Refuses reports whether an open stands against another one with this access and share mode. Those that are disconnected would give
+// way, and do not count.
+func (t *Table) Refuses(h causeway.Handle, access causeway.AccessMask, share causeway.Sharing) bool {
+	obj := t.objects[h]
+	return obj != nil && slices.ContainsFunc(obj.opens, func(o *open) bool {
+		return !o.Disconnected && conflict(o.Access, o.Share, access, share)
+	})
+}
+
+// OpenDirs returns the directories of a volume in which something is open by name, each once.
+func (t *Table) OpenDirs(v causeway.VolumeID) []causeway.Handle {
+	seen := make(map[causeway.Handle]bool)
+	var dirs []causeway.Handle
+	for _, o := range t.opens {
+		if o.Handle.Volume == v && o.Name != "" && !seen[o.Dir] {
+			seen[o.Dir] = true
+			dirs = append(dirs, o.Dir)
+		}
+	}
+	return dirs
 }
 
 // OpenOf returns what is known of an open; ErrBadOpen if there is none.

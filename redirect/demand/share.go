@@ -28,6 +28,9 @@ type Shares struct {
 // Look takes in the counts of a moment. Work of before over fades out; uses that are not in counts are forgotten. A count that fell began anew.
 func (s *Shares) Look(counts map[Name]Count, now time.Time, over time.Duration) {
 	took := now.Sub(s.at)
+	if s.at.IsZero() || took <= 0 {
+		took = max(over, time.Second)
+	}
 	fresh := 1.0
 	if !s.at.IsZero() && over > 0 && took < over {
 		fresh = 1 - math.Exp(-2*took.Seconds()/over.Seconds())
@@ -38,7 +41,7 @@ func (s *Shares) Look(counts map[Name]Count, now time.Time, over time.Duration) 
 		if c.Calls < before.Calls || c.Bytes < before.Bytes {
 			before = Count{}
 		}
-		done := Count{c.Calls - before.Calls, c.Bytes - before.Bytes}.work()
+		done := Count{c.Calls - before.Calls, c.Bytes - before.Bytes}.work() / took.Seconds()
 		if known || s.at.IsZero() {
 			rates[name] = s.rates[name]*(1-fresh) + done*fresh
 		} else {
@@ -58,6 +61,14 @@ func (s *Shares) Of(name Name) float64 {
 		return 0
 	}
 	return s.rates[name] / total
+}
+
+// Rate returns the work of all uses in a second.
+func (s *Shares) Rate() (total float64) {
+	for _, r := range s.rates {
+		total += r
+	}
+	return total
 }
 
 // All returns Of for every use.

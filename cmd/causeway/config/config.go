@@ -60,6 +60,11 @@ type Volume struct {
 	Case      string   `yaml:"case"`
 	Locks     string   `yaml:"locks"`
 
+	// Of a volume whose path is smb://user@host/share: a share of another server.
+	PasswordFile string `yaml:"password-file"`
+	UID          uint32 `yaml:"uid"` // owner of everything there
+	GID          uint32 `yaml:"gid"`
+
 	Share causeway.Share        `yaml:"-"`
 	Rules []causeway.ExportRule `yaml:"-"` // set by Validate, as Modes is
 	Modes Modes                 `yaml:"-"`
@@ -122,6 +127,9 @@ func (c *Config) Validate() (err error) {
 			return &Fault{"$.smb", err}
 		}
 	}
+	if cert, key, _ := strings.Cut(c.AwareTLS, ","); c.AwareTLS != "" && (cert == "" || key == "") {
+		return fault("$.aware-tls", "%q is not two files, CERT,KEY", c.AwareTLS)
+	}
 	if _, err := ParseSigning(c.Signing); err != nil {
 		return &Fault{"$.smb-signing", err}
 	}
@@ -181,10 +189,9 @@ func (v *Volume) validate(at string, general []causeway.ExportRule) (err error) 
 	if v.Path == "" {
 		return fault(at, "path is missing: the directory to export")
 	}
-	if !filepath.IsAbs(v.Path) {
-		return fault(at+".path", "%q is not absolute", v.Path)
+	if err := v.validatePlace(at); err != nil {
+		return err
 	}
-	v.Path = filepath.Clean(v.Path)
 	if v.Name == "" {
 		if v.Path == "/" {
 			return fault(at+".path", "the root directory has no name of its own; give the volume one")
@@ -199,6 +206,28 @@ func (v *Volume) validate(at string, general []causeway.ExportRule) (err error) 
 		v.Rules, err = parseRules(at+".allow", v.Allow)
 	}
 	return err
+}
+
+// ShareScheme begins the path of a volume that is a share of another server.
+const ShareScheme = "smb://"
+
+// IsShare reports whether the volume is a share of another server, not a directory.
+func (v *Volume) IsShare() bool { return strings.HasPrefix(v.Path, ShareScheme) }
+
+func (v *Volume) validatePlace(at string) error {
+	switch {
+	case v.IsShare() && v.PasswordFile == "":
+		return fault(at+".password-file", "missing: the file whose first line is the password for %s", v.Path)
+	case v.IsShare():
+		v.Path = strings.TrimRight(v.Path, "/")
+		return nil
+	case v.PasswordFile != "" || v.UID != 0 || v.GID != 0:
+		return fault(at, "password-file, uid and gid are for volumes whose path is %suser@host/share", ShareScheme)
+	case !filepath.IsAbs(v.Path):
+		return fault(at+".path", "%q is not absolute", v.Path)
+	}
+	v.Path = filepath.Clean(v.Path)
+	return nil
 }
 
 // checkName accepts what can be an NFS export, an SMB share and a word on a command line without quotes.

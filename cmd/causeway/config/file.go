@@ -157,6 +157,9 @@ func parent(path string) string {
 func (c *Config) CheckPaths() error {
 	for i := range c.Volumes {
 		v, at := &c.Volumes[i], fmt.Sprintf("$.volumes[%d].path", i)
+		if v.IsShare() {
+			continue
+		}
 		switch info, err := os.Stat(v.Path); {
 		case errors.Is(err, os.ErrNotExist):
 			return fault(at, "%s does not exist; make it with: mkdir -p %s", v.Path, v.Path)

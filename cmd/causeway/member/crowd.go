@@ -36,7 +36,9 @@ const (
 // Crowd is who uses this gateway.
 type Crowd interface {
 	Clients() []Client
-	// Redirect tells an aware client to go to a node, or to the one with the most room if that is "". It says where it was sent, and fails
+	// Demand returns which part of this gateway's work each volume causes, and the work of a second, in any unit that is the same everywhere.
+	Demand() (parts map[string]float64, rate float64)
+	// Redirect tells an aware client to go to a node, or to the one with the most room, or the least busy one, if that is "". It says where it was sent, and fails
 	// with the reason if it was not told.
 	Redirect(client, volume, to string) (node string, err error)
 }

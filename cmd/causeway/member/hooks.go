@@ -73,5 +73,14 @@ func (h hooks) took(op string, v causeway.VolumeID, since time.Time) {
 	h.m.log.Debug("a volume moves", "volume", v, "op", op, "took", time.Since(since))
 }
 
-// Fence stops all I/O.
-func (h hooks) Fence() { h.m.routes.CloseAll() }
+// Fence stops all I/O, and ends what the life that is over has left: calls that clients sent in it and that nobody has read yet, and what
+// other gateways allowed in it, which they have taken for ended since. So nothing of it is done when this gateway may do I/O again.
+func (h hooks) Fence() {
+	h.m.routes.CloseAll()
+	for _, v := range h.m.cfg.Catalog.Volumes() {
+		h.m.split.near.Drop(v.ID)
+	}
+	if cutOff := h.m.cfg.CutOff; cutOff != nil {
+		cutOff()
+	}
+}

@@ -56,6 +56,7 @@ func (m *Member) writeLoad(ctx context.Context, parts utilization.Parts) error {
 		return nil
 	}
 	load := &record.Load{Node: name, Utilization: parts.Figure(), Parts: parts.Map()}
+	m.measure(load)
 	if m.cfg.Clients != nil {
 		load.Clients = uint32(m.cfg.Clients())
 	}

@@ -53,7 +53,7 @@ type Published struct {
 	Backend string
 }
 
-// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, Discovery and Reading.
+// Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, CutOff, Discovery and Reading.
 type Config struct {
 	Cluster   cluster.Config // Place, Hooks, Notify and Addresses are set here
 	Catalog   *gateway.Catalog
@@ -65,6 +65,7 @@ type Config struct {
 	Ports     []uint16           // at which clients stay connected; none: all
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
+	CutOff    func()             // optional: ends all connections of clients and all grants; called when the gateway was cut off, before it may do I/O again
 	Log       *slog.Logger
 
 	Discovery Discovery // optional: what is answered by DNS
@@ -97,6 +98,7 @@ type Member struct {
 	front     atomic.Pointer[LockFront]
 	lost      lost
 	announcer announcer
+	capacity  float64                        // work in a second that would use this gateway fully; report's alone
 	zone      atomic.Pointer[discovery.Zone] // what is answered by DNS; nil: none
 	ranking   atomic.Pointer[discovery.Zone] // by which clients of SMB are sent to gateways
 
@@ -233,6 +235,7 @@ func (m *Member) Serve() error {
 	m.tasks.Go(func() { m.follow(ctx) })
 	m.tasks.Go(func() { m.split.copies.renew(ctx) })
 	m.tasks.Go(func() { m.attest(ctx) })
+	m.tasks.Go(func() { m.weigh(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
 	}

@@ -11,11 +11,12 @@ import (
 
 // NodeOrder changes what it does not leave out.
 type NodeOrder struct {
-	Name    string            `json:"name"`
-	Weight  *uint64           `json:"weight,omitempty"`
-	Groups  *[]string         `json:"groups,omitempty"`
-	Domains *[]string         `json:"domains,omitempty"`
-	State   *record.NodeState `json:"state,omitempty"`
+	Name       string            `json:"name"`
+	Weight     *uint64           `json:"weight,omitempty"`
+	AutoWeight *bool             `json:"auto_weight,omitempty"` // it follows the measured capacity
+	Groups     *[]string         `json:"groups,omitempty"`
+	Domains    *[]string         `json:"domains,omitempty"`
+	State      *record.NodeState `json:"state,omitempty"`
 
 	UpdateInterval *time.Duration `json:"update_interval,omitempty"`
 	Threshold      *uint8         `json:"threshold,omitempty"`
@@ -28,6 +29,7 @@ func (m *Member) setNode(ctx context.Context, o NodeOrder) (any, error) {
 			return nil, fmt.Errorf("weight %d is not within 1 to %d", *o.Weight, balance.MaxNodeWeight)
 		}
 		put(&n.Weight, o.Weight)
+		put(&n.AutoWeight, o.AutoWeight)
 		put(&n.Groups, o.Groups)
 		put(&n.Domains, o.Domains)
 		put(&n.State, o.State)

@@ -94,6 +94,7 @@ type Status struct {
 type Node struct {
 	cluster.NodeStatus
 	Weight         uint64           `json:"weight"`
+	AutoWeight     bool             `json:"auto_weight"` // it follows the measured capacity
 	Groups         []string         `json:"groups"`
 	Domains        []string         `json:"domains"`
 	UpdateInterval float64          `json:"update_interval"`       // seconds between two reports of its load
@@ -110,6 +111,7 @@ type Volume struct {
 	cluster.VolumeStatus
 	Backend      string              `json:"backend"`
 	Weight       uint64              `json:"weight"`
+	AutoWeight   bool                `json:"auto_weight"` // it follows the measured demand
 	Group        string              `json:"group"`
 	Preferred    string              `json:"preferred"`
 	CanMigrate   bool                `json:"can_migrate"`
@@ -132,7 +134,7 @@ func (m *Member) Status(ctx context.Context) Status {
 	s.Events = m.events.last()
 	for _, v := range s.Status.Volumes {
 		if r := t.Volume(v.ID); r != nil {
-			s.Volumes = append(s.Volumes, Volume{v, r.Backend, r.Weight, r.Group, r.Preferred, r.CanMigrate, r.Domain, r.DomainPolicy,
+			s.Volumes = append(s.Volumes, Volume{v, r.Backend, r.Weight, r.AutoWeight, r.Group, r.Preferred, r.CanMigrate, r.Domain, r.DomainPolicy,
 				r.Async, r.Exclusive, r.ReadOnly, nameOf(t, r.MirrorOf), r.Exports, share(r)})
 		}
 	}

@@ -149,7 +149,7 @@ func (m *Member) nodes(known []cluster.NodeStatus) []Node {
 		if r == nil {
 			continue
 		}
-		n := Node{NodeStatus: k, Weight: r.Weight, Groups: r.Groups, Domains: r.Domains,
+		n := Node{NodeStatus: k, Weight: r.Weight, AutoWeight: r.AutoWeight, Groups: r.Groups, Domains: r.Domains,
 			UpdateInterval: time.Duration(r.UpdateInterval).Seconds(), Threshold: r.Threshold, HeldDown: in.HeldDown[k.Name]}
 		if item := t.Get(record.Named(record.KindLoad, k.Name)); item != nil {
 			l := item.Value.(*record.Load)

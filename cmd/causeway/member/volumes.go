@@ -19,6 +19,7 @@ type VolumeOrder struct {
 	Backend       string                `json:"backend,omitempty"`   // when it is made
 	Exclusive     bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
 	Weight        *uint64               `json:"weight,omitempty"`
+	AutoWeight    *bool                 `json:"auto_weight,omitempty"` // it follows the measured demand
 	Group         *string               `json:"group,omitempty"`
 	Preferred     *string               `json:"preferred,omitempty"`
 	CanMigrate    *bool                 `json:"can_migrate,omitempty"`
@@ -41,6 +42,7 @@ func (o *VolumeOrder) apply(v *record.Volume) error {
 		return fmt.Errorf("weight %d is more than %d", *o.Weight, balance.MaxVolumeWeight)
 	}
 	put(&v.Weight, o.Weight)
+	put(&v.AutoWeight, o.AutoWeight)
 	put(&v.Group, o.Group)
 	put(&v.Preferred, o.Preferred)
 	put(&v.CanMigrate, o.CanMigrate)

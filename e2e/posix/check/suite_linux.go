@@ -31,6 +31,7 @@ func Tests() []Test {
 type Options struct {
 	Dir      string         // in the file system to be tested; a directory is made in it and removed
 	Pattern  *regexp.Regexp // of the names of tests; nil runs all
+	Skip     *regexp.Regexp // of the names of tests that are not run; nil skips none
 	Protocol string         // selects the known differences: nfs3, or empty for none
 	Out      io.Writer
 	Verbose  bool // name each test, with its time
@@ -52,7 +53,7 @@ func Run(o Options) (Summary, error) {
 	}
 	var sum Summary
 	for i, test := range Tests() {
-		if o.Pattern != nil && !o.Pattern.MatchString(test.Name) {
+		if o.Pattern != nil && !o.Pattern.MatchString(test.Name) || o.Skip != nil && o.Skip.MatchString(test.Name) {
 			continue
 		}
 		c := &C{Dir: filepath.Join(base, fmt.Sprint("t", i)), name: test.Name}

@@ -51,12 +51,13 @@ func (t *Table) Fenced(now time.Duration, holder string, seq uint64) {
 	t.expire(now)
 }
 
-// Recalling reports whether the answer to a recall is still waited for.
+// Recalling reports whether the answer to a recall counts: what it was for is held, and has to be given up. That may have become more
+// since; then the answer ends nothing, but what it says was written was written under this right.
 func (t *Table) Recalling(now time.Duration, h causeway.Handle, holder string, seq uint64) bool {
 	t.expire(now)
 	if o := t.objects[h]; o != nil {
 		for _, x := range o.held {
-			if x.holder == holder && x.recall != nil && x.recall.seq == seq && x.fence == 0 {
+			if x.holder == holder && x.recall != nil && x.born < seq && seq <= x.recall.seq && x.fence == 0 {
 				return true
 			}
 		}

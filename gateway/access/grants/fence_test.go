@@ -70,3 +70,68 @@ func TestApart(t *testing.T) {
 		t.Fatal(n, "writers")
 	}
 }
+
+// TestRecalledForMore: the answer to a recall that was followed by one for more ends nothing, but what it says was written counts. One
+// that comes after the right has ended, or of an earlier right, does not.
+func TestRecalledForMore(t *testing.T) {
+	table := New(Rules{Exclusive: true, Apart: true, Fence: true}, Limits{Lease: time.Second})
+	h := causeway.Handle{Volume: 1}
+	ask := func(holder string, mode causeway.IOMode) Ask {
+		return Ask{Handle: h, Holder: holder, Mode: mode, Span: causeway.Span{Length: causeway.ToEOF}}
+	}
+	recall := func() uint64 {
+		for _, x := range table.Effects() {
+			if x.Kind == Recall && x.Holder == "a" {
+				return x.Seq
+			}
+		}
+		t.Fatal("nothing is recalled")
+		return 0
+	}
+	table.Ask(0, ask("a", causeway.IOReadWrite))
+	table.Ask(0, ask("b", causeway.IORead))
+	first := recall()
+	if _, code := table.Change(0, h, 0, 0); code != causeway.ErrBlocked {
+		t.Fatal(code)
+	}
+	second := recall()
+	if !table.Recalling(0, h, "a", first) || !table.Recalling(0, h, "a", second) || table.Recalling(0, h, "a", second+1) {
+		t.Error("what was written under a right that is held does not count")
+	}
+	table.Recalled(0, h, "a", first)
+	if !table.Written(h) {
+		t.Error("the answer to the first recall ended what the second is for")
+	}
+	table.Recalled(0, h, "a", second)
+	if table.Recalling(0, h, "a", first) || table.Recalling(0, h, "a", second) {
+		t.Error("an answer counts after the right has ended")
+	}
+	table = New(Rules{Exclusive: true}, Limits{Lease: time.Second})
+	table.Ask(0, ask("a", causeway.IOReadWrite))
+	table.Ask(0, ask("b", causeway.IOReadWrite))
+	late := recall()
+	table.Recalled(0, h, "a", late)
+	table.Ask(0, ask("a", causeway.IOReadWrite))
+	table.Effects()
+	for _, x := range table.objects[h].held {
+		table.Recalled(0, h, "b", x.recall.seq)
+	}
+	table.Ask(0, ask("b", causeway.IOReadWrite))
+	if recall(); table.Recalling(0, h, "a", late) {
+		t.Error("an answer of an earlier right counts")
+	}
+}
+
+// TestFollow: a table that follows another in one epoch numbers its grants behind those of that one.
+func TestFollow(t *testing.T) {
+	first, second := New(Rules{}, Limits{}), New(Rules{}, Limits{})
+	ask := Ask{Handle: causeway.Handle{Volume: 1}, Holder: "a", Mode: causeway.IORead}
+	var last Given
+	for range 3 {
+		last, _, _ = first.Ask(0, ask)
+	}
+	second.Follow(first)
+	if g, _, _ := second.Ask(0, ask); g.Seq <= last.Seq {
+		t.Errorf("%d follows %d", g.Seq, last.Seq)
+	}
+}

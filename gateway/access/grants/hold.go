@@ -131,7 +131,7 @@ func (t *Table) hold(now time.Duration, o *object, r *request, mode causeway.IOM
 	i := slices.IndexFunc(o.held, func(x *holding) bool { return x.holder == r.Holder && (x.mode != 0) == (mode != 0) })
 	var x *holding
 	if i < 0 {
-		x = &holding{object: o, holder: r.Holder, span: r.Span}
+		x = &holding{object: o, holder: r.Holder, span: r.Span, born: seq}
 		o.held = append(o.held, x)
 		if x.holder != Local {
 			t.foreign++

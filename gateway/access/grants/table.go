@@ -121,6 +121,7 @@ type holding struct {
 	span   causeway.Span
 	leases causeway.Leases
 	seq    uint64
+	born   uint64        // the number of its first grant
 	ends   time.Duration // with a lease
 	place  *list.Element
 	recall *recall // under way, or nil
@@ -163,6 +164,9 @@ func New(r Rules, l Limits) *Table {
 		idle: list.New(), told: list.New(), recent: list.New(), fencing: map[string]bool{},
 	}
 }
+
+// Follow makes a table that nothing was asked of number its grants behind those of an earlier one, whose holders believe in the same epoch.
+func (t *Table) Follow(last *Table) { t.seq = max(t.seq, last.seq) }
 
 // Lease returns how long grants last.
 func (t *Table) Lease() time.Duration { return t.limits.Lease }

@@ -138,10 +138,10 @@ func TestDisconnectWhileCallsRun(t *testing.T) { each(t, testDisconnect) }
 
 func testDisconnect(t *testing.T, cfg Config) {
 	s, p, addr := serve(t, cfg)
-	for range 20 {
+	for n := range uint32(20) {
 		nc := dial(t, addr)
-		for xid := range uint32(5) {
-			nc.Write(marked(callBytes(xid, testProg, testVers, procPark, opaque(make([]byte, 5000)))))
+		for i := range uint32(5) {
+			nc.Write(marked(callBytes(5*n+i, testProg, testVers, procPark, opaque(make([]byte, 5000)))))
 		}
 		for range 5 {
 			<-p.parked
@@ -154,6 +154,45 @@ func testDisconnect(t *testing.T, cfg Config) {
 	}
 	close(p.release)
 	eventually(t, "connections gone", func() bool { return s.Stats().Conns == 0 })
+}
+
+// TestRepetitionsTakeTurns: a call that comes again over another connection is run when the first one has ended, and not at all if that
+// connection has gone too.
+func TestRepetitionsTakeTurns(t *testing.T) { each(t, testTurns) }
+
+func testTurns(t *testing.T, cfg Config) {
+	s, p, addr := serve(t, cfg)
+	call := marked(callBytes(7, testProg, testVers, procPark, opaque([]byte("again"))))
+	var conns []net.Conn
+	for n := range 3 {
+		conns = append(conns, dial(t, addr))
+		conns[n].Write(call)
+		eventually(t, "the call is here", func() bool { return s.Stats().InFlight == n+1 })
+	}
+	<-p.parked
+	conns[0].Close()
+	conns[1].Close()
+	eventually(t, "their ends are seen", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		n := 0
+		for c := range s.conns {
+			c.mu.Lock()
+			if c.readerDone || c.broken {
+				n++
+			}
+			c.mu.Unlock()
+		}
+		return n == 2
+	})
+	if len(p.parked) > 0 {
+		t.Error("a repetition runs beside the call")
+	}
+	close(p.release)
+	wantEcho(t, conns[2], 7, []byte("again"))
+	if n := len(p.parked); n != 1 {
+		t.Errorf("%d repetitions were run, want the one whose sender is there", n)
+	}
 }
 
 // TestHalfClose: a client that has said all still gets its answers.

@@ -99,7 +99,13 @@ func (p *parked) answer() (v Verdict) {
 		p.conn.hangUp()
 		v = Done
 	}()
-	return s.answer(s.ctx, &p.call, &p.groups, p.record.B[p.off:p.off+p.n])
+	record := p.record.B[p.off : p.off+p.n]
+	before, end := p.conn.client.turns.take(p.conn, record)
+	defer end()
+	if !p.turn(before) {
+		return Drop
+	}
+	return s.answer(s.ctx, &p.call, &p.groups, record)
 }
 
 // send sends the reply; the slot is given back when it is sent.

@@ -61,6 +61,7 @@ type client struct {
 	conns int // guarded by Server.mu
 	calls gate
 	bytes gate // large buffers
+	turns turns
 }
 
 // NewServer returns a server without programs that listens nowhere yet.

@@ -179,7 +179,10 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 	w.allowLarge(c, t)
 	w.call.MayLater, w.call.Op = false, causeway.OpID{}
 	w.begin()
-	verdict := w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
+	verdict := Park
+	if !c.client.turns.busy(c, record) {
+		verdict = w.srv.answer(w.srv.ctx, &w.call, &w.groups, record)
+	}
 	if !w.end() {
 		w.calls++
 		w.bytesIn += uint64(len(record))

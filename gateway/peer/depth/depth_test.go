@@ -189,3 +189,37 @@ func TestCircle(t *testing.T) {
 		})
 	}
 }
+
+// TestTryTake: a slot is taken only where that keeps nobody waiting, and none is lost.
+func TestTryTake(t *testing.T) { synctest.Test(t, tryTake) }
+
+func tryTake(t *testing.T) {
+	p, err := New(Config{Reserved: [Max]int{1, 1, 1, 1}, Unreserved: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.TryTake(Max + 1); ok {
+		t.Error("a slot of a depth that there is not")
+	}
+	own, ok := p.TryTake(2)
+	spare, ok2 := p.TryTake(2)
+	if _, third := p.TryTake(2); !ok || !ok2 || third {
+		t.Fatal(ok, ok2, third)
+	}
+	waits := make(chan Slots)
+	go func() {
+		s, _ := p.Take(context.Background(), 2, 1)
+		waits <- s
+	}()
+	synctest.Wait()
+	own.Release()
+	got := <-waits
+	if _, ok := p.TryTake(2); ok {
+		t.Error("a slot that another one has")
+	}
+	got.Release()
+	spare.Release()
+	if s := p.Stats()[1]; s.InUse != 0 {
+		t.Errorf("%+v", s)
+	}
+}

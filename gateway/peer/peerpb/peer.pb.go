@@ -1038,6 +1038,7 @@ type Caller struct {
 	Client        []byte                 `protobuf:"bytes,6,opt,name=client,proto3" json:"client,omitempty"` // an address of 4 or 16 bytes
 	ReadOnly      bool                   `protobuf:"varint,7,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	Op            []byte                 `protobuf:"bytes,8,opt,name=op,proto3" json:"op,omitempty"`
+	Wrote         bool                   `protobuf:"varint,9,opt,name=wrote,proto3" json:"wrote,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1126,6 +1127,13 @@ func (x *Caller) GetOp() []byte {
 		return x.Op
 	}
 	return nil
+}
+
+func (x *Caller) GetWrote() bool {
+	if x != nil {
+		return x.Wrote
+	}
+	return false
 }
 
 type Owner struct {
@@ -4155,7 +4163,7 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05names\x18\x18 \x03(\fR\x05names\"E\n" +
 	"\x05Epoch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x04R\vincarnation\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xcc\x01\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\xe2\x01\n" +
 	"\x06Caller\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\rR\x03uid\x12\x10\n" +
 	"\x03gid\x18\x02 \x01(\rR\x03gid\x12\x16\n" +
@@ -4164,7 +4172,8 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x05owner\x18\x05 \x01(\v2\x17.causeway.peer.v1.OwnerR\x05owner\x12\x16\n" +
 	"\x06client\x18\x06 \x01(\fR\x06client\x12\x1b\n" +
 	"\tread_only\x18\a \x01(\bR\breadOnly\x12\x0e\n" +
-	"\x02op\x18\b \x01(\fR\x02op\"K\n" +
+	"\x02op\x18\b \x01(\fR\x02op\x12\x14\n" +
+	"\x05wrote\x18\t \x01(\bR\x05wrote\"K\n" +
 	"\x05Owner\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\fR\x06client\x12\x16\n" +

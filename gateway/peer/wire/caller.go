@@ -11,7 +11,7 @@ import (
 
 // caller copies what is borrowed: a call that is given up may still be about to be sent.
 func caller(c *gateway.Caller) *peerpb.Caller {
-	out := &peerpb.Caller{Uid: c.Cred.UID, Gid: c.Cred.GID, Groups: slices.Clone(c.Cred.Groups), ReadOnly: c.ReadOnly}
+	out := &peerpb.Caller{Uid: c.Cred.UID, Gid: c.Cred.GID, Groups: slices.Clone(c.Cred.Groups), ReadOnly: c.ReadOnly, Wrote: c.Wrote}
 	if c.Open != (causeway.OpenID{}) {
 		out.Open = append([]byte(nil), c.Open[:]...)
 	}
@@ -33,7 +33,7 @@ func (d *decoder) caller(c *peerpb.Caller) *gateway.Caller {
 	}
 	d.check(len(c.Groups) <= maxGroups)
 	out := &gateway.Caller{
-		Cred: causeway.Cred{UID: c.Uid, GID: c.Gid, Groups: c.Groups}, ReadOnly: c.ReadOnly, Owner: d.owner(c.Owner),
+		Cred: causeway.Cred{UID: c.Uid, GID: c.Gid, Groups: c.Groups}, ReadOnly: c.ReadOnly, Wrote: c.Wrote, Owner: d.owner(c.Owner),
 	}
 	if len(c.Open) > 0 && d.check(len(c.Open) == len(out.Open)) {
 		copy(out.Open[:], c.Open)

@@ -1,0 +1,291 @@
+package aware_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"causeway"
+	"causeway/backend/mem"
+	"causeway/client/clientpb"
+	"causeway/gateway"
+	"causeway/gateway/access"
+	"causeway/gateway/aware"
+	"causeway/gateway/replies"
+	"causeway/gateway/transfer"
+	"causeway/lockmgr"
+)
+
+type holder struct{ gateway.Holder }
+
+// serve answers for a volume in memory.
+func serve(t testing.TB, change func(*aware.Config, *causeway.Volume)) (address string, s *aware.Server) {
+	t.Helper()
+	store, h := mem.New(mem.Config{Mode: 0o777}), &holder{}
+	locks, err := lockmgr.New(lockmgr.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := access.New(access.Config{Holder: h, Locks: locks})
+	moves := transfer.New(transfer.Config{Grants: engine})
+	h.Holder = moves
+	v := &causeway.Volume{ID: 7, Name: "v", Async: true, Keys: []causeway.HandleKey{{ID: 1, Secret: [16]byte{1}}},
+		Exports: []causeway.ExportRule{{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Squash: causeway.RootSquash, AnonUID: causeway.Nobody, AnonGID: causeway.Nobody}}}
+	cfg := aware.Config{Transfer: moves, Catalog: &gateway.Catalog{}, Log: slog.New(slog.DiscardHandler), Every: 20 * time.Millisecond}
+	if change != nil {
+		change(&cfg, v)
+	}
+	engine.Attach(v, store)
+	moves.Attach(v.ID, store)
+	if cfg.Access, err = replies.New(replies.Config{Access: engine}); err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.Catalog.Publish([]*causeway.Volume{v}); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = aware.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := errors.Join(s.Shutdown(ctx), <-served, moves.Close(), store.Close()); err != nil {
+			t.Error(err)
+		}
+		locks.Close()
+	})
+	return l.Addr().String(), s
+}
+
+func connect(t testing.TB, address string, creds credentials.TransportCredentials) clientpb.FilesClient {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return clientpb.NewFilesClient(conn)
+}
+
+func caller(uid uint32) *clientpb.Caller {
+	return &clientpb.Caller{Uid: uid, Gid: uid, Client: make([]byte, 15, 16), Groups: []uint32{uid}}
+}
+
+// me is a caller with an id.
+func me(uid uint32) *clientpb.Caller {
+	c := caller(uid)
+	c.Client = append(c.Client, 1)
+	return c
+}
+
+func root(t testing.TB, f clientpb.FilesClient) []byte {
+	t.Helper()
+	r, err := f.OpenVolume(t.Context(), &clientpb.Request{Caller: me(1000), Name: []byte("v")})
+	if err != nil || r.Code != 0 {
+		t.Fatal(r, err)
+	}
+	return r.Handle
+}
+
+func op(n byte) []byte { return append(make([]byte, 15), n) }
+
+// TestBounds: what asks for too much is refused, and the next caller is answered.
+func TestBounds(t *testing.T) {
+	at, _ := serve(t, nil)
+	f := connect(t, at, insecure.NewCredentials())
+	h := root(t, f)
+	for name, c := range map[string]struct {
+		ask  func() (uint32, error)
+		code causeway.Code
+	}{
+		"a long read": {func() (uint32, error) {
+			r, err := f.Read(t.Context(), &clientpb.ReadRequest{Caller: me(1), Handle: h, Count: causeway.MaxTransfer + 1})
+			return r.GetCode(), err
+		}, causeway.ErrInval},
+		"many names": {func() (uint32, error) {
+			r, err := f.Walk(t.Context(), &clientpb.Request{Caller: me(1), Handle: h, Names: make([][]byte, 257)})
+			return r.GetCode(), err
+		}, causeway.ErrInval},
+		"a forged handle": {func() (uint32, error) {
+			r, err := f.GetAttr(t.Context(), &clientpb.Request{Caller: me(1), Handle: append(append([]byte(nil), h[:len(h)-1]...), h[len(h)-1]^1)})
+			return r.GetCode(), err
+		}, causeway.ErrBadHandle},
+		"no handle": {func() (uint32, error) {
+			r, err := f.GetAttr(t.Context(), &clientpb.Request{Caller: me(1)})
+			return r.GetCode(), err
+		}, causeway.ErrBadHandle},
+		"a nameless change": {func() (uint32, error) {
+			r, err := f.Create(t.Context(), &clientpb.Request{Caller: me(1), Handle: h, Name: []byte("x"), Type: 1})
+			return r.GetCode(), err
+		}, causeway.ErrInval},
+		"a device": {func() (uint32, error) {
+			r, err := f.Create(t.Context(), &clientpb.Request{Caller: me(1), Handle: h, Name: []byte("x"), Type: uint32(causeway.TypeBlock), Op: op(1)})
+			return r.GetCode(), err
+		}, causeway.ErrBadType},
+		"strange bits": {func() (uint32, error) {
+			r, err := f.SetAttr(t.Context(), &clientpb.Request{Caller: me(1), Handle: h, Op: op(2), Set: &clientpb.SetAttr{Mask: 1 << 31}})
+			return r.GetCode(), err
+		}, causeway.ErrInval},
+		"a lock of nobody": {func() (uint32, error) {
+			r, err := f.Lock(t.Context(), &clientpb.LockRequest{Caller: caller(1), Handle: h})
+			return r.GetCode(), err
+		}, causeway.ErrInval},
+		"many groups": {func() (uint32, error) {
+			c := me(1)
+			c.Groups = make([]uint32, 64<<10+1)
+			r, err := f.GetAttr(t.Context(), &clientpb.Request{Caller: c, Handle: h})
+			return r.GetCode(), err
+		}, causeway.ErrInval},
+	} {
+		if got, err := c.ask(); err != nil || causeway.Code(got) != c.code {
+			t.Errorf("%s: %v, %v, not %v", name, causeway.Code(got), err, c.code)
+		}
+	}
+	if _, err := f.Write(t.Context(), &clientpb.WriteRequest{Caller: me(1), Handle: h, Data: make([]byte, 3<<20)}); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("a message beyond all bounds: %v", err)
+	}
+	root(t, f)
+}
+
+// TestConnections: one address gets a quarter of the connections, and who hangs up makes room.
+func TestConnections(t *testing.T) {
+	at, _ := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.MaxConns = 8 })
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	greeted := func(c net.Conn) bool { // HTTP/2 begins with the server's settings
+		io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+		n, err := c.Read(make([]byte, 9))
+		return err == nil && n > 0
+	}
+	first, second := dial(), dial()
+	if !greeted(first) || !greeted(second) {
+		t.Fatal("the first connections are not answered")
+	}
+	if greeted(dial()) {
+		t.Error("one address has more than a quarter")
+	}
+	first.Close()
+	for begun := time.Now(); !greeted(dial()); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("a connection that was closed counts for ever")
+		}
+	}
+}
+
+// TestCrowd: more calls than may run at once are all answered.
+func TestCrowd(t *testing.T) {
+	at, _ := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.MaxCalls = 2 })
+	f := connect(t, at, insecure.NewCredentials())
+	h := root(t, f)
+	errs := make(chan error)
+	for range 64 {
+		go func() {
+			r, err := f.GetAttr(t.Context(), &clientpb.Request{Caller: me(1), Handle: h})
+			if err == nil && r.Code != 0 {
+				err = causeway.Code(r.Code)
+			}
+			errs <- err
+		}()
+	}
+	for range 64 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// certificate makes one of its own for a name.
+func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// TestTLS: who speaks in the clear to a front with a certificate is not answered; who does not know the certificate does not speak.
+func TestTLS(t *testing.T) {
+	cert, pool := certificate(t)
+	at, _ := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}} })
+	root(t, connect(t, at, credentials.NewTLS(&tls.Config{RootCAs: pool})))
+	for name, creds := range map[string]credentials.TransportCredentials{
+		"in the clear": insecure.NewCredentials(), "not known": credentials.NewTLS(&tls.Config{RootCAs: x509.NewCertPool()}),
+	} {
+		if _, err := connect(t, at, creds).Hello(t.Context(), &clientpb.HelloRequest{MinVersion: 1, MaxVersion: 1}); err == nil {
+			t.Errorf("%s: answered", name)
+		}
+	}
+}
+
+// TestVersions: a client without a version in common is told so.
+func TestVersions(t *testing.T) {
+	at, _ := serve(t, nil)
+	f := connect(t, at, insecure.NewCredentials())
+	for _, c := range []struct{ min, max, want uint32 }{{1, 1, 1}, {0, 9, 1}, {2, 9, 0}, {0, 0, 0}} {
+		if r, err := f.Hello(t.Context(), &clientpb.HelloRequest{MinVersion: c.min, MaxVersion: c.max}); err != nil || r.Version != c.want {
+			t.Errorf("%d to %d: %v, %v", c.min, c.max, r, err)
+		}
+	}
+}
+
+// TestSquash: nobody becomes root by saying so, and who says nothing is nobody.
+func TestSquash(t *testing.T) {
+	at, _ := serve(t, nil)
+	f := connect(t, at, insecure.NewCredentials())
+	h := root(t, f)
+	for i, c := range []*clientpb.Caller{me(0), nil} {
+		r, err := f.Create(t.Context(), &clientpb.Request{Caller: c, Handle: h, Name: []byte{'a' + byte(i)}, Type: uint32(causeway.TypeRegular), Op: op(byte(10 + i)), Set: &clientpb.SetAttr{Mask: uint32(causeway.SetMode), Mode: 0o600}})
+		if err != nil || r.Code != 0 || r.Attr.GetUid() != causeway.Nobody {
+			t.Errorf("%v: %v, %v", c, r, err)
+		}
+	}
+	groups := me(1000)
+	groups.Groups = []uint32{0}
+	r, err := f.Create(t.Context(), &clientpb.Request{Caller: groups, Handle: h, Name: []byte("g"), Type: uint32(causeway.TypeRegular), Op: op(20),
+		Set: &clientpb.SetAttr{Mask: uint32(causeway.SetMode | causeway.SetGID), Mode: 0o600, Gid: 0}})
+	if err != nil || r.Code == 0 && r.Attr.GetGid() == 0 {
+		t.Errorf("root's group: %v, %v", r, err)
+	}
+}

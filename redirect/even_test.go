@@ -1,0 +1,55 @@
+package redirect_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"causeway/redirect"
+)
+
+// TestEven: four gateways that are as busy as they can be share their clients by number and weight, in one report, and then leave them alone.
+func TestEven(t *testing.T) {
+	now := time.Now()
+	counts, weights := []int{32, 0, 0, 0}, []float64{1, 1, 1, 1}
+	for _, test := range []struct {
+		counts  []int
+		weights []float64
+		want    []int
+	}{
+		{counts, weights, []int{8, 8, 8, 8}},
+		{[]int{20, 4, 4, 4}, weights, []int{8, 8, 8, 8}},
+		{[]int{9, 8, 8, 7}, weights, []int{8, 8, 8, 8}},
+		{[]int{8, 8, 8, 9}, weights, []int{8, 8, 8, 9}}, // its own share is not exceeded by a whole one
+		{[]int{30, 0, 0, 0}, []float64{1, 1, 1, 2}, []int{6, 6, 6, 12}},
+	} {
+		s := redirect.State{Now: now, Volumes: map[string]redirect.Volume{"v": {Name: "v"}}}
+		for i, n := range test.counts {
+			s.Nodes = append(s.Nodes, redirect.Node{Name: fmt.Sprint("g", i), Utilization: 100, Interval: time.Second, Threshold: 80, Capacity: test.weights[i], Clients: n})
+		}
+		for i := range test.counts[0] {
+			s.Uses = append(s.Uses, redirect.Use{Client: fmt.Sprint("c", i), Volume: "v", Load: 100 / float64(test.counts[0]), Means: redirect.Aware})
+		}
+		p, err := redirect.NewPlanner("g0", redirect.Config{Spread: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := append([]int(nil), test.counts...)
+		for _, m := range p.Plan(s) {
+			got[0]--
+			got[m.To[1]-'0']++
+		}
+		if fmt.Sprint(got) != fmt.Sprint(test.want) {
+			t.Errorf("%v become %v, not %v", test.counts, got, test.want)
+		}
+		s.Nodes[0].Clients, s.Uses = got[0], s.Uses[test.counts[0]-got[0]:]
+		if again := p.Plan(s); len(again) > 0 {
+			t.Errorf("%v: with the same reports it goes on: %v", test.counts, again)
+		}
+		s.Nodes[0].Utilization = 70 // no longer over its threshold
+		s.Nodes[0].Clients = 100
+		if calm := p.Plan(s); len(calm) > 0 {
+			t.Errorf("a gateway that is not over its threshold sends %v", calm)
+		}
+	}
+}
