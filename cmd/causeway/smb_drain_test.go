@@ -126,7 +126,11 @@ func TestSMBDrain(t *testing.T) {
 	if err := open.Close(); err != nil {
 		t.Error(err)
 	}
-	c.until("the client that has nothing open is cut off", func() bool { _, err := idle.share.Stat("before"); time.Sleep(1100 * time.Millisecond); return err != nil })
+	c.until("the client that has nothing open is cut off", func() bool {
+		_, err := idle.share.Stat("before")
+		time.Sleep(1100 * time.Millisecond)
+		return err != nil
+	})
 	for i := range 5 {
 		idle.work(fmt.Sprint("idle", i))
 		busy.work(fmt.Sprint("busy", i))

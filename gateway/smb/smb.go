@@ -21,6 +21,7 @@ import (
 	"causeway"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/wire"
+	"causeway/gateway/spelling"
 	"causeway/internal/buf"
 )
 
@@ -34,7 +35,7 @@ type Server struct {
 	started   time.Time
 	pool      buf.Pool
 	files     files
-	spellings spellings
+	spellings spelling.Cache
 	counts    counters
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
