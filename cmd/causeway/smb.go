@@ -28,6 +28,7 @@ type smbFront struct {
 	server *smb.Server  // nil: none
 	listen net.Listener // of a gateway that serves alone
 	book   *accounts.Book
+	at     func() []netip.Addr // where a gateway of a cluster answers; nil: at listen
 }
 
 // smbPort is where clients look for SMB; most cannot be told another one.
@@ -60,6 +61,7 @@ func (j *joining) startSMB(context.Context) error {
 	if j.smbPort == 0 {
 		return nil
 	}
+	j.smb.at = j.site.smbAt
 	return j.newSMB(j.member.Users())
 }
 
@@ -97,8 +99,10 @@ func (n *node) newSMB(users auth.Users) (err error) {
 			n.crowd.book.Add(demand.Key{Client: client, Volume: v, Protocol: "smb"}, bytes)
 		},
 	}
+	front.Interfaces = n.smbInterfaces
 	if n.member != nil {
 		front.Referrals = referrals{n.member.Order}
+		front.ReferralTTL = n.member.ReferralTTL
 	}
 	signed, err := config.ParseSigning(n.config.Signing)
 	if err != nil {
@@ -124,7 +128,7 @@ type referrals struct {
 // Referrals implements smb.Referrals.
 func (r referrals) Referrals(v *causeway.Volume, client netip.Addr) (list []smb.Target) {
 	for _, a := range r.order(v.Name, client) {
-		list = append(list, smb.Target{Server: a.Unmap().String()})
+		list = append(list, smb.Target{Addr: a})
 	}
 	return list
 }

@@ -87,15 +87,27 @@ func (d *smbDrain) end() {
 	}
 }
 
-// smbLeaves reports whether a node drains and another one that does not answers SMB.
+// smbLeaves reports whether a node drains, and others that do not answer SMB for all that it answers for.
 func smbLeaves(t *record.Table, self string) bool {
-	if n := t.Node(self); n == nil || n.State != record.Draining {
+	n := t.Node(self)
+	if n == nil || n.State != record.Draining || !smbElsewhere(t, self, nil) {
 		return false
 	}
+	for item := range t.All(record.KindVolume) {
+		v := item.Value.(*record.Volume)
+		if v.DomainPolicy == record.Strict && record.SharesDomain(n, v) && !v.Share().Off && !smbElsewhere(t, self, v) {
+			return false
+		}
+	}
+	return true
+}
+
+// smbElsewhere reports whether another node that does not drain answers SMB, for a volume if it is not nil.
+func smbElsewhere(t *record.Table, self string, v *record.Volume) bool {
 	for item := range t.All(record.KindNode) {
 		n := item.Value.(*record.Node)
 		m, _ := t.Member(n.Name)
-		if n.Name != self && n.State == record.Active && m != nil && m.Services["smb"] != 0 {
+		if n.Name != self && n.State == record.Active && m != nil && m.Services["smb"] != 0 && (v == nil || record.SharesDomain(n, v)) {
 			return true
 		}
 	}

@@ -174,6 +174,16 @@ func TestSMBStaysAlone(t *testing.T) {
 	c.start("g2", "--join", token.Peer, "--token", token.Token) // without SMB
 	userCommand(t, c.at["g1"].state, "secret", "add", "ann", "--uid", fmt.Sprint(os.Getuid()), "--gid", fmt.Sprint(os.Getgid()))
 	c.ask("g1", &struct{}{}, "volume", "create", "home", "--backend", "posix:"+dir)
+	var set struct {
+		TTL float64 `json:"referral_ttl"`
+	}
+	if c.ask("g2", &set, "cluster", "set", "--referral-ttl", "90s"); set.TTL != 90 {
+		t.Errorf("%+v", set)
+	}
+	c.fails("g2", "cluster", "set", "--referral-ttl", "1ms")
+	if c.ask("g1", &set, "cluster", "set", "--referral-ttl", "0s"); set.TTL != 300 {
+		t.Errorf("%+v", set)
+	}
 	u := &smbUser{t: t, at: []string{c.addr["g1"].String() + ":" + port}}
 	u.work("before")
 	defer func() { u.end() }()
