@@ -53,10 +53,15 @@ func (s *stage) addUser(name string) {
 // connect logs on at a gateway, from a machine.
 func (s *smbStage) connect(at int, machine byte) *smb2.Conn {
 	s.t.Helper()
-	var c *smb2.Conn
+	var c, before *smb2.Conn
+	if machine == 1 {
+		before = s.a
+	} else {
+		before = s.b
+	}
 	s.Await("the gateway lets one log on", func() (ok bool) {
 		var err error
-		if c, err = s.tryConnect(at, machine); err != nil {
+		if c, err = s.tryConnect(at, machine, before); err != nil {
 			s.t.Log("log on: ", err)
 		}
 		return err == nil
@@ -65,14 +70,14 @@ func (s *smbStage) connect(at int, machine byte) *smb2.Conn {
 	return c
 }
 
-func (s *smbStage) tryConnect(at int, machine byte) (*smb2.Conn, error) {
+func (s *smbStage) tryConnect(at int, machine byte, before *smb2.Conn) (*smb2.Conn, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
 	conn, err := s.network.Test().Dial(ctx, "tcp", net.JoinHostPort(s.Members[at].Service.String(), "445"))
 	if err != nil {
 		return nil, err
 	}
-	return smb2.Dial(conn, smb2.User{Name: "ann", Password: "secret", Share: s.volume, Machine: [16]byte{machine}})
+	return smb2.Dial(conn, smb2.User{Name: "ann", Password: "secret", Share: s.volume, Machine: [16]byte{machine}, Before: before})
 }
 
 // plain opens what is there, or makes it, for everything, and shares all.
@@ -236,6 +241,7 @@ func playNLM(t *testing.T, s *smbStage, prefix string) {
 // playMandatory: what an SMB client has locked, an NFS client at another gateway neither reads nor writes.
 func playMandatory(t *testing.T, s *smbStage, prefix string) {
 	h, f := s.file(t, prefix), must(t, s.a, plain(prefix))
+	want(t, "write", f.Write(0, make([]byte, 20)), nil)
 	use := func(when string, locked bool) {
 		t.Helper()
 		_, read := s.nfs.read(t.Context(), h, 0, 10)

@@ -60,6 +60,7 @@ type Conn struct {
 	conn    net.Conn
 	guid    [16]byte
 	session uint64
+	before  uint64 // the session that this one takes the place of
 	tree    uint32
 	reader  sync.WaitGroup
 

@@ -14,11 +14,15 @@ import (
 type User struct {
 	Name, Password, Share string
 	Machine               [16]byte // tells clients apart, and is the same when one comes back
+	Before                *Conn    // what the client had until it was lost, if it comes back
 }
 
 // Dial logs on over a connection, which it closes if that fails, and connects the share.
 func Dial(conn net.Conn, u User) (*Conn, error) {
 	c := &Conn{conn: conn, guid: u.Machine, waiting: make(map[uint64]*Call)}
+	if u.Before != nil {
+		c.before = u.Before.session
+	}
 	c.reader.Go(c.receive)
 	for _, step := range []func(User) error{c.negotiate, c.logOn, c.connect} {
 		if err := step(u); err != nil {
@@ -73,6 +77,7 @@ func (c *Conn) setup(token []byte) ([]byte, error) {
 	b[3] = 1
 	le.PutUint16(b[12:], headerSize+24)
 	le.PutUint16(b[14:], uint16(len(token)))
+	le.PutUint64(b[16:], c.before)
 	return c.call(commandSetup, append(b, token...), 8)
 }
 
