@@ -42,8 +42,8 @@ func Same(a, b *causeway.Attr) bool { return stateOf(a) == stateOf(b) }
 // is good for soon.
 const (
 	MaxNames = 1 << 20
-	tick       = 50 * time.Millisecond
-	soon       = time.Second
+	tick     = 50 * time.Millisecond
+	soon     = time.Second
 )
 
 // Find returns how a name is spelt that has a key, "" if the directory has none. known is false if it has to be listed.
