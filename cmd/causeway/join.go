@@ -168,7 +168,7 @@ func (j *joining) close(holding *holder) (err error) {
 		return err
 	}
 	c.Layouts, c.Guard, c.Holders, holding.Holder = split.Router(), split.Router(), split.Holders(), c.near
-	c.alive = j.member.ValidAt
+	c.alive, c.life = j.member.ValidAt, j.member.Routes().Life
 	split.Near(c.near)
 	j.teardown.addClose("leases", c.near.Close)
 	return nil

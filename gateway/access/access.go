@@ -40,6 +40,10 @@ type Config struct {
 	// Granted returns what a descriptor that is kept with an object (causeway.DescriptorXattr) gives a caller of SMB; false if it says
 	// nothing that can be understood. nil: descriptors are kept, and mode and access list decide for everybody.
 	Granted func(descriptor []byte, cred *causeway.Cred, a *causeway.Attr) (causeway.AccessMask, bool)
+	// Alive reports whether this gateway may change anything at a time of Now, and Life counts how often it might not meanwhile. A change
+	// that had to wait asks before it is made: others may own the volume by then. Both nil: always.
+	Alive func(now time.Duration) bool
+	Life  func() uint64
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
 }

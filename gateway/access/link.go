@@ -66,5 +66,8 @@ func (e *Engine) link(ctx context.Context, c *gateway.Caller, ch *change, id cau
 		return err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return err
+	}
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

@@ -78,6 +78,9 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 		return victim{}, err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return victim{}, err
+	}
 	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
 }
 

@@ -117,6 +117,9 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 		}
 		defer y.end()
 	}
+	if err := src.still(); err != nil {
+		return victim{}, err
+	}
 	if err := src.v.store.Rename(ctx, src.id, name, dst.id, newName); err != nil {
 		return gone, err
 	}
