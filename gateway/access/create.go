@@ -25,7 +25,8 @@ func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway
 		return gateway.Entry{}, causeway.Change{}, err
 	}
 	entry, err := func() (gateway.Entry, error) {
-		defer e.sticky.hold(&ch)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
 		return e.create(ctx, c, &ch, name, spec)
 	}()
 	result := ch.end(ctx)

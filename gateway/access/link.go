@@ -26,7 +26,8 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 		return attr, causeway.Change{}, err
 	}
 	err = func() error {
-		defer e.sticky.hold(&ch)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
 		return e.link(ctx, c, &ch, h.Object, &attr, name)
 	}()
 	result := ch.end(ctx)

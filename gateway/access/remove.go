@@ -25,7 +25,8 @@ func (e *Engine) removeOnce(ctx context.Context, c *gateway.Caller, dir causeway
 		return causeway.Change{}, err
 	}
 	gone, err := func() (victim, error) {
-		defer e.sticky.hold(&ch)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
 		return e.remove(ctx, c, &ch, name, kind)
 	}()
 	result := ch.end(ctx)
