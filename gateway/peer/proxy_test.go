@@ -115,13 +115,16 @@ func TestBadBlock(t *testing.T) {
 type stalled struct {
 	gateway.Transfer
 	began, goOn chan struct{}
+	never       bool // it is not even done later
 	first       atomic.Bool
 }
 
 func (x *stalled) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (gateway.WriteResult, error) {
 	if !x.first.Swap(true) {
 		close(x.began)
-		<-x.goOn
+		if <-x.goOn; x.never {
+			return gateway.WriteResult{}, causeway.ErrDelay
+		}
 	}
 	return x.Transfer.Write(context.WithoutCancel(ctx), c, h, off, data, how)
 }
@@ -175,7 +178,7 @@ func TestUnsettledOver(t *testing.T) {
 		services.Transfer = g.data
 		g.peers.Offer(services)
 	}
-	late := &stalled{Transfer: s.g[2].data, began: make(chan struct{}), goOn: make(chan struct{})}
+	late := &stalled{Transfer: s.g[2].data, began: make(chan struct{}), goOn: make(chan struct{}), never: true}
 	services := s.g[2].peers.services
 	services.Transfer = late
 	s.g[2].peers.Offer(services)
