@@ -123,6 +123,7 @@ type Peers struct {
 	counts   counts
 	events   events
 	rounds   rounds
+	writing  writing
 
 	ctx   context.Context
 	stop  context.CancelFunc
