@@ -64,7 +64,7 @@ type worker interface {
 	// begin makes a change that has to wait for nothing before it is made; ok is false if it would have to, and was not made.
 	begin(context.Context, *peerpb.Request) (h held, ok bool)
 	// hold sends replies when their changes, of one volume, are stable.
-	hold([]held)
+	hold(*conduit, []held)
 }
 
 // carrier is a stream with its writer.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"causeway/gateway/peer/peerpb"
-	"causeway/gateway/peer/wire"
 )
 
 // job is a call of the other side.
@@ -75,7 +74,7 @@ func (c *conduit) drive(l *lane) {
 			return
 		}
 		if j.frame == nil || len(made) == together {
-			c.work.hold(made)
+			c.work.hold(c, made)
 			made = nil
 		}
 		if j.frame == nil {
@@ -117,7 +116,7 @@ func (c *conduit) change(j job) (h held) {
 	if failed != nil {
 		h = held{reply: failed}
 	}
-	h.conduit, h.job = c, j
+	h.job = j
 	if h.later.Volume != 0 {
 		return h
 	}
@@ -139,6 +138,3 @@ func (c *conduit) answer(list []held) {
 		c.finishLocked(list[i].job, list[i].reply)
 	}
 }
-
-// fail makes of a reply one that says that its change may be lost.
-func (h *held) fail(err error) { h.reply = wire.Failed(err) }
