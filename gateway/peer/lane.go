@@ -121,20 +121,21 @@ func (c *conduit) change(j job) (h held) {
 		return h
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if ok {
 		c.finishLocked(j, h.reply)
 	} else if !c.over {
 		c.goLocked(j)
 	}
+	l := c.lanes[j.frame.Request.Volume]
+	c.flushLocked(l == nil || len(l.waiting) == 0)
 	return h
 }
 
 // answer sends replies together.
 func (c *conduit) answer(list []held) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for i := range list {
 		c.finishLocked(list[i].job, list[i].reply)
 	}
+	c.flushLocked(true)
 }
