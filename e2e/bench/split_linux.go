@@ -136,9 +136,11 @@ func (c *clustering) profileSplit(ctx context.Context, workloads []workload.Work
 			w.Shape.Count *= 4
 			name := filepath.Join(c.profile, filepath.Base(p.tree.Dir)+"-"+w.FullName())
 			done := make(chan error, 2)
-			go func() { done <- fetchProfile(ctx, p.owner, name+"-owner.pprof") }()
-			go func() { done <- fetchProfile(ctx, p.other, name+"-away.pprof") }()
-			_, err := measurement{server: p.other, tree: p.tree, workload: w, duration: profileTime, seed: 1}.measure()
+			begun := func() {
+				go func() { done <- fetchProfile(ctx, p.owner, name+"-owner.pprof") }()
+				go func() { done <- fetchProfile(ctx, p.other, name+"-away.pprof") }()
+			}
+			_, err := measurement{server: p.other, tree: p.tree, workload: w, duration: profileTime, seed: 1, begun: begun}.measure()
 			if err := errors.Join(err, <-done, <-done); err != nil {
 				return err
 			}
@@ -156,8 +158,12 @@ func (c *clustering) profileOwners(ctx context.Context, workloads []workload.Wor
 		for _, w := range workloads {
 			w.Shape.Count *= 4
 			done := make(chan error, 1)
-			go func() { done <- fetchProfile(ctx, m.server, filepath.Join(c.profile, m.name+"-"+w.FullName()+"-itself.pprof")) }()
-			_, err := measurement{server: m.server, tree: m.tree, workload: w, duration: profileTime, seed: 1}.measure()
+			begun := func() {
+				go func() {
+					done <- fetchProfile(ctx, m.server, filepath.Join(c.profile, m.name+"-"+w.FullName()+"-itself.pprof"))
+				}()
+			}
+			_, err := measurement{server: m.server, tree: m.tree, workload: w, duration: profileTime, seed: 1, begun: begun}.measure()
 			if err := errors.Join(err, <-done); err != nil {
 				return err
 			}

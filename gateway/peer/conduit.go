@@ -14,6 +14,7 @@ import (
 	"causeway"
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
+	"causeway/internal/crew"
 )
 
 // packets is a stream, seen from either side. One goroutine sends, one receives.
@@ -42,7 +43,7 @@ type conduit struct {
 	ctx    context.Context // of what is executed for the other side
 	cancel context.CancelFunc
 	jobs   sync.WaitGroup
-	crew   crew
+	crew   crew.Crew
 	heard  atomic.Int64 // when the last packet came, in nanoseconds since the conduit was made
 	born   time.Time
 
@@ -126,7 +127,7 @@ func newConduit(calls int, log *slog.Logger, n *counts, w worker) *conduit {
 		ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.crew = newCrew(c.ended)
+	c.crew = crew.New(maxSpare, c.ended)
 	return c
 }
 
@@ -351,6 +352,9 @@ func (c *conduit) start(f func()) bool {
 	return true
 }
 
+// maxSpare is how many goroutines of a session wait for something to do.
+const maxSpare = 32
+
 // maxPacket is about how many bytes are sent together.
 const maxPacket = 128 << 10
 
@@ -551,7 +555,7 @@ func (c *conduit) goLocked(j job) {
 	if j.task.given {
 		j.task.cancel()
 	}
-	c.crew.do(&c.jobs, func() {
+	c.crew.Do(&c.jobs, func() {
 		reply := c.safely(j.frame.Request, func() *peerpb.Reply { return c.work.execute(ctx, j.frame.Request) })
 		j.task.cancel()
 		c.mu.Lock()

@@ -45,7 +45,7 @@ func (c *conduit) enterLocked(j job) {
 
 func (c *conduit) driveLocked(l *lane) {
 	l.drivers++
-	c.crew.do(&c.jobs, func() { c.drive(l) })
+	c.crew.Do(&c.jobs, func() { c.drive(l) })
 }
 
 // lookAfter lets another goroutine go on where none has begun a change for long.
