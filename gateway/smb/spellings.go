@@ -6,6 +6,7 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/names"
+	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/spelling"
 )
 
@@ -17,9 +18,21 @@ func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.
 			return stored, nil
 		}
 	}
-	byKey := map[string]string{}
+	if err := m.turnToList(); err != nil {
+		return "", err
+	}
+	defer func() { <-m.conn.srv.listings }()
+	byKey, short := map[string]string{}, ""
+	looksShort := names.LooksShort(name)
 	listed, eof, err := m.conn.srv.cfg.Access.ReadDir(m.conn.ctx, &m.caller, dir, 0, gateway.WantNames, func(e *causeway.DirEntry) bool {
-		if k := folding.Key(e.Name); byKey[k] == "" {
+		k := folding.Key(e.Name)
+		if k == key && stored == "" {
+			stored = strings.Clone(e.Name)
+		}
+		if looksShort && short == "" && strings.EqualFold(names.Short(e.Name), name) {
+			short = strings.Clone(e.Name)
+		}
+		if len(byKey) <= spelling.MaxNames && byKey[k] == "" {
 			byKey[strings.Clone(k)] = strings.Clone(e.Name)
 		}
 		return true
@@ -27,15 +40,33 @@ func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.
 	if err != nil {
 		return "", err
 	}
-	if names.LooksShort(name) && byKey[key] == "" {
-		for _, stored := range byKey {
-			if strings.EqualFold(names.Short(stored), name) {
-				return stored, nil
-			}
-		}
+	if stored == "" && short != "" {
+		return short, nil
 	}
 	if eof && spelling.Same(&listed, a) {
 		s.Listed(dir, a, byKey, now)
 	}
-	return byKey[key], nil
+	return stored, nil
+}
+
+// maxListings is how many directories are listed at a time for that: each takes memory for all names of one.
+const maxListings = 4
+
+// turnToList waits until one more may be listed.
+func (m *message) turnToList() error {
+	s := m.conn.srv
+	select {
+	case s.listings <- struct{}{}:
+		return nil
+	default:
+	}
+	if m.reader {
+		return causeway.ErrWouldBlock
+	}
+	select {
+	case s.listings <- struct{}{}:
+		return nil
+	case <-m.conn.ctx.Done():
+		return ntstatus.Cancelled
+	}
 }

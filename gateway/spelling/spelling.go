@@ -41,9 +41,9 @@ func Same(a, b *causeway.Attr) bool { return stateOf(a) == stateOf(b) }
 // Bounds of what is remembered. A directory that changed a tick ago may have changed since without showing it: what was listed then
 // is good for soon.
 const (
-	maxSpelled = 1 << 20
-	tick       = 50 * time.Millisecond
-	soon       = time.Second
+	MaxNames = 1 << 20
+	tick     = 50 * time.Millisecond
+	soon     = time.Second
 )
 
 // Find returns how a name is spelt that has a key, "" if the directory has none. known is false if it has to be listed.
@@ -62,11 +62,11 @@ func (s *Cache) Listed(dir causeway.Handle, a *causeway.Attr, byKey map[string]s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(dir)
-	if len(byKey) > maxSpelled {
+	if len(byKey) > MaxNames {
 		return
 	}
 	for other := range s.dirs {
-		if s.held+len(byKey) <= maxSpelled {
+		if s.held+len(byKey) <= MaxNames {
 			break
 		}
 		s.forget(other)
