@@ -1,0 +1,53 @@
+//go:build linux
+
+package cluster
+
+import (
+	"testing"
+
+	"causeway/e2e/smb2"
+)
+
+// TestSMBDrain drains the gateway of a client that caches unwritten data under a durable handle: it is asked to write it back, cut off, let in
+// at the other gateway only, where it has the handle again with its lock; and then let in again at the first one.
+func TestSMBDrain(t *testing.T) {
+	s := setSMB(t)
+	s.move(s.volume, s.Members[2])
+	f := s.keeps(t, s.a, "file")
+	drained := s.Members[0]
+	s.Members[1].Command("node", "drain", drained.Name)
+	s.Await("the lease is broken", func() bool {
+		for _, b := range s.a.Breaks() {
+			if b.Key == f.Opened.Key {
+				if b.To != smb2.RH {
+					t.Errorf("broken to %d", b.To)
+				}
+				return true
+			}
+		}
+		return false
+	})
+	want(t, "write back", f.Write(6, []byte(" and after")), nil)
+	want(t, "acknowledgement", s.a.Acknowledge(f.Opened.Key, smb2.RH), nil)
+	if _, err := s.tryConnect(0, 3, nil); err == nil {
+		t.Error("the gateway that drains lets somebody in")
+	}
+	s.Await("the client is cut off", func() bool { return s.a.Echo() != nil })
+	s.a = s.connect(1, 1)
+	o := f.Opened
+	o.Back = f
+	again, err := s.a.Create(o)
+	if err != nil {
+		t.Fatal("the handle is not had again:", err)
+	}
+	if got, err := again.Read(0, 100); err != nil || string(got) != "before and after" || again.Lease != smb2.RH {
+		t.Errorf("%q, %v, lease %d", got, err, again.Lease)
+	}
+	other := must(t, s.b, smb2.Open{Name: "file", Access: smb2.ReadData, Share: smb2.ShareAll, Disposition: smb2.OpenOnly})
+	want(t, "a lock that was kept", other.Lock(smb2.Shared|smb2.AtOnce, 5, 1), smb2.LockNotGranted)
+	want(t, "close", other.Close(), nil)
+	want(t, "close", again.Close(), nil)
+	s.Members[1].Command("node", "set", drained.Name, "--active")
+	s.a.Cut()
+	s.a = s.connect(0, 1)
+}
