@@ -3,8 +3,11 @@
 package cluster
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"causeway/e2e/harness"
 	"causeway/e2e/smb2"
 )
 
@@ -50,4 +53,38 @@ func TestSMBDrain(t *testing.T) {
 	s.Members[1].Command("node", "set", drained.Name, "--active")
 	s.a.Cut()
 	s.a = s.connect(0, 1)
+}
+
+// drainWork writes files in a mount and reads them back, for longer than a drain leaves clients where they are, and fails when something cannot be done for a minute.
+const drainWork = `for i in $(seq 1 100); do
+	tries=0
+	until echo data$i 2>/dev/null >f$i && [ "$(cat f$i 2>/dev/null)" = data$i ]; do
+		tries=$((tries + 1))
+		if [ $tries -gt 200 ]; then ls -l; exit 1; fi
+		sleep 0.3
+	done
+	sleep 0.3
+done
+cat f* | sort -u | wc -l`
+
+// TestCIFSDrain drains the gateway at which a guest has the share mounted: its kernel goes on at another one that its referral names.
+func TestCIFSDrain(t *testing.T) {
+	harness.RequireProgram(t, "mount.cifs", "cifs-utils")
+	s := setSMB(t)
+	s.move(s.volume, s.Members[2])
+	guest := s.network.Boot(harness.GuestConfig{Name: "alpha"})
+	guest.Sh("/", fmt.Sprintf("mkdir -p /mnt/share; PASSWD=secret mount.cifs //%v/%s /mnt/share -o username=ann,vers=3.1.1", s.Members[0].Service, s.volume))
+	done := make(chan string, 1)
+	go func() { done <- guest.Sh("/mnt/share", drainWork) }()
+	s.Await("the guest works", func() bool {
+		_, err := s.a.Create(smb2.Open{Name: "f5", Access: smb2.ReadData, Share: smb2.ShareAll, Disposition: smb2.OpenOnly})
+		return err == nil
+	})
+	s.Members[1].Command("node", "drain", s.Members[0].Name)
+	if out := <-done; strings.TrimSpace(out) != "100" {
+		t.Errorf("the guest: %s", out)
+	}
+	if _, err := s.tryConnect(0, 3, nil); err == nil {
+		t.Error("the gateway that drains lets somebody in")
+	}
 }
