@@ -21,6 +21,7 @@ type run struct {
 const (
 	streams   = "named streams"
 	anonymous = "anonymous logons are refused"
+	controls  = "a control code of smbd alone, for its own tests"
 	foreign   = "a session is bound only by the client that has it, by its GUID"
 )
 
@@ -30,7 +31,7 @@ var quick = []run{
 	{suite: "smb2.credits"},
 	{suite: "smb2.tcon"},
 	{suite: "smb2.mkdir"},
-	{suite: "smb2.read"},
+	{suite: "smb2.read", known: map[string]string{"bug14607": controls}},
 	{suite: "smb2.rw", known: map[string]string{"invalid": "wants files to end at 16 TiB"}},
 	{suite: "smb2.rename"},
 	{suite: "smb2.deny"},
@@ -46,7 +47,7 @@ var quick = []run{
 		"gentest": "an open for SYNCHRONIZE alone", "open": "the allocation of what was overwritten", "quota-fake-file": "quotas",
 	}},
 	{suite: "smb2.acls", known: map[string]string{"ACCESSBASED": "needs a special share"}},
-	{suite: "smb2.ioctl", known: map[string]string{"copy-chunk": streams, "bug14769": "fails with smbd too"}},
+	{suite: "smb2.ioctl", known: map[string]string{"copy-chunk": streams, "bug14607": controls, "bug14769": controls}},
 	{suite: "smb2.winattr"},
 	{suite: "smb2.openattr"},
 	{suite: "smb2.lock", known: map[string]string{
