@@ -68,7 +68,7 @@ func (m *message) register(o *open) error {
 	s := m.ch.session
 	o.session, o.tree, o.uid = s, m.tree, m.caller.Cred.UID
 	s.mu.Lock()
-	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens || o.pipe != nil && s.pipes >= maxPipes || o.pipe == nil && s.srv.files.of(o.uid) >= s.srv.cfg.MaxOpensPerUser
+	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens || o.pipe != nil && s.pipes >= maxPipes || o.pipe == nil && s.srv.files.full(o.uid, s.srv.cfg.MaxOpensPerUser, s.srv.cfg.Now())
 	if !full {
 		s.opens[o.id] = o
 	}
