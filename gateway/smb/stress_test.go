@@ -22,8 +22,8 @@ type mob struct {
 	all sync.WaitGroup
 
 	mu     sync.Mutex
-	files  []wire.FileID
-	next   uint64 // session
+	files  []wire.FileID // of all
+	next   uint64        // session
 	served sync.WaitGroup
 }
 
@@ -35,6 +35,7 @@ type member struct {
 	random *rand.Rand
 	id     uint64
 	sent   uint64
+	own    []wire.FileID // guarded by the mob's lock
 }
 
 // TestMob: clients that make no sense, go away in the middle, read nothing and cancel one another's requests, all at once, leave nothing
@@ -119,7 +120,7 @@ func (b *member) misbehave(messages int) {
 			wire.PutNext(m, uint32(len(m)))
 			m = append(m, b.message()...)
 		}
-		if b.random.IntN(20) == 0 {
+		if b.random.IntN(60) == 0 {
 			m[b.random.IntN(len(m))] ^= byte(1 + b.random.IntN(255))
 		}
 		if _, err := b.client.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(m))), m...)); err != nil {
@@ -144,7 +145,8 @@ func (b *member) listen() {
 		if h.Parse(m) == nil && h.Command == wire.Create && h.Status == 0 && len(m) >= wire.HeaderSize+80 {
 			at := m[wire.HeaderSize+64:]
 			b.mob.mu.Lock()
-			b.mob.files = append(b.mob.files, wire.FileID{Persistent: le.Uint64(at), Volatile: le.Uint64(at[8:])})
+			id := wire.FileID{Persistent: le.Uint64(at), Volatile: le.Uint64(at[8:])}
+			b.mob.files, b.own = append(b.mob.files, id), append(b.own, id)
 			b.mob.mu.Unlock()
 		}
 	}
@@ -153,11 +155,15 @@ func (b *member) listen() {
 func (b *member) file() wire.FileID {
 	b.mob.mu.Lock()
 	defer b.mob.mu.Unlock()
-	n := len(b.mob.files)
+	files := b.own
+	if b.random.IntN(10) == 0 {
+		files = b.mob.files
+	}
+	n := len(files)
 	if n == 0 || b.random.IntN(20) == 0 {
 		return wire.AnyFile
 	}
-	return b.mob.files[n-1-b.random.IntN(min(n, 12))]
+	return files[n-1-b.random.IntN(min(n, 12))]
 }
 
 func pick[T any](random *rand.Rand, list ...T) T { return list[random.IntN(len(list))] }
@@ -165,12 +171,14 @@ func pick[T any](random *rand.Rand, list ...T) T { return list[random.IntN(len(l
 // message is an element with a body that is mostly well formed.
 func (b *member) message() []byte {
 	command := pick(b.random, wire.Create, wire.Create, wire.Create, wire.Close, wire.Read, wire.Write, wire.Lock, wire.Lock, wire.ChangeNotify, wire.Cancel, wire.Flush,
-		wire.QueryDirectory, wire.QueryInfo, wire.SetInfo, wire.SetInfo, wire.IOCtl, wire.OplockBreak, wire.Echo, wire.TreeConnect, wire.SessionSetup)
+		wire.QueryDirectory, wire.QueryInfo, wire.SetInfo, wire.SetInfo, wire.IOCtl, wire.OplockBreak, wire.Echo, wire.TreeConnect)
 	switch b.random.IntN(200) {
 	case 0:
 		command = wire.Logoff
 	case 1:
 		command = wire.TreeDisconnect
+	case 2, 3:
+		command = wire.SessionSetup
 	}
 	body := b.body(command)
 	flags := pick(b.random, 0, 0, 0, 0, 0, wire.FlagRelated, wire.FlagReplay)
@@ -272,17 +280,17 @@ func (b *member) body(command wire.Command) []byte {
 // createBody asks for leases, oplocks and handles that last, of files and directories.
 func (b *member) createBody() []byte {
 	random := b.random
-	name := pick(random, "", "a", "b", "d", `d\c`, "srvsvc")
+	name := pick(random, "", "a", "b", "e", "f", "d", `d\c`, "srvsvc")
 	body := createBody(name, byte(random.IntN(4)), pick(random, stateR, stateRH, stateRW, stateRWH))
-	switch random.IntN(4) {
+	switch random.IntN(8) {
 	case 0:
 		body = durableCreate(name, byte(random.IntN(4)))
 	case 1:
 		body[3] = pick(random, wire.OplockII, wire.OplockExclusive, wire.OplockBatch)
 	}
 	le.PutUint32(body[24:], pick(random, wire.AccessAll, wire.AccessReadData, wire.AccessReadAttributes, wire.AccessDelete|wire.AccessReadData))
-	le.PutUint32(body[32:], pick[uint32](random, 7, 7, 7, 0, 3))
-	le.PutUint32(body[36:], uint32(random.IntN(6)))
-	le.PutUint32(body[40:], pick(random, 0, 0, 0, wire.OptDirectory, wire.OptDeleteOnClose))
+	le.PutUint32(body[32:], pick[uint32](random, 7, 7, 7, 7, 7, 7, 0, 3))
+	le.PutUint32(body[36:], pick(random, uint32(wire.OpenIf), uint32(wire.OpenIf), uint32(random.IntN(6))))
+	le.PutUint32(body[40:], pick(random, 0, 0, 0, 0, wire.OptDirectory, wire.OptDeleteOnClose))
 	return body
 }
