@@ -125,6 +125,9 @@ func (m *message) sessionSetup() error {
 func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 	c := m.conn
 	if m.h.SessionID == 0 {
+		if c.srv.leaving.Load() {
+			return nil, ntstatus.ServerUnavailable
+		}
 		return c.newSession()
 	}
 	ch := c.channel(m.h.SessionID)

@@ -21,6 +21,7 @@ import (
 	"causeway"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/wire"
+	"causeway/gateway/spelling"
 	"causeway/internal/buf"
 )
 
@@ -34,13 +35,14 @@ type Server struct {
 	started   time.Time
 	pool      buf.Pool
 	files     files
-	spellings spellings
+	spellings spelling.Cache
 	counts    counters
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
 	notices   atomic.Int64   // bytes of changes that watches hold
 	listings  chan struct{}  // directories that are listed to find a spelling
+	leaving   atomic.Bool    // clients are to go elsewhere: none log on
 	running   sync.WaitGroup // every goroutine of the server
 
 	mu        sync.Mutex

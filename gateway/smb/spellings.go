@@ -2,107 +2,19 @@ package smb
 
 import (
 	"strings"
-	"sync"
-	"time"
 
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
+	"causeway/gateway/spelling"
 )
-
-// spellings remembers which names directories hold, by what makes spellings the same, so that a name that does not exist need not be
-// looked for among all others each time one is made. What it knows holds for one state of a directory; a name that is made
-// here leads to the next state, anything else that happens makes it forget.
-type spellings struct {
-	mu   sync.Mutex
-	dirs map[causeway.Handle]*spelled
-	held int // names in all of them
-}
-
-// spelled are the names of a directory.
-type spelled struct {
-	at      state
-	listed  time.Time
-	settled bool // what changed it next is sure to have another state
-	byKey   map[string]string
-}
-
-// state tells the states of a directory apart, but for changes within one tick of the storage's clock.
-type state struct {
-	change       uint64
-	mtime, ctime causeway.Time
-}
-
-func stateOf(a *causeway.Attr) state { return state{a.Change, a.Mtime, a.Ctime} }
-
-// Bounds of what is remembered. A directory that changed a tick ago may have changed since without showing it: what was listed then
-// is good for soon.
-const (
-	maxSpelled = 1 << 20
-	tick       = 50 * time.Millisecond
-	soon       = time.Second
-)
-
-// find returns how a name is spelt that has a key, "" if the directory has none. known is false if it has to be listed.
-func (s *spellings) find(dir causeway.Handle, a *causeway.Attr, key string, now time.Time) (stored string, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.dirs[dir]
-	if d == nil || d.at != stateOf(a) || !d.settled && now.Sub(d.listed) > soon {
-		return "", false
-	}
-	return d.byKey[key], true
-}
-
-// listed remembers the names of a directory in a state.
-func (s *spellings) listed(dir causeway.Handle, a *causeway.Attr, byKey map[string]string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forget(dir)
-	if len(byKey) > maxSpelled {
-		return
-	}
-	for other := range s.dirs {
-		if s.held+len(byKey) <= maxSpelled {
-			break
-		}
-		s.forget(other)
-	}
-	if s.dirs == nil {
-		s.dirs = map[causeway.Handle]*spelled{}
-	}
-	s.dirs[dir] = &spelled{at: stateOf(a), listed: now, settled: now.Sub(a.Ctime.Std()) > tick, byKey: byKey}
-	s.held += len(byKey)
-}
-
-func (s *spellings) forget(dir causeway.Handle) {
-	if d := s.dirs[dir]; d != nil {
-		s.held -= len(d.byKey)
-		delete(s.dirs, dir)
-	}
-}
-
-// made follows a directory to its next state, in which it has one name more.
-func (s *spellings) made(dir causeway.Handle, c *causeway.Change, key, name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.dirs[dir]
-	if d == nil || !c.Before.Valid() || !c.After.Valid() || d.at != stateOf(&c.Before) {
-		return
-	}
-	d.at, d.settled = stateOf(&c.After), false
-	if _, ok := d.byKey[key]; !ok {
-		d.byKey[key] = name
-		s.held++
-	}
-}
 
 // spelling finds how a directory spells a name that it does not have as such. "": not at all.
 func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.Folding, name string) (stored string, err error) {
 	s, key, now := &m.conn.srv.spellings, folding.Key(name), m.conn.srv.cfg.Now()
 	if !names.LooksShort(name) && !causeway.NeedsACL(&m.caller.Cred, a) && causeway.Permit(&m.caller.Cred, a, causeway.MayRead) != 0 {
-		if stored, known := s.find(dir, a, key, now); known {
+		if stored, known := s.Find(dir, a, key, now); known {
 			return stored, nil
 		}
 	}
@@ -120,7 +32,7 @@ func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.
 		if looksShort && short == "" && strings.EqualFold(names.Short(e.Name), name) {
 			short = strings.Clone(e.Name)
 		}
-		if len(byKey) <= maxSpelled && byKey[k] == "" {
+		if len(byKey) <= spelling.MaxNames && byKey[k] == "" {
 			byKey[strings.Clone(k)] = strings.Clone(e.Name)
 		}
 		return true
@@ -131,8 +43,8 @@ func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.
 	if stored == "" && short != "" {
 		return short, nil
 	}
-	if eof && stateOf(&listed) == stateOf(a) {
-		s.listed(dir, a, byKey, now)
+	if eof && spelling.Same(&listed, a) {
+		s.Listed(dir, a, byKey, now)
 	}
 	return stored, nil
 }

@@ -59,6 +59,7 @@ type versionHandler struct {
 type client struct {
 	addr  netip.Addr
 	conns int // guarded by Server.mu
+	newest
 	calls gate
 	bytes gate // large buffers
 	turns turns
@@ -190,6 +191,7 @@ func (s *Server) admit(c *conn) bool {
 	}
 	cl.conns++
 	c.client = cl
+	c.number = cl.came(c.since)
 	s.conns[c] = struct{}{}
 	s.running.Add(1) // until forget
 	if !s.sweeping {
