@@ -54,8 +54,8 @@ var quick = []run{
 		"replay_broken_windows": "resilient handles",
 	}},
 	{suite: "smb2.session", known: map[string]string{
-		"reauth2": anonymous, "reauth3": anonymous, "reauth4": anonymous, "reauth5": anonymous,
-		"bind2": recorded, "bind_negative_smb3signHtoCd": foreign, "bind_negative_smb3signCtoHd": foreign,
+		"reauth5": anonymous,
+		"bind2":   recorded, "bind_negative_smb3signHtoCd": foreign, "bind_negative_smb3signCtoHd": foreign,
 	}},
 	{suite: "smb2.durable-open"},
 	{suite: "smb2.durable-open-disconnect"},
