@@ -69,8 +69,8 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 		return victim{}, err
 	}
 	h := causeway.Handle{Volume: ch.v.ID, Object: id}
-	if c.Owner.Kind == causeway.OwnerSMB && e.locks.OpensOn(h) > e.own(c, h) {
-		return victim{}, causeway.ErrAccess // what others have open is doomed by an open, and goes with the last close
+	if c.Owner.Kind == causeway.OwnerSMB && e.openedByOthers(c, h) {
+		return victim{}, causeway.ErrAccess // he dooms what he has open himself
 	}
 	if err := e.maySever(c, ch.v, h); err != nil {
 		return victim{}, err
@@ -86,15 +86,13 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
 }
 
-// own is how many opens of an object a caller has told to act for: one or none.
-func (e *Engine) own(c *gateway.Caller, h causeway.Handle) int {
-	if c.Open == (causeway.OpenID{}) {
-		return 0
+// openedByOthers reports whether an object is open, but for the open through which the caller asks.
+func (e *Engine) openedByOthers(c *gateway.Caller, h causeway.Handle) bool {
+	n := e.locks.OpensOn(h)
+	if n == 1 && e.mine(c, h, c.Open) == nil {
+		n = 0
 	}
-	if _, _, code := e.locks.OpenOf(h, c.Open); code != causeway.OK {
-		return 0
-	}
-	return 1
+	return n > 0
 }
 
 // mayUnname decides whether the caller may take an entry out of dir: he needs to write it, and in a sticky directory to own
