@@ -35,6 +35,8 @@ type session struct {
 	expired        atomic.Bool
 	notices        atomic.Int64 // bytes of changes that its watches hold
 
+	ending sync.WaitGroup // of its opens
+
 	mu       sync.Mutex
 	gone     bool
 	channels []*channel
@@ -459,6 +461,7 @@ func (s *Server) endPrevious(id uint64, user string) {
 	}
 	if u := old.user.Load(); u != nil && u.Name == user {
 		old.end()
+		old.ending.Wait() // what is kept for the client he may ask for at once
 	}
 }
 
@@ -513,6 +516,8 @@ func (s *session) end() {
 		return
 	}
 	s.gone = true
+	s.ending.Add(1)
+	defer s.ending.Done()
 	channels := s.channels
 	opens := make([]*open, 0, len(s.opens))
 	for _, o := range s.opens {
