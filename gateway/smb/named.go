@@ -13,9 +13,9 @@ import (
 // be told that the file is not available.
 func Named(a Access) Access { return &named{a} }
 
-type named struct{ everything }
+type named struct{ unnamed }
 
-type everything = Access // by another name than that of a method
+type unnamed = Access // by another name than that of a method
 
 // name returns the caller with a name for one call. One that must not wait could not be told to be the same when it comes again.
 func name(c *gateway.Caller) (*gateway.Caller, error) {
@@ -33,7 +33,7 @@ func (n *named) SetAttr(ctx context.Context, c *gateway.Caller, h causeway.Handl
 	if err != nil {
 		return causeway.Change{}, err
 	}
-	return n.everything.SetAttr(ctx, by, h, set, guard)
+	return n.unnamed.SetAttr(ctx, by, h, set, guard)
 }
 
 // Create implements gateway.Namespace.
@@ -42,7 +42,7 @@ func (n *named) Create(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 	if err != nil {
 		return gateway.Entry{}, causeway.Change{}, err
 	}
-	return n.everything.Create(ctx, by, dir, of, spec)
+	return n.unnamed.Create(ctx, by, dir, of, spec)
 }
 
 // Remove implements gateway.Namespace.
@@ -51,7 +51,7 @@ func (n *named) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 	if err != nil {
 		return causeway.Change{}, err
 	}
-	return n.everything.Remove(ctx, by, dir, of, kind)
+	return n.unnamed.Remove(ctx, by, dir, of, kind)
 }
 
 // Rename implements gateway.Namespace.
@@ -60,7 +60,7 @@ func (n *named) Rename(ctx context.Context, c *gateway.Caller, from causeway.Han
 	if err != nil {
 		return causeway.Change{}, causeway.Change{}, err
 	}
-	return n.everything.Rename(ctx, by, from, of, to, newName)
+	return n.unnamed.Rename(ctx, by, from, of, to, newName)
 }
 
 // Link implements gateway.Namespace.
@@ -69,5 +69,5 @@ func (n *named) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Han
 	if err != nil {
 		return causeway.Attr{}, causeway.Change{}, err
 	}
-	return n.everything.Link(ctx, by, h, dir, of)
+	return n.unnamed.Link(ctx, by, h, dir, of)
 }
