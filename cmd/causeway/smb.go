@@ -86,7 +86,7 @@ func (n *node) smbFaces() (smb.Access, gateway.Transfer) {
 	if n.member == nil {
 		return n.access, n.moves
 	}
-	return opening{n.faces.access, n.member.Split().Router()}, n.faces.transfer
+	return smb.Named(opening{n.faces.access, n.member.Split().Router()}), n.faces.transfer
 }
 
 func (n *node) newSMB(users auth.Users) (err error) {

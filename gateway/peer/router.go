@@ -203,7 +203,7 @@ func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdic
 	case errors.Is(err, errUnsent):
 		return refused, nil
 	case errors.Is(err, errLost):
-		return r.lost(a, m.Op)
+		return r.lost(a, m)
 	default:
 		return answered, err
 	}
@@ -211,14 +211,14 @@ func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdic
 		return refused, nil
 	}
 	if reply.Unknown {
-		return r.lost(a, m.Op)
+		return r.lost(a, m)
 	}
 	return answered, a.accept(reply)
 }
 
 // lost decides about a call of which nobody knows whether it was executed. What has a name is remembered by whoever executed it.
-func (r *Router) lost(a *asked, op peerpb.Op) (verdict, error) {
-	if wire.Repeatable(op) || a.op != (causeway.OpID{}) {
+func (r *Router) lost(a *asked, m *peerpb.Request) (verdict, error) {
+	if wire.Repeatable(m) || a.op != (causeway.OpID{}) {
 		return refused, nil
 	}
 	return answered, gateway.ErrUnknown

@@ -36,6 +36,8 @@ type session struct {
 	nameless       atomic.Bool  // its client has logged on again as nobody: what is open stays so, and nothing more is opened
 	notices        atomic.Int64 // bytes of changes that its watches hold
 
+	ending sync.WaitGroup // of its opens
+
 	mu       sync.Mutex
 	gone     bool
 	channels []*channel
@@ -467,6 +469,7 @@ func (s *Server) endPrevious(id uint64, user string) {
 	}
 	if u := old.user.Load(); u != nil && u.Name == user {
 		old.end()
+		old.ending.Wait() // what is kept for the client he may ask for at once
 	}
 }
 
@@ -521,6 +524,8 @@ func (s *session) end() {
 		return
 	}
 	s.gone = true
+	s.ending.Add(1)
+	defer s.ending.Done()
 	channels := s.channels
 	opens := make([]*open, 0, len(s.opens))
 	for _, o := range s.opens {
