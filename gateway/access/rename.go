@@ -56,8 +56,14 @@ func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causewa
 var errOneObject = errors.New("both names are one object's")
 
 func (e *Engine) renameHolding(ctx context.Context, c *gateway.Caller, alone bool, src *change, name string, dst *change, newName string) (victim, error) {
+	from, to := causeway.Handle{Volume: src.v.ID, Object: src.id}, causeway.Handle{Volume: dst.v.ID, Object: dst.id}
+	defer e.holdName(src.v, to, newName)()
 	held := e.sticky.hold(alone, src, dst)
 	defer held.release()
+	newName, err := e.speltTarget(ctx, c, from, name, to, newName)
+	if err != nil {
+		return victim{}, err
+	}
 	return e.rename(ctx, c, alone, src, name, dst, newName)
 }
 
