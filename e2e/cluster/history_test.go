@@ -37,13 +37,29 @@ const (
 	unlock
 )
 
-// asked is an operation of a history. A change whose first answer did not arrive was sent again, and may have been made twice: ghost
-// stands for the other time, if there was one, which lies between its call and its return as well.
+// asked is an operation of a history. A change whose first answer did not arrive was sent again, and may have been made more than once: each
+// ghost stands for another time, if there was one, which lies between its call and its return as well.
 type asked struct {
 	key   string
 	act   act
 	value uint64 // written; who locks; the name, 0 or 1: of rename, the old one
 	ghost bool
+
+	// For who looks for the cause: who was asked, by which calls.
+	at          string
+	first, last uint32 // transaction ids
+	sent        int
+}
+
+// maxGhosts bounds how often a change is taken for made again: what is sent more often was not read before.
+const maxGhosts = 3
+
+func (a asked) String() string {
+	what := [...]string{"read", "write", "look for", "create", "remove", "rename", "lock", "unlock"}[a.act]
+	if a.ghost {
+		what = "perhaps again: " + what
+	}
+	return fmt.Sprintf("%s: %s %#x (at %s, xid %#x–%#x, sent %d times)", a.key, what, a.value, a.at, a.first, a.last, a.sent)
 }
 
 // got is its answer: the value that was read, or whether it was done.
@@ -98,7 +114,7 @@ var model = porcupine.NondeterministicModel{
 		}
 		return []any{next}
 	},
-	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v → %+v", input, output) },
+	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v → %+v", input, output) },
 }
 
 // player does things through one gateway and writes them down.
@@ -117,8 +133,9 @@ var clock = time.Now()
 // record writes an operation down; do returns its answer.
 func (p *player) record(in asked, do func() (got, error)) error {
 	begun := time.Since(clock)
-	p.m.repeated = false
+	p.m.repeated, p.m.sent, in.first, in.at = false, 0, p.m.xid+1, p.m.at
 	out, err := do()
+	in.last, in.sent = p.m.xid, p.m.sent
 	if err != nil {
 		return fmt.Errorf("%+v: %w", in, err)
 	}
@@ -127,7 +144,9 @@ func (p *player) record(in asked, do func() (got, error)) error {
 	if p.m.repeated && in.act != read && in.act != look {
 		in.ghost = true
 		op.Input = in
-		p.history = append(p.history, op)
+		for range min(max(1, in.sent-1), maxGhosts) {
+			p.history = append(p.history, op)
+		}
 		if in.act == lock && !out.done { // who died with a lock that nobody had been told of has taken it along
 			in.act = unlock
 			op.Input = in
@@ -272,7 +291,11 @@ var histories = []fault{
 // happen to gateways: there is an order of all operations in which each answer is right, and that does not contradict time. The long
 // version takes an hour, or what CAUSEWAY_SOAK says, as in 15m.
 func TestHistories(t *testing.T) {
-	s := setStage(t, 1, harness.ClusterConfig{})
+	config := harness.ClusterConfig{}
+	if os.Getenv("CAUSEWAY_E2E_LOGS") != "" { // which change was made where, and what became of it
+		config.Flags = []string{"--log-level", "debug"}
+	}
+	s := setStage(t, 1, config)
 	s.Members[0].Command("cluster", "set", "--hold-down", "0s")
 	s.volume("x0", "--exclusive")
 	var players []*player
@@ -392,7 +415,7 @@ func judge(t *testing.T, players []*player) {
 		if result == porcupine.Ok {
 			continue
 		}
-		t.Errorf("%s: there is no order of its operations: %s; where it ends:\n%s", key, result, end(history, info))
+		t.Errorf("%s: there is no order of its operations: %s; where it ends, by a clock that began at %s:\n%s", key, result, clock.UTC().Format("15:04:05.000"), end(history, info))
 	}
 	t.Logf("%d changes were sent more than once", ghosts)
 }
@@ -418,12 +441,18 @@ func end(history []porcupine.Operation, info porcupine.LinearizationInfo) string
 	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	first := slices.IndexFunc(history, func(op porcupine.Operation) bool { return !in[describe(op)] })
 	var text strings.Builder
-	for i, op := range history[max(0, first-12):min(len(history), first+8)] {
-		mark := "  "
-		if max(0, first-12)+i == first {
-			mark = "→ "
+	// What may still run then is part of it, however long ago it began.
+	at := history[first].Call
+	for i, op := range history[:min(len(history), first+8)] {
+		switch {
+		case i == first:
+			text.WriteString("→ ")
+		case i >= first-16 || op.Return >= at-int64(100*time.Millisecond):
+			text.WriteString("  ")
+		default:
+			continue
 		}
-		fmt.Fprintln(&text, mark+describe(op))
+		fmt.Fprintln(&text, describe(op))
 	}
 	return text.String()
 }

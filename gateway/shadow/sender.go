@@ -224,7 +224,7 @@ func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
 			s.cfg.Log.Warn("a second copy is not kept", "node", node, "volume", v.id, "err", err)
 		}
 	}
-	v.node = "" // what is kept there is not known: the next batch is whole
+	v.node = ""                                                  // what is kept there is not known: the next batch is whole
 	if pause := s.cfg.Within/10 - time.Since(begun); pause > 0 { // it failed at once, and so may the next one
 		v.mu.Unlock()
 		sleep.For(ctx, pause)

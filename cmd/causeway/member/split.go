@@ -60,7 +60,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	s := &Split{m: m, engines: e}
 	s.copies = copies{split: s, owned: make(map[causeway.VolumeID]causeway.Epoch)}
 	var err error
-	if s.memory, err = replies.New(replies.Config{Access: e.Access, Copies: &s.copies}); err != nil {
+	if s.memory, err = replies.New(replies.Config{Access: e.Access, Copies: &s.copies, Log: m.log}); err != nil {
 		return nil, err
 	}
 	if s.peers, err = peer.New(peer.Config{
