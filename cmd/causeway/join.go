@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"causeway"
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
@@ -139,17 +140,24 @@ func (j *joining) newMember(context.Context) (err error) {
 	}
 	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
-		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Lost: j.lost, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds, CutOff: j.cutOff,
 		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd, Clients: func() int { return int(j.working.Load()) }})
 	if err != nil {
 		return err
 	}
 	volumes.prove = j.member.Witnessed
+	j.teardown.addClose("storage that was lost", volumes.closeDead)
 	if err := j.close(holding); err != nil {
 		return err
 	}
 	return j.metrics.Registry().Register(j.member.Metrics())
+}
+
+// lost ends what was opened by a path to the storage that is dead, and tells clients to write again what they have not synced.
+func (j *joining) lost(v causeway.VolumeID) {
+	j.moves.SyncFailed(v)
+	j.moves.Regrant(v)
 }
 
 // cutOff ends what clients have sent and other gateways have allowed before this gateway was cut off.
