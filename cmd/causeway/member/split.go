@@ -214,6 +214,7 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 		return err
 	}
 	if newest.Version == (shadow.Version{}) && s.m.mayHaveHeld(v) {
+		s.m.log.Info("no gateway has a copy of what clients held of the volume before", "volume", v, "epoch", e)
 		s.m.lose(v, e)
 	}
 	s.copies.begin(v, e)
