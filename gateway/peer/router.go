@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"causeway"
@@ -198,6 +199,10 @@ func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdic
 	end := r.watch(a.volume, s, cancel)
 	reply, err := r.peers.ask(ctx, s.Node, m)
 	end()
+	if log := r.peers.cfg.Log; log.Enabled(ctx, slog.LevelDebug) {
+		log.LogAttrs(ctx, slog.LevelDebug, "the owner was asked", slog.String("op", m.Op.String()), slog.Any("volume", a.volume), slog.String("owner", s.Node),
+			slog.Any("epoch", s.Epoch), slog.Any("call", a.op), slog.Int("code", int(reply.GetCode())), slog.Any("err", err))
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, errUnsent):
