@@ -170,13 +170,13 @@ func (j *joining) cutOff() {
 func (j *joining) close(holding *holder) (err error) {
 	split, c := j.member.Split(), j.circle
 	c.near, err = near.New(near.Config{
-		Access: split.Router(), Leased: split.Leased, Holder: j.moves, Attr: j.moves.Attr, Node: j.name,
+		Access: split.Router(), Leased: split.Leased, Holder: j.moves, Attr: j.moves.Attr, Node: j.name, Valid: j.member.ValidNearly,
 	})
 	if err != nil {
 		return err
 	}
 	c.Layouts, c.Guard, c.Holders, holding.Holder = split.Router(), split.Router(), split.Holders(), c.near
-	c.alive = j.member.ValidAt
+	c.alive, c.life = j.member.ValidAt, j.member.Routes().Life
 	split.Near(c.near)
 	j.teardown.addClose("leases", c.near.Close)
 	return nil
@@ -208,5 +208,6 @@ func (j *joining) serve(context.Context) error {
 		return err
 	}
 	j.teardown.add("membership", j.member.Leave) // before all others
+	j.followDrain()
 	return nil
 }

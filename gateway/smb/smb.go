@@ -21,6 +21,7 @@ import (
 	"causeway"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/wire"
+	"causeway/gateway/spelling"
 	"causeway/internal/buf"
 )
 
@@ -34,11 +35,14 @@ type Server struct {
 	started   time.Time
 	pool      buf.Pool
 	files     files
-	spellings spellings
+	spellings spelling.Cache
 	counts    counters
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
+	notices   atomic.Int64   // bytes of changes that watches hold
+	listings  chan struct{}  // directories that are listed to find a spelling
+	leaving   atomic.Bool    // clients are to go elsewhere: none log on
 	running   sync.WaitGroup // every goroutine of the server
 
 	mu        sync.Mutex
@@ -47,7 +51,8 @@ type Server struct {
 	perClient map[netip.Addr]int
 	clients   map[[16]byte][]*conn // that somebody has logged on to, by the client's GUID, oldest first; the lists are replaced
 	sessions  map[uint64]*session
-	logons    int // sessions without a user yet
+	halfOpen  []*session         // those without a user yet, oldest first
+	perAddr   map[netip.Addr]int // sessions by the address that began them
 }
 
 // New returns a server that listens nowhere yet.
@@ -66,6 +71,8 @@ func New(cfg Config) (*Server, error) {
 		perClient: map[netip.Addr]int{},
 		clients:   map[[16]byte][]*conn{},
 		sessions:  map[uint64]*session{},
+		perAddr:   map[netip.Addr]int{},
+		listings:  make(chan struct{}, maxListings),
 	}
 	s.files.init()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -91,11 +98,15 @@ func (s *Server) Serve(l net.Listener) error {
 		s.mu.Unlock()
 		s.running.Done()
 	}()
+	life := uint64(0) // of the gateway, and one, if the listener says to which its connections belong
+	if x, ok := l.(interface{ Life() uint64 }); ok {
+		life = x.Life() + 1
+	}
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
-			s.welcome(nc)
+			s.welcome(nc, life)
 			continue
 		}
 		if s.draining.Load() {
@@ -114,12 +125,13 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // welcome starts to serve a connection, or closes it where there are too many.
-func (s *Server) welcome(nc net.Conn) {
+func (s *Server) welcome(nc net.Conn, life uint64) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetNoDelay(true)
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 6})
 	}
 	c := newConn(s, nc)
+	c.life = life
 	s.mu.Lock()
 	addr := c.remote
 	refused := s.draining.Load() || len(s.conns) >= s.cfg.MaxConns || s.perClient[addr] >= s.cfg.MaxConnsPerClient
@@ -231,3 +243,6 @@ const (
 
 // maxFrame bounds a message before it is read: a payload, headers, names, and what else a compound may hold.
 const maxFrame = maxTransfer + 64<<10 + wire.TransformSize
+
+// maxLogonFrame bounds it before anybody has logged on: a token has at most 64 KiB.
+const maxLogonFrame = 68 << 10

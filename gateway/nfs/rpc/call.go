@@ -45,7 +45,8 @@ type Call struct {
 	Cred             causeway.Cred // of AUTH_SYS: as the client claims, not squashed; Nobody otherwise
 	Machine          string        // of AUTH_SYS: the client's name for itself; borrowed
 	Remote, Local    netip.AddrPort
-	Datagram         bool // came by UDP: replies must be small
+	Datagram         bool   // came by UDP: replies must be small
+	Life             uint64 // of the listener by which it came, and one; see Server.Serve
 
 	// NoWait: Handle runs on the goroutine that reads sockets. It answers Park, before any side effect, where it would wait
 	// for a disk, the network or another owner, and for transfers of Bulk bytes and more unless LargeNow is set.
@@ -91,11 +92,4 @@ func (f HandlerFunc) Handle(ctx context.Context, c *Call) Verdict { return f(ctx
 
 // Abandoned reports whether the connection that a waiting call came by has ended. Then its client has sent it again elsewhere, and what
 // was done after that must not be undone: a call that has not begun must not begin any more.
-func (c *Call) Abandoned() bool {
-	if c.conn == nil {
-		return false
-	}
-	c.conn.mu.Lock()
-	defer c.conn.mu.Unlock()
-	return c.conn.readerDone || c.conn.broken
-}
+func (c *Call) Abandoned() bool { return c.conn != nil && c.conn.over() }

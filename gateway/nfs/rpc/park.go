@@ -64,7 +64,7 @@ func (p *parked) run() {
 	p.out = s.pool.Get(parkedReply)
 	p.call.Reply = xdr.NewGrowingEncoder(p.out.B[:0], p.grow)
 	p.call.Remote, p.call.Local, p.call.Datagram, p.call.NoWait = c.remote, c.local, false, false
-	p.call.conn = c
+	p.call.conn, p.call.Life = c, c.life
 	p.call.Reply.Uint32(0) // the record mark
 	began := s.now()
 	verdict := p.answer()
@@ -102,10 +102,10 @@ func (p *parked) answer() (v Verdict) {
 	record := p.record.B[p.off : p.off+p.n]
 	before, end := p.conn.client.turns.take(p.conn, record)
 	defer end()
-	if !p.turn(before) {
+	if !p.turn(before) || p.conn.abandoned() {
 		return Drop
 	}
-	return s.answer(s.ctx, &p.call, &p.groups, record)
+	return s.answer(p.conn.context(), &p.call, &p.groups, record)
 }
 
 // send sends the reply; the slot is given back when it is sent.

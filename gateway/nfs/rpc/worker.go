@@ -105,8 +105,13 @@ func (w *worker) visit(c *conn) (next turn) {
 		c.passOn()
 		return next
 	}
+	if c.replaced() {
+		c.passOn()
+		return turnEnd
+	}
 	w.renew()
 	w.call.Remote, w.call.Local, w.call.Datagram, w.call.NoWait = c.remote, c.local, false, true
+	w.call.Life = c.life
 	w.conn.Store(c)
 	defer func() {
 		if r := recover(); r != nil {
