@@ -97,7 +97,6 @@ type circle struct {
 	near            *near.Cache
 	alive           func(now time.Duration) bool
 	life            func() uint64
-	life            func() uint64
 }
 
 func (c *circle) granted(h causeway.Handle, seq uint64) {

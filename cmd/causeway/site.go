@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +34,7 @@ type site struct {
 // spot is a service address while it is answered at.
 type spot struct {
 	sockets []interface{ Close() error }
-	smb     net.Listener // nil: none
+	smb     net.Listener   // nil: none
 	serving sync.WaitGroup // who accepts connections
 	packets sync.WaitGroup
 }
