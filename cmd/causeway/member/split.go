@@ -17,6 +17,7 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/peer"
 	"causeway/gateway/replies"
+	"causeway/gateway/rounds"
 	"causeway/gateway/shadow"
 	"causeway/gateway/transfer"
 	"causeway/lockmgr"
@@ -50,6 +51,7 @@ type Split struct {
 	m       *Member
 	engines Engines
 	memory  *replies.Memory
+	rounds  *rounds.Rounds // of what clients here and other gateways have changed
 	peers   *peer.Peers
 	router  *peer.Router
 	paths   *transfer.Paths
@@ -65,6 +67,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if s.memory, err = replies.New(replies.Config{Access: e.Access, Copies: &s.copies}); err != nil {
 		return nil, err
 	}
+	s.rounds = rounds.Of(s.memory)
 	if s.peers, err = peer.New(peer.Config{
 		Node: m.cfg.Cluster.Node, Address: m.gatewayAt, Client: m.client, Server: m.server(), Table: m.routes,
 		Member: m.joining, Joining: func() uint64 { joining, _ := m.joining(m.cfg.Cluster.Node); return joining }, Known: func(v causeway.VolumeID) bool { return m.cfg.Catalog.ByID(v) != nil },
@@ -76,7 +79,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if err := s.findPaths(guarded); err != nil {
 		return nil, err
 	}
-	s.peers.Offer(peer.Services{Access: s.memory, Stateful: e.Access, Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
+	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: e.Access, Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
 	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func (s *Split) Near(n interface{ Drop(causeway.VolumeID) }) { s.near = n }
 func (s *Split) Transfer() gateway.Transfer { return s.paths }
 
 // Stable makes changes stable that were made here, also while their volume is about to move.
-func (s *Split) Stable() gateway.Persister { return s.memory }
+func (s *Split) Stable() gateway.Persister { return s.rounds }
 
 // Serve answers other gateways until Close.
 func (s *Split) Serve(l net.Listener) error { return s.peers.Serve(l) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"causeway/internal/buf"
+	"causeway/internal/crew"
 	"causeway/internal/sleep"
 )
 
@@ -27,6 +28,7 @@ type Server struct {
 	workers  workerList
 	watch    watch
 	loops    loops
+	crew     crew.Crew // runs calls that may wait
 	counts   counters
 	epoch    time.Time
 
@@ -65,6 +67,9 @@ type client struct {
 	turns turns
 }
 
+// maxSpare is how many goroutines wait for the next call that may wait.
+const maxSpare = 64
+
 // NewServer returns a server without programs that listens nowhere yet.
 func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
@@ -78,6 +83,7 @@ func NewServer(cfg Config) (*Server, error) {
 		clients:   map[netip.Addr]*client{},
 		ended:     make(chan struct{}),
 	}
+	s.crew = crew.New(maxSpare, s.ended)
 	s.calls.max, s.bytes.max = int64(cfg.MaxCalls), cfg.MaxBytes
 	s.watch.roused = newSignal()
 	s.programs.Store(&[]program{})
