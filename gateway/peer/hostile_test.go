@@ -72,7 +72,7 @@ func (answering) execute(context.Context, *peerpb.Request) *peerpb.Reply {
 	return wire.Failed(causeway.ErrNoEnt)
 }
 func (answering) begin(context.Context, *peerpb.Request) (held, bool) { return held{}, false }
-func (answering) hold([]held)                                         {}
+func (answering) hold(*conduit, []held)                               {}
 
 // TestAnswersNobodyTakes: who asks and does not read is cut off before its answers fill the memory.
 func TestAnswersNobodyTakes(t *testing.T) {

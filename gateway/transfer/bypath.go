@@ -74,34 +74,6 @@ func (x *Paths) syncAround(ctx context.Context, c *gateway.Caller, h causeway.Ha
 	return r, err
 }
 
-var _ gateway.Sparse = (*Paths)(nil)
-
-// sparse is the engine here, where it can do what gateway.Sparse says and has a path.
-func (x *Paths) sparse(v causeway.VolumeID) (gateway.Sparse, error) {
-	if here, can := x.cfg.Here.(gateway.Sparse); can && x.Reaches(v) {
-		return here, nil
-	}
-	return nil, causeway.ErrNotSupp
-}
-
-// Punch implements gateway.Sparse: by this gateway's own path, or not at all.
-func (x *Paths) Punch(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (gateway.WriteResult, error) {
-	here, err := x.sparse(h.Volume)
-	if err != nil || x.pinned(h) != nil {
-		return gateway.WriteResult{}, causeway.ErrNotSupp
-	}
-	return here.Punch(ctx, c, h, s)
-}
-
-// Data implements gateway.Sparse in the same way.
-func (x *Paths) Data(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span, max int) ([]causeway.Span, bool, error) {
-	here, err := x.sparse(h.Volume)
-	if err != nil {
-		return nil, false, err
-	}
-	return here.Data(ctx, c, h, s, max)
-}
-
 // Own is what other gateways find here: bytes by this gateway's own path alone, and causeway.ErrMoved where there is none. What fails is
 // probed as well.
 func (x *Paths) Own() gateway.Transfer { return own{x} }
