@@ -208,3 +208,31 @@ func TestPinned(t *testing.T) {
 		}
 	})
 }
+
+// TestDoubt: errors of names are to be tried later while it is found out whether the path is dead, and are told when it is not.
+func TestDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWays(t)
+		defer w.Close()
+		ask := func() causeway.Code { return causeway.CodeOf(w.Doubt(1, causeway.ErrIO)) }
+		if ask() != causeway.ErrDelay {
+			t.Error("told before it was probed")
+		}
+		synctest.Wait()
+		if ask() != causeway.ErrIO {
+			t.Error("one object's error is kept from the client")
+		}
+		w.probe.fail(causeway.ErrIO)
+		time.Sleep(2 * believed)
+		if ask() != causeway.ErrDelay {
+			t.Error("believed for ever")
+		}
+		synctest.Wait()
+		if ask() != causeway.ErrDelay || causeway.CodeOf(w.Doubt(1, causeway.ErrStale)) != causeway.ErrDelay || w.Reaches(1) {
+			t.Error("a dead path's errors are told")
+		}
+		if causeway.CodeOf(w.Doubt(1, causeway.ErrNoEnt)) != causeway.ErrNoEnt || causeway.CodeOf(w.Doubt(2, causeway.ErrStale)) != causeway.ErrStale {
+			t.Error("answers are doubted")
+		}
+	})
+}
