@@ -75,6 +75,7 @@ type asked struct {
 	near   bool           // a read that needs no owner where the storage is the same everywhere
 	epoch  causeway.Epoch // if not zero, the only one in which the call makes sense
 	op     causeway.OpID
+	life   uint64 // of the caller
 	local  func() error
 	remote func() *peerpb.Request
 	accept func(*peerpb.Reply) error
@@ -151,6 +152,13 @@ func (r *Router) await(ctx context.Context, changed <-chan struct{}, v causeway.
 // try answers a call if that is possible now.
 func (r *Router) try(ctx context.Context, a *asked) (gateway.Standing, verdict, error) {
 	s, pass := r.table.Enter(a.volume)
+	if a.life != 0 && a.life != r.table.Life()+1 { // looked at now that who cuts this gateway off again waits for the call
+		pass.Leave()
+		if a.noWait {
+			return s, answered, causeway.ErrWouldBlock
+		}
+		return s, answered, causeway.ErrDelay
+	}
 	if s.Open && s.Here || a.near && r.cfg.Near(a.volume) {
 		defer pass.Leave()
 		v, err := r.here(a)
