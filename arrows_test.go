@@ -25,10 +25,12 @@ var arrows = map[string][]string{
 	"cluster/address":        {},
 	"cluster/address/mirror": {"cluster/address"},
 	"gateway":                {},
-	"gateway/access":         {"gateway", "backend", "lockmgr", "lockmgr/notify", "gateway/access/grants"},
+	"gateway/access":         {"gateway", "backend", "lockmgr", "lockmgr/notify", "gateway/access/grants", "gateway/spelling"},
+	"gateway/spelling":       {},
 	"gateway/access/grants":  {},
 	"gateway/near":           {"gateway"},
-	"gateway/transfer":       {"gateway", "backend"},
+	"gateway/transfer":       {"gateway", "backend", "gateway/transfer/path"},
+	"gateway/transfer/path":  {},
 	"gateway/billy":          {"gateway"},
 	"gateway/route":          {"gateway"},
 	"gateway/replies":        {"gateway"},
@@ -58,7 +60,7 @@ var arrows = map[string][]string{
 	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
 	"backend/blocks/device":  {"backend"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},
-	"gateway/smb":            {"gateway", "gateway/smb/*"},
+	"gateway/smb":            {"gateway", "gateway/smb/*", "gateway/spelling"},
 }
 
 // TestArrows holds the directions between rooms (ARCHITECTURE.md).

@@ -171,21 +171,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := f.settle(); err != nil {
-		return 0, failed("read", f.name, err)
-	}
-	pieces := f.pieces(off, len(p), true)
-	got := make([]int, len(pieces))
-	err := f.each(pieces, func(i int, c piece) (err error) {
-		got[i], err = f.read(c, p[c.from:c.to], uint64(off)+uint64(c.from))
-		return err
-	})
 	n := 0
-	for i, c := range pieces {
-		if n += got[i]; got[i] < c.to-c.from {
-			break
-		}
-	}
+	err := f.settled(func() (err error) { n, err = f.readPieces(p, off); return err })
 	if err != nil {
 		return n, failed("read", f.name, err)
 	}
@@ -193,6 +180,22 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// readPieces reads all of p, or what there is, or what comes before a piece that failed.
+func (f *File) readPieces(p []byte, off int64) (n int, err error) {
+	pieces := f.pieces(off, len(p), true)
+	got := make([]int, len(pieces))
+	err = f.each(pieces, func(i int, c piece) (err error) {
+		got[i], err = f.read(c, p[c.from:c.to], uint64(off)+uint64(c.from))
+		return err
+	})
+	for i, c := range pieces {
+		if n += got[i]; got[i] < c.to-c.from {
+			break
+		}
+	}
+	return n, err
 }
 
 // read reads a piece, until the end of the file.
@@ -251,7 +254,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 // write writes a piece, and keeps it unless it is stable.
 func (f *File) write(prefer string, p []byte, off uint64, how causeway.Stability) error {
 	c := f.v.c
-	failures := c.failures.Load()
+	doubts := c.doubts.Load()
 	var r *clientpb.WriteReply
 	request := &clientpb.WriteRequest{Caller: c.caller, Handle: f.handle, Offset: off, Data: p, Stability: uint32(how)}
 	gateway, err := c.do(f.ctx, f.v.name, prefer, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
@@ -266,7 +269,7 @@ func (f *File) write(prefer string, p []byte, off uint64, how causeway.Stability
 		return causeway.ErrServerFault
 	}
 	if how == causeway.Unstable {
-		f.keep.add(kept{off: off, data: p, gateway: gateway, verifier: causeway.Verifier(r.Verifier), failures: failures}, r.Stability == uint32(causeway.FileSync))
+		f.keep.add(kept{off: off, data: p, gateway: gateway, verifier: causeway.Verifier(r.Verifier), doubts: doubts}, r.Stability == uint32(causeway.FileSync))
 	}
 	return nil
 }
@@ -334,14 +337,14 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 
 // Stat describes the file.
 func (f *File) Stat() (fs.FileInfo, error) {
-	err := f.usable(true)
-	if err == nil {
-		err = f.settle()
-	}
-	if err != nil {
+	if err := f.usable(true); err != nil {
 		return nil, failed("stat", f.name, err)
 	}
-	m, err := f.v.c.ask(f.ctx, f.v.name, &clientpb.Request{Handle: f.handle}, method(clientpb.FilesClient.GetAttr))
+	var m *clientpb.Reply
+	err := f.settled(func() (err error) {
+		m, err = f.v.c.ask(f.ctx, f.v.name, &clientpb.Request{Handle: f.handle}, method(clientpb.FilesClient.GetAttr))
+		return err
+	})
 	if err != nil {
 		return nil, failed("stat", f.name, err)
 	}

@@ -169,7 +169,7 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 	for item := range t.All(record.KindVolume) {
 		v := item.Value.(*record.Volume)
 		one := s.Volumes[v.Name]
-		one.Name, one.Domain = v.Name, v.Domain
+		one.Name, one.Domain = v.Name, member.DomainOf(t, v)
 		s.Volumes[v.Name] = one
 		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
 			first := s.Volumes[original.Name]
@@ -259,6 +259,16 @@ func (c *crowd) gateways() (out []aware.Gateway) {
 		out = append(out, g)
 	}
 	return out
+}
+
+// sees reports whether a volume is exported to a client, here or elsewhere.
+func (c *crowd) sees(client netip.Addr, volume string) bool {
+	t := c.table()
+	if t == nil {
+		return false
+	}
+	v := t.VolumeByName(volume)
+	return v != nil && slices.ContainsFunc(v.Exports, func(e record.Export) bool { return e.Prefix.Contains(client) })
 }
 
 // load is this gateway's own.

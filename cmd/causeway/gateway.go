@@ -28,6 +28,7 @@ import (
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
+	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/transfer"
 	"causeway/internal/gate"
@@ -95,6 +96,7 @@ type circle struct {
 	gateway.Holders // who ends grants at other gateways; nil: there are none
 	near            *near.Cache
 	alive           func(now time.Duration) bool
+	life            func() uint64
 }
 
 func (c *circle) granted(h causeway.Handle, seq uint64) {
@@ -212,11 +214,12 @@ func (n *node) startEngines(context.Context) (err error) {
 		return err
 	}
 	h, c := &holder{}, &circle{}
-	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self, Granted: security.Granted}
+	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self, Granted: security.Granted, Fold: names.Insensitive.Key}
 	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted
 		data.Alive = func(now time.Duration) bool { return c.alive(now) }
+		engine.Alive, engine.Life = data.Alive, func() uint64 { return c.life() }
 	}
 	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c
 	h.Holder, c.Layouts, c.Guard = n.moves, n.access, n.access

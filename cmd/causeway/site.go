@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"causeway/cluster/address"
 	"causeway/gateway/nfs/portmap"
@@ -26,12 +27,14 @@ type site struct {
 
 	mu           sync.Mutex
 	open         map[netip.Addr]*spot
+	smbMute      bool                  // SMB is not answered, while clients are sent elsewhere
 	registration *portmap.Registration // with rpcbind; nil: none
 }
 
 // spot is a service address while it is answered at.
 type spot struct {
 	sockets []interface{ Close() error }
+	smb     net.Listener // nil: none
 	serving sync.WaitGroup
 }
 
@@ -65,7 +68,6 @@ func (s *site) Listen(addr netip.Addr) error {
 	if err := p.packet(s.rpc, addr, s.port); err != nil {
 		s.log.Warn("no answers by UDP at a service address: clients that restart cannot say so", "addr", addr, "err", err)
 	}
-	s.listenSMB(p, addr)
 	if s.aware != nil {
 		if err := p.stream(s.aware, addr, s.config.Aware); err != nil {
 			s.log.Warn("no answers to aware clients at a service address", "addr", addr, "err", err)
@@ -77,8 +79,11 @@ func (s *site) Listen(addr netip.Addr) error {
 		}
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.smbMute {
+		s.listenSMB(p, addr)
+	}
 	s.open[addr] = p
-	s.mu.Unlock()
 	return nil
 }
 
@@ -114,6 +119,9 @@ func (s *site) Close(addr netip.Addr) error {
 	s.mu.Lock()
 	p := s.open[addr]
 	delete(s.open, addr)
+	if p != nil && p.smb != nil {
+		p.sockets = append(p.sockets, p.smb)
+	}
 	s.mu.Unlock()
 	if p == nil {
 		return nil
@@ -130,8 +138,14 @@ func (s *site) Close(addr netip.Addr) error {
 		err = errors.Join(err, abandonErr)
 	}
 	s.disconnect(addr)
+	ctx, cancel := context.WithTimeout(context.Background(), endsWithin)
+	defer cancel()
+	s.rpc.Await(ctx, addr) // what has begun is done before the next holder is asked to do it again
 	return err
 }
+
+// endsWithin is how long calls that run keep an address.
+const endsWithin = time.Second
 
 func (s *site) disconnect(addr netip.Addr) {
 	s.rpc.Disconnect(addr)

@@ -139,7 +139,7 @@ func (e *Engine) removeDoomed(h causeway.Held) bool {
 
 // removeNow removes a name if it still stands for the object.
 func (e *Engine) removeNow(ctx context.Context, v *volume, h *causeway.Held) (victim, error) {
-	defer e.opening.lock(h.Dir, h.Name)()
+	defer e.lockOpening(v, h.Dir, h.Name)()
 	id, attr, err := v.store.Lookup(ctx, h.Dir.Object, h.Name)
 	if err != nil {
 		return victim{}, err
@@ -147,12 +147,16 @@ func (e *Engine) removeNow(ctx context.Context, v *volume, h *causeway.Held) (vi
 		return victim{}, causeway.ErrStale
 	}
 	c := &gateway.Caller{Owner: h.Owner}
+	began := e.owning(v)
 	for _, object := range []causeway.Handle{h.Dir, h.Handle} {
 		x, err := e.touch(ctx, c, v, object, causeway.IOReadWrite)
 		if err != nil {
 			return victim{}, err
 		}
 		defer x.end()
+	}
+	if err := began.still(); err != nil {
+		return victim{}, err
 	}
 	return victim{id, attr}, v.store.Remove(ctx, h.Dir.Object, h.Name, attr.Type == causeway.TypeDirectory)
 }

@@ -25,13 +25,20 @@ func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway
 		return gateway.Entry{}, causeway.Change{}, err
 	}
 	entry, err := func() (gateway.Entry, error) {
-		defer e.sticky.hold(&ch)()
+		defer e.holdName(v, dir, name)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
+		name, err := e.spelt(ctx, c, dir, name)
+		if err != nil {
+			return gateway.Entry{}, err
+		}
 		return e.create(ctx, c, &ch, name, spec)
 	}()
 	result := ch.end(ctx)
 	if err != nil {
 		return entry, result, err
 	}
+	e.made(v, dir, &result, name)
 	entry.Handle.Volume = dir.Volume
 	return entry, result, v.persist(ctx, c, dir.Object, entry.Handle.Object)
 }
@@ -104,6 +111,9 @@ func (e *Engine) takeExisting(ctx context.Context, c *gateway.Caller, ch *change
 		return entry, err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return entry, err
+	}
 	if err := ch.v.store.SetStat(ctx, id, &causeway.SetAttr{Mask: causeway.SetSize, Size: spec.Set.Size}); err != nil {
 		return entry, err
 	}
@@ -120,6 +130,9 @@ func makeNew(ctx context.Context, c *gateway.Caller, ch *change, name string, sp
 	}
 	make, rest, err := birth(c, &ch.before, spec)
 	if err != nil {
+		return gateway.Entry{}, err
+	}
+	if err := ch.still(); err != nil {
 		return gateway.Entry{}, err
 	}
 	id, attr, err := ch.v.store.Create(ctx, ch.id, name, &make)

@@ -26,7 +26,13 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 		return attr, causeway.Change{}, err
 	}
 	err = func() error {
-		defer e.sticky.hold(&ch)()
+		defer e.holdName(v, dir, name)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
+		name, err := e.spelt(ctx, c, dir, name)
+		if err != nil {
+			return err
+		}
 		return e.link(ctx, c, &ch, h.Object, &attr, name)
 	}()
 	result := ch.end(ctx)
@@ -36,6 +42,7 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 	if err != nil {
 		return attr, result, err
 	}
+	e.made(v, dir, &result, name)
 	return attr, result, v.persist(ctx, c, dir.Object, h.Object)
 }
 
@@ -66,5 +73,8 @@ func (e *Engine) link(ctx context.Context, c *gateway.Caller, ch *change, id cau
 		return err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return err
+	}
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

@@ -393,8 +393,7 @@ func TestProxy(t *testing.T) {
 		services := s.g[2].peers.services
 		services.Transfer = s.g[2].data // which asks g1 for grants
 		s.g[2].peers.Offer(services)
-		x, err := NewProxy(ProxyConfig{Peers: s.g[1].peers, Local: s.g[1].data, Reach: func(causeway.VolumeID) (bool, string) { return false, "g3" }})
-		must(t, err)
+		x := s.g[1].without(func() []string { return []string{"g3"} })
 		return gatewaytest.Fixture{Access: s.g[1].router, Transfer: x, Volume: vol}
 	})
 }
@@ -410,8 +409,7 @@ func TestProxyMoves(t *testing.T) {
 	var reach atomic.Pointer[string]
 	set := func(node string) { reach.Store(&node) }
 	set("g3")
-	x, err := NewProxy(ProxyConfig{Peers: s.g[1].peers, Local: s.g[1].data, Reach: func(causeway.VolumeID) (bool, string) { return false, *reach.Load() }})
-	must(t, err)
+	x := s.g[1].without(func() []string { return []string{*reach.Load()} })
 	h, err := s.g[1].create("f")
 	must(t, err)
 	data := bytes.Repeat([]byte("0123456789abcdef"), causeway.MaxTransfer/16)

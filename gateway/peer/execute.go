@@ -105,9 +105,10 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}
+	life := p.cfg.Table.Life()
 	reply := wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	switch {
-	case p.cfg.Table.Valid():
+	case p.cfg.Table.Valid() && life == p.cfg.Table.Life():
 		return reply
 	case wire.Repeatable(r.Op):
 		return wire.Failed(causeway.ErrStaleEpoch)

@@ -126,6 +126,7 @@ type Peers struct {
 	counts   counts
 	events   events
 	rounds   *rounds.Rounds
+	writing  writing
 
 	ctx   context.Context
 	stop  context.CancelFunc

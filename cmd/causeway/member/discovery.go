@@ -61,6 +61,7 @@ func (m *Member) rank(v discovery.View) {
 	if v.Zone == "" {
 		v.Zone = unnamed
 	}
+	v.Gateways = slices.DeleteFunc(slices.Clone(v.Gateways), func(g discovery.Gateway) bool { return !slices.Contains(g.Services, "smb") })
 	z, err := discovery.NewZone(v, m.ranking.Load())
 	if err != nil {
 		m.log.Error("the gateways cannot be ranked", "err", err)
@@ -78,6 +79,15 @@ func (m *Member) Order(volume string, client netip.Addr) []netip.Addr {
 	return z.Order(volume, client)
 }
 
+// ReferralTTL is for how long clients of SMB keep the answer of Order.
+func (m *Member) ReferralTTL() time.Duration {
+	ttl := m.Cluster().Table().Settings().ReferralTTL
+	if ttl == 0 {
+		ttl = record.DefaultReferralTTL
+	}
+	return time.Duration(ttl)
+}
+
 // view is what discovery knows of the records.
 func view(t *record.Table) discovery.View {
 	s := t.Settings()
@@ -85,7 +95,7 @@ func view(t *record.Table) discovery.View {
 	home := Answering(t) // an address that was taken over goes back, and its clients with it
 	for _, item := range t.Items(record.KindNode) {
 		n := item.Value.(*record.Node)
-		g := discovery.Gateway{Name: n.Name, Addresses: home[n.Name], Capacity: n.Weight, Threshold: n.Threshold, Domains: n.Domains,
+		g := discovery.Gateway{Name: n.Name, Addresses: home[n.Name], Capacity: n.Weight, Threshold: n.Threshold, Domains: DomainsOf(t, n),
 			Utilization: discovery.UnknownUtilization}
 		if member, _ := t.Member(n.Name); member != nil {
 			g.State, g.DNS, g.Services = discovery.Active, member.DNS, slices.Sorted(maps.Keys(member.Services))
@@ -101,7 +111,7 @@ func view(t *record.Table) discovery.View {
 	}
 	for _, item := range t.Items(record.KindVolume) {
 		r := item.Value.(*record.Volume)
-		one := discovery.Volume{Name: r.Name, Domain: r.Domain, Strict: r.DomainPolicy == record.Strict}
+		one := discovery.Volume{Name: r.Name, Domain: DomainOf(t, r), Strict: r.DomainPolicy == record.Strict}
 		if r.Share().Off {
 			one.Protocols = exceptSMB
 		}

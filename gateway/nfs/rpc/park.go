@@ -100,10 +100,10 @@ func (p *parked) answer() (v Verdict) {
 	record := p.record.B[p.off : p.off+p.n]
 	before, end := p.conn.client.turns.take(p.conn, record)
 	defer end()
-	if !p.turn(before) {
+	if !p.turn(before) || p.conn.abandoned() {
 		return Drop
 	}
-	return s.answer(s.ctx, &p.call, &p.groups, record)
+	return s.answer(p.conn.context(), &p.call, &p.groups, record)
 }
 
 // send sends the reply; the slot is given back when it is sent.

@@ -61,6 +61,7 @@ type versionHandler struct {
 type client struct {
 	addr  netip.Addr
 	conns int // guarded by Server.mu
+	newest
 	calls gate
 	bytes gate // large buffers
 	turns turns
@@ -196,6 +197,7 @@ func (s *Server) admit(c *conn) bool {
 	}
 	cl.conns++
 	c.client = cl
+	c.number = cl.came(c.since)
 	s.conns[c] = struct{}{}
 	s.running.Add(1) // until forget
 	if !s.sweeping {
