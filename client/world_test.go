@@ -101,7 +101,7 @@ func (w *world) add(name string) {
 	}
 	at := l.Addr().String()
 	server, err := aware.New(aware.Config{
-		Access: w.access, Transfer: w.data, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
+		Access: &named{w.access, name}, Transfer: w.data, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
 		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease,
 	})
 	if err != nil {
@@ -210,6 +210,21 @@ func (g *gatedListener) shut(dead bool) {
 }
 
 type accessPart interface{ gateway.Access }
+
+// named says by way of which gateway locks are asked for, as the protocol between gateways does.
+type named struct {
+	accessPart
+	name string
+}
+
+func (n *named) Lock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
+	c.Gateway = n.name
+	return n.accessPart.Lock(ctx, c, h, s)
+}
+
+func (n *named) ReleaseVia(ctx context.Context, kind causeway.OwnerKind, client, _ string) error {
+	return n.accessPart.ReleaseVia(ctx, kind, client, n.name)
+}
 
 // heard tells all fronts of events, as the protocol between gateways does.
 type heard struct {

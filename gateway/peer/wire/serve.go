@@ -149,6 +149,9 @@ var operations = map[peerpb.Op]func(c *call, to *Result) error{
 		if c.bad || c.r.Arg > uint32(causeway.OwnerLocal) {
 			return causeway.ErrInval
 		}
+		if c.r.Flag {
+			return c.access.ReleaseVia(c.ctx, causeway.OwnerKind(c.r.Arg), client, c.by.Gateway)
+		}
 		return c.access.ReleaseClient(c.ctx, causeway.OwnerKind(c.r.Arg), client)
 	},
 	peerpb.Op_PERSIST: (*call).persist,
