@@ -39,6 +39,7 @@ type Config struct {
 	Patience    time.Duration // how long a call is repeated before it fails with ErrDelay; default 1 minute
 	Suspect     time.Duration // a gateway of which nothing was heard for so long is pinged, and left if that has no answer for twice as long; default 250 ms
 	Balance     time.Duration // how often WayTable and WayPoll look for a less busy gateway, give or take a half; default 10 s
+	MirrorFor   time.Duration // how long a volume is read at a mirror before the volume itself is asked again; default 5 minutes
 	StripeUnit  int           // bytes of a large transfer that one gateway moves in one call, at most 1 MiB, which is the default
 	Width       int           // gateways that share a large transfer; default 4
 	Parallel    int           // calls of one transfer at once; default 8
@@ -53,7 +54,7 @@ func (c *Config) Validate() error {
 		name  string
 		value *time.Duration
 		def   time.Duration
-	}{{"Patience", &c.Patience, time.Minute}, {"Suspect", &c.Suspect, 250 * time.Millisecond}, {"Balance", &c.Balance, 10 * time.Second}} {
+	}{{"Patience", &c.Patience, time.Minute}, {"Suspect", &c.Suspect, 250 * time.Millisecond}, {"Balance", &c.Balance, 10 * time.Second}, {"MirrorFor", &c.MirrorFor, 5 * time.Minute}} {
 		if *d.value < 0 {
 			return fmt.Errorf("client: %s is negative", d.name)
 		}

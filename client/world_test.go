@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/backend/mem"
 	"causeway/client"
 	"causeway/gateway"
@@ -33,6 +35,9 @@ type world struct {
 	data    *faultyTransfer
 	fronts  map[string]*front
 	where   []string
+	off     atomic.Uint32 // ways that the operator has switched off
+	first   *causeway.Volume
+	attach  func(*causeway.Volume, backend.Store)
 
 	mu   sync.Mutex
 	list []aware.Gateway
@@ -62,9 +67,12 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	if change != nil {
 		change(v)
 	}
-	engine.Attach(v, store)
-	moves.Attach(v.ID, store)
-	w := &world{t: t, catalog: &gateway.Catalog{}, data: &faultyTransfer{Transfer: moves}, fronts: map[string]*front{}}
+	w := &world{t: t, catalog: &gateway.Catalog{}, data: &faultyTransfer{Transfer: moves}, fronts: map[string]*front{}, first: v}
+	w.attach = func(v *causeway.Volume, s backend.Store) {
+		engine.Attach(v, s)
+		moves.Attach(v.ID, s)
+	}
+	w.attach(v, store)
 	if w.access, err = replies.New(replies.Config{Access: engine}); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +110,7 @@ func (w *world) add(name string) {
 	at := l.Addr().String()
 	server, err := aware.New(aware.Config{
 		Access: &named{w.access, name}, Transfer: w.data, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
-		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease,
+		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease, WaysOff: func() uint8 { return uint8(w.off.Load()) },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -61,7 +61,7 @@ type Config struct {
 	Node     string           // this gateway's name; may be empty
 	Gateways func() []Gateway // all that run, this one included; nil: the client knows
 	Load     func() (utilization uint8, draining bool)
-	WaysOff  func() uint8 // ways by which no client shall be moved (redirect.Ways); nil: none
+	WaysOff  func() uint8                           // ways by which no client shall be moved (redirect.Ways); nil: none
 	Epoch    func(causeway.VolumeID) causeway.Epoch // of the ownership of a volume, as this gateway knows it; nil: it never changes
 	Enter    func() interface{ Leave() }            // what must be held while volumes are used; nil: nothing
 
