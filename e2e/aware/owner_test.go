@@ -29,8 +29,11 @@ func TestOwnerMoves(t *testing.T) {
 	owner := s.owner("home")
 	other := (owner + 1) % 3
 	mine, ours := open(s.at(owner), s.at(other)), open(s.at(other))
-	if err := errors.Join(mine.Lock(t.Context(), 0, 10), ours.Lock(t.Context(), 20, 10)); err != nil {
-		t.Fatal(err)
+	if err := mine.Lock(t.Context(), 0, 10); err != nil {
+		t.Fatalf("at the owner: %v", err)
+	}
+	if err := ours.Lock(t.Context(), 20, 10); err != nil {
+		t.Fatalf("at another gateway: %v", err)
 	}
 	third := open(s.at((owner + 2) % 3))
 	tries, stop, done := 0, make(chan struct{}), make(chan struct{})

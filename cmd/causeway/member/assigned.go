@@ -55,7 +55,9 @@ func near(t *record.Table, sites []discovery.Site, home *record.Node, a netip.Ad
 	var here []string
 	for _, name := range takers {
 		n := t.Node(name)
-		if slices.ContainsFunc(sites, func(s discovery.Site) bool { return (isAt(&s, home) || isAt(&s, &record.Node{Addresses: []netip.Addr{a}})) && isAt(&s, n) }) {
+		if slices.ContainsFunc(sites, func(s discovery.Site) bool {
+			return (isAt(&s, home) || isAt(&s, &record.Node{Addresses: []netip.Addr{a}})) && isAt(&s, n)
+		}) {
 			here = append(here, name)
 		}
 	}
