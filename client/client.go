@@ -33,6 +33,7 @@ type Config struct {
 	Groups   []uint32                                                             // supplementary groups; default the process's if UID is nil
 	TLS      *tls.Config                                                          // nil: plain
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how gateways are connected to; default a net.Dialer
+	Local    string                                                               // the socket of a gateway on this machine; default DefaultLocal if that is there, "-": none
 	Resolver *net.Resolver                                                        // of names with SRV records; default net.DefaultResolver
 	Ways     redirect.Ways                                                        // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
 
@@ -79,6 +80,12 @@ func (c *Config) Validate() error {
 	}
 	if c.Ways == 0 {
 		c.Ways = redirect.WayPath | redirect.WayNoPath | redirect.WayFailOver
+	}
+	if c.Local == "" {
+		c.Local = DefaultLocal
+	}
+	if c.UID != nil && *c.UID != uint32(os.Getuid()) || c.GID != nil && *c.GID != uint32(os.Getgid()) {
+		c.Local = "-" // there it is the process that counts
 	}
 	c.setUser()
 	if c.Dial == nil {
@@ -131,6 +138,7 @@ type Client struct {
 	known   []string          // addresses, in the order in which they were learned
 	volumes map[string]*Volume
 	locks   lockKeeper
+	local   *localGateway                // nil: there is none on this machine
 	records map[string]*clientpb.Gateway // by address
 }
 
@@ -157,6 +165,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 		c.Close()
 		return nil, err
 	}
+	c.local = c.findLocal()
 	c.tasks.Go(c.probe)
 	c.tasks.Go(c.keepLocks)
 	if cfg.Ways&(redirect.WayTable|redirect.WayPoll) != 0 {
@@ -229,6 +238,7 @@ func (c *Client) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	c.end()
+	c.local.close()
 	c.tasks.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()

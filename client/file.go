@@ -27,6 +27,8 @@ type File struct {
 
 	place atomic.Pointer[place] // at a mirror
 
+	borrowed atomic.Pointer[borrowed] // from a gateway on this machine
+
 	owner uint64 // of its locks
 	locks held
 
@@ -181,6 +183,9 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	}
 	if err := f.settle(); err != nil {
 		return 0, failed("read", f.name, err)
+	}
+	if n, err, ok := f.readLocal(p, off); ok {
+		return n, err
 	}
 	pieces := f.pieces(off, len(p), true)
 	got := make([]int, len(pieces))
@@ -401,6 +406,7 @@ func (f *File) Close() error {
 	if unlockErr := f.unlockAll(); err == nil {
 		err = unlockErr
 	}
+	f.giveBack()
 	f.mu.Lock()
 	f.closed = true
 	f.mu.Unlock()

@@ -37,6 +37,7 @@ type world struct {
 	where   []string
 	off     atomic.Uint32 // ways that the operator has switched off
 	first   *causeway.Volume
+	recalls *aware.Recalls
 	attach  func(*causeway.Volume, backend.Store)
 
 	mu   sync.Mutex
@@ -62,12 +63,13 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	}
 	engine := access.New(access.Config{Holder: h, Locks: locks})
 	moves := transfer.New(transfer.Config{Grants: engine})
-	h.Holder = moves
+	recalls := &aware.Recalls{Holder: moves}
+	h.Holder = recalls
 	v := &causeway.Volume{ID: 7, Name: "v", Async: true, Exports: rules, Keys: []causeway.HandleKey{{ID: 1, Secret: [16]byte{1}}}}
 	if change != nil {
 		change(v)
 	}
-	w := &world{t: t, catalog: &gateway.Catalog{}, data: &faultyTransfer{Transfer: moves}, fronts: map[string]*front{}, first: v}
+	w := &world{t: t, catalog: &gateway.Catalog{}, data: &faultyTransfer{Transfer: moves}, fronts: map[string]*front{}, first: v, recalls: recalls}
 	w.attach = func(v *causeway.Volume, s backend.Store) {
 		engine.Attach(v, s)
 		moves.Attach(v.ID, s)
