@@ -25,7 +25,8 @@ var arrows = map[string][]string{
 	"cluster/address":        {},
 	"cluster/address/mirror": {"cluster/address"},
 	"gateway":                {},
-	"gateway/access":         {"gateway", "backend", "lockmgr", "lockmgr/notify", "gateway/access/grants"},
+	"gateway/access":         {"gateway", "backend", "lockmgr", "lockmgr/notify", "gateway/access/grants", "gateway/spelling"},
+	"gateway/spelling":       {},
 	"gateway/access/grants":  {},
 	"gateway/near":           {"gateway"},
 	"gateway/transfer":       {"gateway", "backend"},
@@ -57,7 +58,7 @@ var arrows = map[string][]string{
 	"backend/blocks":         {"backend", "backend/mem", "backend/blocks/device"},
 	"backend/blocks/device":  {"backend"},
 	"gateway/smb/*":          {"gateway", "gateway/smb/*"},
-	"gateway/smb":            {"gateway", "gateway/smb/*"},
+	"gateway/smb":            {"gateway", "gateway/smb/*", "gateway/spelling"},
 }
 
 // TestArrows holds the directions between rooms (ARCHITECTURE.md).

@@ -32,7 +32,7 @@ const (
 	OwnerNone  OwnerKind = iota
 	OwnerNLM             // Client: caller_name@address; Opaque: svid (4 bytes, big endian)
 	OwnerV4              // Client: clientid (8 bytes); Opaque: lock-owner
-	OwnerSMB             // Client: the client's GUID (16 bytes); Opaque: OpenID (16 bytes)
+	OwnerSMB             // Client: the client's GUID (16 bytes) and the user's id; Opaque: OpenID (16 bytes)
 	OwnerLocal           // a Go program in the gateway's process. Client: a random name; Opaque: a number per open file
 	OwnerAware           // a program with the client library. Client: its id in hexadecimal@address; Opaque: a number per open file (8 bytes)
 )

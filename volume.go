@@ -22,7 +22,9 @@ type Share struct {
 	Encrypt       bool     // requests that are not encrypted are refused
 	Users         []string // who may use it; none: every user
 	CaseSensitive bool     // names that differ in case only are not the same to SMB clients
-	Advisory      bool     // byte-range locks of SMB clients bind SMB clients alone: see [Volume.Mandatory]
+	// CaseInsensitive: they are the same to NFS clients too. Neither: to SMB clients alone.
+	CaseInsensitive bool
+	Advisory        bool // byte-range locks of SMB clients bind SMB clients alone: see [Volume.Mandatory]
 }
 
 // Mandatory reports whether byte-range locks of the share's clients refuse I/O of NFS clients.

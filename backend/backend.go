@@ -110,6 +110,12 @@ type Puncher interface {
 	Punch(ctx context.Context, s causeway.Span) error
 }
 
+// DataFinder is an optional power of an Object: Data returns the first span from off on that takes storage, as far as the storage tells; a
+// zero one if there is none up to the end of the file. What lies between such spans reads as zeros.
+type DataFinder interface {
+	Data(ctx context.Context, off uint64) (causeway.Span, error)
+}
+
 // Xattrs is an optional power of a Store: extended attributes of objects, by names that begin with "user.". What an object cannot
 // have (a symbolic link, a file system without them) is ErrNotSupp; ErrNoEnt says that there is no attribute of the name.
 type Xattrs interface {

@@ -105,6 +105,10 @@ func (c *Client) path(volume, prefer string) string {
 		}
 	}
 	if p, ok := c.paths.Current(volume); ok {
+		if c.used[volume] != p.Gateway {
+			c.used[volume] = p.Gateway
+			c.doubt()
+		}
 		return p.Gateway
 	}
 	if c.Ways()&redirect.WayFailOver == 0 && len(c.known) > 0 {
@@ -177,9 +181,13 @@ func (c *Client) failed(gateway string, err error) {
 	c.mu.Lock()
 	c.paths.Fail(gateway, time.Now())
 	c.mu.Unlock()
-	c.failures.Add(1)
+	c.doubt()
 	c.cfg.Log.Warn("a gateway does not answer", "gateway", gateway, "err", err)
 }
+
+// doubt says that files make what they have written stable before they are read again: a gateway that has some of it has failed, may have been
+// replaced by another one at its address, or is left, so that its death would not be noticed.
+func (c *Client) doubt() { c.doubts.Add(1) }
 
 // timed notes how long a gateway took, and goes elsewhere when that is no longer normal.
 func (c *Client) timed(l *link, took time.Duration) {

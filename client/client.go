@@ -125,14 +125,15 @@ type Client struct {
 	end    context.CancelFunc
 	tasks  sync.WaitGroup
 
-	began    time.Time
-	failures atomic.Uint64 // of paths, ever
-	off      atomic.Uint32 // ways that the operator switched off: redirect.Ways
-	owners   atomic.Uint64 // of locks: one for each open file
+	began  time.Time
+	doubts atomic.Uint64 // how often what was written and not synced may have been lost, or may be without being noticed: see doubt
+	off    atomic.Uint32 // ways that the operator switched off: redirect.Ways
+	owners atomic.Uint64 // of locks: one for each open file
 
 	mu      sync.Mutex
 	closed  bool
 	paths   redirect.Paths
+	used    map[string]string // the gateway of the last call, by volume
 	links   map[string]*link  // by address
 	nodes   map[string]string // the address by which each node is reached
 	known   []string          // addresses, in the order in which they were learned
@@ -152,7 +153,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 	rand.Read(id) // never fails
 	c := &Client{
 		cfg: cfg, began: time.Now(), caller: &clientpb.Caller{Uid: *cfg.UID, Gid: *cfg.GID, Groups: cfg.Groups, Client: id},
-		links: map[string]*link{}, nodes: map[string]string{}, volumes: map[string]*Volume{}, records: map[string]*clientpb.Gateway{},
+		links: map[string]*link{}, nodes: map[string]string{}, volumes: map[string]*Volume{}, used: map[string]string{}, records: map[string]*clientpb.Gateway{},
 	}
 	c.paths.Probe = cfg.Suspect
 	c.life, c.end = context.WithCancel(context.Background())

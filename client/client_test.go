@@ -174,7 +174,9 @@ func TestData(t *testing.T) {
 				want = append(want, make([]byte, max(0, at+n-len(want)))...)
 				copy(want[at:], data)
 				if step%20 == 0 {
-					w.data.lose() // the next sync finds another verifier
+					for _, at := range w.where { // the next sync finds another verifier
+						w.lose(at)
+					}
 					if err := f.Sync(); err != nil {
 						t.Fatal(err)
 					}
@@ -229,13 +231,61 @@ func TestFailOver(t *testing.T) {
 		before := rounds.Load()
 		at := w.where[i%3]
 		w.kill(at)
-		w.data.lose()
+		w.lose(at)
 		w.until("clients go on", func() bool { return t.Failed() || rounds.Load() > before+40 })
 		w.revive(at)
 	}
 	close(stop)
 	users.Wait()
 	t.Log(rounds.Load(), "rounds")
+}
+
+// TestReadAfterLoss: a gateway dies with what was written and not synced; whoever reads the file next reads what was written.
+func TestReadAfterLoss(t *testing.T) {
+	for name, die := range map[string]func(w *world, c *client.Client){
+		"and the client learns of it by that call": func(w *world, _ *client.Client) {
+			w.kill(w.where[0])
+			w.lose(w.where[0])
+		},
+		"and another one has its address": func(w *world, _ *client.Client) {
+			w.kill(w.where[0])
+			w.lose(w.where[0])
+			w.revive(w.where[0])
+			w.until("its other connection is new", func() bool { return w.fronts[w.where[0]].gate.open() > 0 })
+		},
+		"after the client has gone": func(w *world, c *client.Client) {
+			at := w.fronts[w.where[0]].server
+			w.until("the client has gone", func() bool {
+				for _, u := range at.Clients() {
+					at.Redirect(u.Client, "v", w.where[1], "")
+				}
+				return c.Paths("v")[0].Gateway == w.where[1]
+			})
+			w.kill(w.where[0])
+			w.lose(w.where[0])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 2, nil)
+			c := w.dial(client.Config{Suspect: 100 * time.Millisecond})
+			f, err := w.volume(c).Create(background, "f")
+			if err != nil {
+				t.Fatal(err)
+			}
+			const text = "hello"
+			if _, err := f.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			die(w, c)
+			got := make([]byte, len(text))
+			if _, err := f.ReadAt(got, 0); err != nil || string(got) != text {
+				t.Errorf("%q, %v", got, err)
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // user makes changes that cannot be made twice, and reads what was written.
@@ -250,6 +300,9 @@ func user(v *client.Volume, name, text string) error {
 	got := make([]byte, len(text))
 	if _, err := f.ReadAt(got, 0); err != nil {
 		return err
+	}
+	if string(got) != text {
+		return fmt.Errorf("reads %q before it is stable, not %q", got, text)
 	}
 	if err := errors.Join(f.Close(), v.Rename(background, name, name+"-done")); err != nil {
 		return err

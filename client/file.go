@@ -181,24 +181,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := f.settle(); err != nil {
-		return 0, failed("read", f.name, err)
-	}
-	if n, err, ok := f.readLocal(p, off); ok {
-		return n, err
-	}
-	pieces := f.pieces(off, len(p), true)
-	got := make([]int, len(pieces))
-	err := f.each(pieces, func(i int, c piece) (err error) {
-		got[i], err = f.read(c, p[c.from:c.to], uint64(off)+uint64(c.from))
-		return err
-	})
 	n := 0
-	for i, c := range pieces {
-		if n += got[i]; got[i] < c.to-c.from {
-			break
-		}
-	}
+	err := f.settled(func() (err error) { n, err = f.readPieces(p, off); return err })
 	if err != nil {
 		return n, failed("read", f.name, err)
 	}
@@ -206,6 +190,25 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// readPieces reads all of p, or what there is, or what comes before a piece that failed.
+func (f *File) readPieces(p []byte, off int64) (n int, err error) {
+	if n, ok := f.readLocal(p, off); ok {
+		return n, nil
+	}
+	pieces := f.pieces(off, len(p), true)
+	got := make([]int, len(pieces))
+	err = f.each(pieces, func(i int, c piece) (err error) {
+		got[i], err = f.read(c, p[c.from:c.to], uint64(off)+uint64(c.from))
+		return err
+	})
+	for i, c := range pieces {
+		if n += got[i]; got[i] < c.to-c.from {
+			break
+		}
+	}
+	return n, err
 }
 
 // read reads a piece, until the end of the file.
@@ -267,7 +270,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 // write writes a piece, and keeps it unless it is stable.
 func (f *File) write(prefer string, p []byte, off uint64, how causeway.Stability) error {
 	c := f.v.c
-	failures := c.failures.Load()
+	doubts := c.doubts.Load()
 	var r *clientpb.WriteReply
 	request := &clientpb.WriteRequest{Caller: c.caller, Handle: f.handle, Offset: off, Data: p, Stability: uint32(how)}
 	gateway, err := c.do(f.ctx, f.v.name, prefer, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
@@ -282,7 +285,7 @@ func (f *File) write(prefer string, p []byte, off uint64, how causeway.Stability
 		return causeway.ErrServerFault
 	}
 	if how == causeway.Unstable {
-		f.keep.add(kept{off: off, data: p, gateway: gateway, verifier: causeway.Verifier(r.Verifier), failures: failures}, r.Stability == uint32(causeway.FileSync))
+		f.keep.add(kept{off: off, data: p, gateway: gateway, verifier: causeway.Verifier(r.Verifier), doubts: doubts}, r.Stability == uint32(causeway.FileSync))
 	}
 	return nil
 }
@@ -350,24 +353,27 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 
 // Stat describes the file.
 func (f *File) Stat() (fs.FileInfo, error) {
-	err := f.usable(true)
-	if err == nil {
-		err = f.settle()
+	if err := f.usable(true); err != nil {
+		return nil, failed("stat", f.name, err)
 	}
+	var m *clientpb.Reply
+	err := f.settled(func() (err error) { m, err = f.attributes(); return err })
 	if err != nil {
 		return nil, failed("stat", f.name, err)
 	}
+	return newInfo(base(f.name), m.Attr), nil
+}
+
+// attributes asks for those of the file, or of what is read in its place.
+func (f *File) attributes() (*clientpb.Reply, error) {
 	for {
 		at, err := f.at()
 		if err != nil {
-			return nil, failed("stat", f.name, err)
+			return nil, err
 		}
 		m, err := f.v.c.ask(f.ctx, at.v.name, &clientpb.Request{Handle: at.handle}, method(clientpb.FilesClient.GetAttr))
-		switch {
-		case err == nil:
-			return newInfo(base(f.name), m.Attr), nil
-		case at.mirror == nil || f.ctx.Err() != nil:
-			return nil, failed("stat", f.name, err)
+		if err == nil || at.mirror == nil || f.ctx.Err() != nil {
+			return m, err
 		}
 		f.v.mirror.CompareAndSwap(at.mirror, nil)
 	}

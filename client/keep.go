@@ -15,7 +15,7 @@ type kept struct {
 	data     []byte
 	gateway  string            // that has it
 	verifier causeway.Verifier // of the write: another one says that it may be lost
-	failures uint64            // of paths, when it was written
+	doubts   uint64            // of the client, when it was written
 }
 
 // maxKept is how many pieces are kept at most: each new one is compared with all.
@@ -88,25 +88,32 @@ func (k *keep) replace(list []kept) {
 	k.doubtful = false
 }
 
-// inDoubt reports whether something was written before a path failed.
+// inDoubt reports whether something that was written may be lost.
 func (f *File) inDoubt() bool {
 	f.keep.mu.Lock()
 	defer f.keep.mu.Unlock()
-	now := f.v.c.failures.Load()
+	now := f.v.c.doubts.Load()
 	for i := range f.keep.list {
-		if f.keep.list[i].failures != now {
+		if f.keep.list[i].doubts != now {
 			return true
 		}
 	}
 	return f.keep.doubtful
 }
 
-// settle makes all stable if a gateway failed since it was written: what is read then is what was written.
-func (f *File) settle() error {
-	if !f.inDoubt() {
-		return nil
+// settled looks at the file when all that a gateway may have lost has been written again: what is read then is what was written. It looks
+// again if a gateway failed meanwhile: another one may have answered before the loss was made good.
+func (f *File) settled(look func() error) error {
+	for {
+		if f.inDoubt() {
+			if err := f.sync(); err != nil {
+				return err
+			}
+		}
+		if err := look(); err != nil || !f.inDoubt() {
+			return err
+		}
 	}
-	return f.sync()
 }
 
 // sync makes stable what is kept, at the gateways that have it. What one of them does not have any more is written again.
@@ -117,7 +124,7 @@ func (f *File) sync() error {
 	if len(list) == 0 {
 		return nil
 	}
-	verifiers := map[string][]byte{}
+	verifiers := map[string][]byte{} // nil: the gateway does not answer
 	for i := range list {
 		g := list[i].gateway
 		if _, asked := verifiers[g]; asked {
@@ -130,7 +137,7 @@ func (f *File) sync() error {
 		verifiers[g] = verifier
 	}
 	for i := range list {
-		if causeway.Verifier(verifiers[list[i].gateway]) == list[i].verifier {
+		if v := verifiers[list[i].gateway]; len(v) > 0 && causeway.Verifier(v) == list[i].verifier {
 			continue
 		}
 		if err := f.write("", list[i].data, list[i].off, causeway.FileSync); err != nil {
@@ -141,15 +148,12 @@ func (f *File) sync() error {
 	return nil
 }
 
-// noVerifier is in place of that of a gateway which does not answer.
-var noVerifier = make([]byte, len(causeway.Verifier{}))
-
-// commit makes stable what a gateway has, and returns its verifier.
+// commit makes stable what a gateway has, and returns its verifier; nil: it does not answer.
 func (f *File) commit(gateway string) ([]byte, error) {
 	c := f.v.c
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		if c.path(f.v.name, gateway) != gateway {
-			return noVerifier, nil
+			return nil, nil
 		}
 		var r *clientpb.WriteReply
 		err := c.once(f.ctx, gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
@@ -159,11 +163,11 @@ func (f *File) commit(gateway string) ([]byte, error) {
 		})
 		switch {
 		case errors.Is(err, errPath):
-			return noVerifier, nil
-		case err == nil && len(r.Verifier) == len(noVerifier):
+			return nil, nil
+		case err == nil && len(r.Verifier) == len(causeway.Verifier{}):
 			return r.Verifier, nil
 		case err == nil:
-			return noVerifier, nil
+			return nil, nil
 		case !again(err):
 			return nil, err
 		}

@@ -45,10 +45,10 @@ func (c *Client) link(address string) (*link, error) {
 	}
 	l := &link{address: address}
 	var err error
-	if l.conn, err = c.connect(address, &l.heard); err != nil {
+	if l.conn, err = c.connect(address, &l.heard, c.doubt); err != nil {
 		return nil, err
 	}
-	if l.control, err = c.connect(address, &l.signed); err != nil {
+	if l.control, err = c.connect(address, &l.signed, func() {}); err != nil {
 		return nil, errors.Join(err, l.conn.Close())
 	}
 	l.files, l.signs = clientpb.NewFilesClient(l.conn), clientpb.NewFilesClient(l.control)
@@ -57,8 +57,9 @@ func (c *Client) link(address string) (*link, error) {
 	return l, nil
 }
 
-// connect makes a connection of a link.
-func (c *Client) connect(address string, heard *atomic.Int64) (*grpc.ClientConn, error) {
+// connect makes a connection of a link. anew is called when it had to be made again, before anything comes by it.
+func (c *Client) connect(address string, heard *atomic.Int64, anew func()) (*grpc.ClientConn, error) {
+	var made atomic.Bool
 	creds := insecure.NewCredentials()
 	if c.cfg.TLS != nil {
 		creds = credentials.NewTLS(c.cfg.TLS)
@@ -68,6 +69,9 @@ func (c *Client) connect(address string, heard *atomic.Int64) (*grpc.ClientConn,
 			conn, err := c.cfg.Dial(ctx, "tcp", to)
 			if err != nil {
 				return nil, err
+			}
+			if made.Swap(true) {
+				anew()
 			}
 			return &heardConn{conn, c.began, heard}, nil
 		}),

@@ -28,17 +28,18 @@ type borrowed struct {
 	retry time.Time    // not to be asked for before
 }
 
-// readLocal reads a file that a gateway on this machine lends. ok is false where it does not: then the bytes come from a gateway.
-func (f *File) readLocal(p []byte, off int64) (n int, err error, ok bool) {
+// readLocal reads a file that a gateway on this machine lends: all of p, or what there is. ok is false where it does not: then the bytes come by
+// way of a gateway.
+func (f *File) readLocal(p []byte, off int64) (n int, ok bool) {
 	local := f.v.c.local
 	if local == nil || f.v.read() != nil && !f.writes() {
-		return 0, nil, false
+		return 0, false
 	}
 	b := f.borrowed.Load()
 	if b == nil {
 		handle, err := f.original()
 		if err != nil {
-			return 0, nil, false
+			return 0, false
 		}
 		b = &borrowed{handle: handle, id: local.next.Add(1)}
 		if !f.borrowed.CompareAndSwap(nil, b) {
@@ -46,17 +47,15 @@ func (f *File) readLocal(p []byte, off int64) (n int, err error, ok bool) {
 		}
 	}
 	for range 2 {
-		if n, err, ok = b.read(p, off); ok {
-			if err != nil && err != io.EOF {
-				return 0, nil, false // a gateway says why
-			}
-			return n, err, true
+		n, err, good := b.read(p, off)
+		if good {
+			return n, err == nil || err == io.EOF // else a gateway says why
 		}
 		if !local.lease(b) {
 			break
 		}
 	}
-	return 0, nil, false
+	return 0, false
 }
 
 // read reads under the lease: it holds before, and afterwards.

@@ -32,7 +32,8 @@ type world struct {
 	t       testing.TB
 	catalog *gateway.Catalog
 	access  gateway.Access
-	data    *faultyTransfer
+	data    gateway.Transfer
+	cache   *cache
 	fronts  map[string]*front
 	where   []string
 	off     atomic.Uint32 // ways that the operator has switched off
@@ -69,7 +70,8 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	if change != nil {
 		change(v)
 	}
-	w := &world{t: t, catalog: &gateway.Catalog{}, data: &faultyTransfer{Transfer: moves}, fronts: map[string]*front{}, first: v, recalls: recalls}
+	w := &world{t: t, catalog: &gateway.Catalog{}, data: moves, cache: &cache{unstable: map[string]map[causeway.Handle][]func(){}, lives: map[string]byte{}},
+		fronts: map[string]*front{}, first: v, recalls: recalls}
 	w.attach = func(v *causeway.Volume, s backend.Store) {
 		engine.Attach(v, s)
 		moves.Attach(v.ID, s)
@@ -110,8 +112,9 @@ func (w *world) add(name string) {
 		w.t.Fatal(err)
 	}
 	at := l.Addr().String()
+	w.cache.unstable[at] = map[causeway.Handle][]func(){}
 	server, err := aware.New(aware.Config{
-		Access: &named{w.access, name}, Transfer: w.data, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
+		Access: &named{w.access, name}, Transfer: &faultyTransfer{w.data, w.cache, at}, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
 		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease, WaysOff: func() uint8 { return uint8(w.off.Load()) },
 	})
 	if err != nil {
@@ -219,6 +222,13 @@ func (g *gatedListener) shut(dead bool) {
 	g.conns = nil
 }
 
+// open is how many connections there are.
+func (g *gatedListener) open() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.conns)
+}
+
 type accessPart interface{ gateway.Access }
 
 // named says by way of which gateway locks are asked for, as the protocol between gateways does.
@@ -259,54 +269,84 @@ func (h *heard) Deliver(ctx context.Context, e gateway.Event) error {
 	return nil
 }
 
-// faultyTransfer can lose what is not stable, as a machine that dies does.
+// cache is what the gateways' machines have not written to the storage that they share. Calls run one after the other: what is lost is lost at
+// once, before anybody who has noticed writes it again.
+type cache struct {
+	mu       sync.Mutex
+	unstable map[string]map[causeway.Handle][]func() // by gateway: how to undo it
+	lives    map[string]byte
+}
+
+// faultyTransfer is that of a gateway that can lose what is not stable, as a machine that dies does.
 type faultyTransfer struct {
 	gateway.Transfer
-	mu       sync.Mutex
-	unstable []func()
-	lives    byte
+	cache *cache
+	at    string
+}
+
+// seenLocked makes what other gateways have not written yet be written: the machines agree on what is in a file.
+func (c *cache) seenLocked(at string, h causeway.Handle) {
+	for other, unstable := range c.unstable {
+		if other != at {
+			delete(unstable, h)
+		}
+	}
+}
+
+func (f *faultyTransfer) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte) (gateway.ReadResult, error) {
+	f.cache.mu.Lock()
+	defer f.cache.mu.Unlock()
+	f.cache.seenLocked(f.at, h)
+	return f.Transfer.Read(ctx, c, h, off, data)
 }
 
 func (f *faultyTransfer) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (gateway.WriteResult, error) {
+	f.cache.mu.Lock()
+	defer f.cache.mu.Unlock()
+	f.cache.seenLocked(f.at, h)
 	before := make([]byte, len(data))
 	old, err := f.Transfer.Read(ctx, &gateway.Caller{Cred: c.Cred}, h, off, before)
 	if err != nil {
 		return gateway.WriteResult{}, err
 	}
 	r, err := f.Transfer.Write(ctx, c, h, off, data, how)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err == nil && how == causeway.Unstable {
+	unstable := f.cache.unstable[f.at]
+	switch {
+	case err != nil:
+	case how == causeway.Unstable:
 		r.Stable = causeway.Unstable
-		f.unstable = append(f.unstable, func() {
+		unstable[h] = append(unstable[h], func() {
 			f.Transfer.Write(context.Background(), &gateway.Caller{}, h, off, append(before[:old.N], make([]byte, len(before)-old.N)...), causeway.FileSync)
 		})
+	default: // a stable write syncs the file
+		delete(unstable, h)
 	}
-	r.Verifier[0] ^= f.lives
+	r.Verifier[0] ^= f.cache.lives[f.at]
 	return r, err
 }
 
 func (f *faultyTransfer) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (gateway.SyncResult, error) {
+	f.cache.mu.Lock()
+	defer f.cache.mu.Unlock()
 	r, err := f.Transfer.Sync(ctx, c, h, s)
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if err == nil {
-		f.unstable = nil
+		delete(f.cache.unstable[f.at], h)
 	}
-	r.Verifier[0] ^= f.lives
+	r.Verifier[0] ^= f.cache.lives[f.at]
 	return r, err
 }
 
-// lose undoes what was written and not synced.
-func (f *faultyTransfer) lose() {
-	f.mu.Lock()
-	undo := f.unstable
-	f.unstable = nil
-	f.lives++
-	f.mu.Unlock()
-	for i := range undo {
-		undo[len(undo)-1-i]()
+// lose undoes what was written at a gateway and not synced.
+func (w *world) lose(at string) {
+	w.cache.mu.Lock()
+	defer w.cache.mu.Unlock()
+	for _, undo := range w.cache.unstable[at] {
+		for i := range undo {
+			undo[len(undo)-1-i]()
+		}
 	}
+	clear(w.cache.unstable[at])
+	w.cache.lives[at]++
 }
 
 var _ io.ReaderAt = (*client.File)(nil)

@@ -56,3 +56,13 @@ type Transfer interface {
 	// which may have been lost, and changes after any failed sync.
 	Sync(ctx context.Context, c *Caller, h causeway.Handle, s causeway.Span) (SyncResult, error)
 }
+
+// Sparse is an optional power of a Transfer, about files with holes. What the storage of a volume cannot do, or this gateway cannot do without
+// reaching it, is ErrNotSupp.
+type Sparse interface {
+	// Punch makes a span read as zeros and gives its storage back, as far as there are whole blocks of it. It is an unstable write that makes
+	// no file longer: what lies behind the end is nothing to it.
+	Punch(ctx context.Context, c *Caller, h causeway.Handle, s causeway.Span) (WriteResult, error)
+	// Data returns the parts of a span that take storage, in order, at most max of them; more tells that there are others.
+	Data(ctx context.Context, c *Caller, h causeway.Handle, s causeway.Span, max int) (parts []causeway.Span, more bool, err error)
+}

@@ -93,6 +93,8 @@ var contentTests = []test{
 		for range 1000 {
 			off, n := rnd.IntN(40000), rnd.IntN(9000)
 			switch rnd.IntN(6) {
+			case 5:
+				v.holesRead(o, model)
 			case 0, 1, 2:
 				model = v.writeBoth(o, rnd, model, off, n)
 			case 3:
@@ -171,4 +173,27 @@ func resized(b []byte, n int) []byte {
 		return b[:n:n]
 	}
 	return append(b, make([]byte, n-len(b))...)
+}
+
+// holesRead checks that the parts that the store tells to take storage come in order, and that nothing else than zeros lies between them.
+func (v *volume) holesRead(o backend.Object, model []byte) {
+	f, can := o.(backend.DataFinder)
+	if !can {
+		return
+	}
+	for off := uint64(0); off < uint64(len(model)); {
+		s, err := f.Data(v.ctx, off)
+		v.ok(err)
+		from := uint64(len(model))
+		if s.Length > 0 {
+			from = min(s.Offset, from)
+		}
+		v.check(from >= off, "data at %d, asked for what is behind %d", from, off)
+		for i, b := range model[off:from] {
+			v.check(b == 0, "a hole at %d, where there is data", off+uint64(i))
+		}
+		if off = s.End(); s.Length == 0 {
+			return
+		}
+	}
 }

@@ -23,6 +23,7 @@ func noPages(fd int) {
 type direct struct {
 	backend.Object
 	backend.Puncher
+	backend.DataFinder
 }
 
 var _ backend.Puncher = direct{}

@@ -45,7 +45,7 @@ func (s *Store) Open(ctx context.Context, id causeway.ObjectID, mode causeway.IO
 	}
 	o := &object{store: s, node: n, write: want == fdWrite, seen: n.failuresSeen()}
 	if n.direct {
-		return direct{o, o}, nil
+		return direct{o, o, o}, nil
 	}
 	return o, nil
 }

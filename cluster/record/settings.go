@@ -17,7 +17,9 @@ type Settings struct {
 	Schedules []Schedule `json:"schedules,omitempty"` // when the master rebalances by itself
 	Zone      string     `json:"zone,omitempty"`      // the domain that gateways answer for by DNS; empty: none
 	Sites     []Site     `json:"sites,omitempty"`     // where clients are
-	Redirect  *Redirect  `json:"redirect,omitempty"`  // how clients are sent elsewhere; nil: the defaults
+	// ReferralTTL is for how long clients of SMB keep a list of gateways; 0: DefaultReferralTTL.
+	ReferralTTL Duration  `json:"referral_ttl,omitempty"`
+	Redirect    *Redirect `json:"redirect,omitempty"` // how clients are sent elsewhere; nil: the defaults
 }
 
 // Redirect is how gateways send clients elsewhere. Zeros mean defaults, which the policy knows.
@@ -77,12 +79,15 @@ type Schedule struct {
 
 // Bounds and defaults of [Settings].
 const (
-	DefaultHoldDown = Duration(30 * time.Second)
-	maxHoldDown     = Duration(24 * time.Hour)
-	maxBudget       = 1 << 17
-	maxSchedules    = 16
-	maxZone         = 150
-	maxNetworks     = 1024 // of all sites
+	DefaultHoldDown    = Duration(30 * time.Second)
+	maxHoldDown        = Duration(24 * time.Hour)
+	DefaultReferralTTL = Duration(5 * time.Minute)
+	minReferralTTL     = Duration(time.Second)
+	maxReferralTTL     = Duration(24 * time.Hour)
+	maxBudget          = 1 << 17
+	maxSchedules       = 16
+	maxZone            = 150
+	maxNetworks        = 1024 // of all sites
 )
 
 // DefaultSettings returns what holds for a cluster for which nothing was set.
@@ -95,6 +100,8 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("settings: hold_down %v is not within 0 to %v", time.Duration(s.HoldDown), time.Duration(maxHoldDown))
 	case s.Budget < 0 || s.Budget > maxBudget:
 		return fmt.Errorf("settings: budget %d is not within 0 to %d", s.Budget, maxBudget)
+	case s.ReferralTTL != 0 && (s.ReferralTTL < minReferralTTL || s.ReferralTTL > maxReferralTTL):
+		return fmt.Errorf("settings: referral_ttl %v is not within %v to %v", time.Duration(s.ReferralTTL), time.Duration(minReferralTTL), time.Duration(maxReferralTTL))
 	case len(s.Schedules) > maxSchedules:
 		return fmt.Errorf("settings: %d schedules: at most %d", len(s.Schedules), maxSchedules)
 	}

@@ -35,12 +35,13 @@ type Volume struct {
 
 // Share is the stored form of [causeway.Share].
 type Share struct {
-	Off           bool     `json:"off,omitempty"`
-	Encrypt       bool     `json:"encrypt,omitempty"`
-	Users         []string `json:"users,omitempty"`
-	CaseSensitive bool     `json:"case_sensitive,omitempty"`
-	Advisory      bool     `json:"advisory,omitempty"`
-	unknown       unknown
+	Off             bool     `json:"off,omitempty"`
+	Encrypt         bool     `json:"encrypt,omitempty"`
+	Users           []string `json:"users,omitempty"`
+	CaseSensitive   bool     `json:"case_sensitive,omitempty"`
+	CaseInsensitive bool     `json:"case_insensitive,omitempty"`
+	Advisory        bool     `json:"advisory,omitempty"`
+	unknown         unknown
 }
 
 // MarshalJSON keeps the fields that this version does not know.
@@ -61,7 +62,7 @@ func (v *Volume) Share() causeway.Share {
 	if v.SMB == nil {
 		return causeway.Share{}
 	}
-	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive, Advisory: v.SMB.Advisory}
+	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive, CaseInsensitive: v.SMB.CaseInsensitive, Advisory: v.SMB.Advisory}
 }
 
 // DomainPolicy says what gateways outside a volume's domain do with it.

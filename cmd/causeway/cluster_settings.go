@@ -25,7 +25,7 @@ func newCluster() *cobra.Command {
 
 func newClusterSet() *cobra.Command {
 	o := &clusterCommand{use: "set", short: "Change what is set for the whole cluster", example: "  causeway cluster set --hold-down 2m"}
-	var holdDown time.Duration
+	var holdDown, referralTTL time.Duration
 	var budget int
 	var version uint32
 	var zone string
@@ -34,6 +34,9 @@ func newClusterSet() *cobra.Command {
 		in, given := member.ClusterOrder{}, o.cmd.Flags().Changed
 		if given("hold-down") {
 			in.HoldDown = &holdDown
+		}
+		if given("referral-ttl") {
+			in.ReferralTTL = &referralTTL
 		}
 		if given("move-budget") {
 			in.Budget = &budget
@@ -58,6 +61,7 @@ func newClusterSet() *cobra.Command {
 		return o.print(w, text, nil, func() error { writeSettings(w, &s); return nil })
 	})
 	c.Flags().DurationVar(&holdDown, "hold-down", 30*time.Second, "how long a node that came back gets no volumes that are well where they are")
+	c.Flags().DurationVar(&referralTTL, "referral-ttl", 5*time.Minute, "for how long SMB clients keep the list of gateways that they were referred to; 0s: 5m")
 	c.Flags().IntVar(&budget, "move-budget", 0, "volumes that one rebalance moves at most, beside those without an owner; 0: 500")
 	c.Flags().Uint32Var(&version, "min-version", 0, "protocol version that every gateway must speak from now on; it never falls")
 	c.Flags().StringVar(&zone, "zone", "", `domain that gateways with --dns answer for, as in nas.example.com; "off": none`)
@@ -71,6 +75,7 @@ func writeSettings(w io.Writer, s *member.Settings) {
 	if s.Zone != "" {
 		fmt.Fprintf(w, "gateways with --dns answer for %s; causeway discovery records shows what\n", s.Zone)
 	}
+	fmt.Fprintf(w, "SMB clients keep the list of gateways for %v\n", time.Duration(s.ReferralTTL*float64(time.Second)))
 	writeRedirects(w, &s.Redirect)
 	for _, one := range s.Schedules {
 		how := "moving little"

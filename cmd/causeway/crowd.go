@@ -261,6 +261,16 @@ func (c *crowd) gateways() (out []aware.Gateway) {
 	return out
 }
 
+// sees reports whether a volume is exported to a client, here or elsewhere.
+func (c *crowd) sees(client netip.Addr, volume string) bool {
+	t := c.table()
+	if t == nil {
+		return false
+	}
+	v := t.VolumeByName(volume)
+	return v != nil && slices.ContainsFunc(v.Exports, func(e record.Export) bool { return e.Prefix.Contains(client) })
+}
+
 // load is this gateway's own.
 func (c *crowd) load() (utilization uint8, draining bool) {
 	n := selfOf(c.nodes(), c.self)

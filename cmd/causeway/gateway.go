@@ -28,6 +28,7 @@ import (
 	"causeway/gateway/nfs/nlm"
 	"causeway/gateway/nfs/portmap"
 	"causeway/gateway/nfs/rpc"
+	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/security"
 	"causeway/gateway/transfer"
 	"causeway/internal/gate"
@@ -213,7 +214,7 @@ func (n *node) startEngines(context.Context) (err error) {
 		return err
 	}
 	h, c := &holder{}, &circle{}
-	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self, Granted: security.Granted}
+	engine := access.Config{Locks: n.locks, Holder: h, Node: n.self, Granted: security.Granted, Fold: names.Insensitive.Key}
 	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted

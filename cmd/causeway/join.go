@@ -200,5 +200,6 @@ func (j *joining) serve(context.Context) error {
 		return err
 	}
 	j.teardown.add("membership", j.member.Leave) // before all others
+	j.followDrain()
 	return nil
 }

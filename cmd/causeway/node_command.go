@@ -58,6 +58,7 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.peerText, "peer", "", "IP address and port where other gateways reach this one")
 	set.Uint16Var(&f.port, "port", 2049, "port of NFS at the service addresses, the same at all gateways")
 	set.Uint16Var(&f.smbPort, "smb", 0, "port of SMB at the service addresses, the same at all gateways: 445; 0: none")
+	set.StringVar(&f.config.Signing, "smb-signing", f.config.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
 	set.BoolVar(&f.config.Portmap, "portmap", true, "answer on port 111 of the service addresses too, or register with rpcbind")
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")

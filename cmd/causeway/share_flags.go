@@ -20,7 +20,7 @@ func (f *shareFlags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.smb, "smb", "on", "on or off: whether it is a share, where gateways answer SMB")
 	set.StringVar(&f.encrypt, "smb-encrypt", "offered", "required or offered: whether SMB requests that are not encrypted are refused")
 	set.StringSliceVar(&f.users, "smb-users", nil, "who may use the share, separated by commas (default all users)")
-	set.StringVar(&f.caseWord, "case", "insensitive", "sensitive or insensitive: whether SMB clients find Report.txt as report.TXT")
+	set.StringVar(&f.caseWord, "case", "by-protocol", "sensitive, insensitive or by-protocol: whether clients find Report.txt as report.TXT: none, all, or those of SMB alone")
 	set.StringVar(&f.locks, "locks", "mandatory", "mandatory or advisory: whether byte-range locks of SMB clients refuse reads and writes of NFS clients too")
 }
 
@@ -33,7 +33,6 @@ func (f *shareFlags) fill(given func(string) bool, in *member.VolumeOrder) error
 	}{
 		{"smb", f.smb, config.ParseSMB, &in.SMB},
 		{"smb-encrypt", f.encrypt, config.ParseEncrypt, &in.SMBEncrypt},
-		{"case", f.caseWord, config.ParseCase, &in.CaseSensitive},
 		{"locks", f.locks, config.ParseLocks, &in.Advisory},
 	} {
 		if !given(word.flag) {
@@ -44,6 +43,13 @@ func (f *shareFlags) fill(given func(string) bool, in *member.VolumeOrder) error
 			return fmt.Errorf("--%s: %w", word.flag, err)
 		}
 		*word.to = &value
+	}
+	if given("case") {
+		sensitive, insensitive, err := config.ParseCase(f.caseWord)
+		if err != nil {
+			return fmt.Errorf("--case: %w", err)
+		}
+		in.CaseSensitive, in.CaseInsensitive = &sensitive, &insensitive
 	}
 	if given("smb-users") {
 		users := append([]string{}, f.users...)
@@ -63,6 +69,9 @@ func shareText(s causeway.Share) string {
 	}
 	if s.CaseSensitive {
 		text += ", case-sensitive"
+	}
+	if s.CaseInsensitive {
+		text += ", case-insensitive over NFS too"
 	}
 	if s.Advisory {
 		text += ", locks advisory"

@@ -26,12 +26,14 @@ type site struct {
 
 	mu           sync.Mutex
 	open         map[netip.Addr]*spot
+	smbMute      bool                  // SMB is not answered, while clients are sent elsewhere
 	registration *portmap.Registration // with rpcbind; nil: none
 }
 
 // spot is a service address while it is answered at.
 type spot struct {
 	sockets []interface{ Close() error }
+	smb     net.Listener // nil: none
 	serving sync.WaitGroup
 }
 
@@ -65,7 +67,6 @@ func (s *site) Listen(addr netip.Addr) error {
 	if err := p.packet(s.rpc, addr, s.port); err != nil {
 		s.log.Warn("no answers by UDP at a service address: clients that restart cannot say so", "addr", addr, "err", err)
 	}
-	s.listenSMB(p, addr)
 	if s.aware != nil {
 		if err := p.stream(s.aware, addr, s.config.Aware); err != nil {
 			s.log.Warn("no answers to aware clients at a service address", "addr", addr, "err", err)
@@ -77,8 +78,11 @@ func (s *site) Listen(addr netip.Addr) error {
 		}
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.smbMute {
+		s.listenSMB(p, addr)
+	}
 	s.open[addr] = p
-	s.mu.Unlock()
 	return nil
 }
 
@@ -114,6 +118,9 @@ func (s *site) Close(addr netip.Addr) error {
 	s.mu.Lock()
 	p := s.open[addr]
 	delete(s.open, addr)
+	if p != nil && p.smb != nil {
+		p.sockets = append(p.sockets, p.smb)
+	}
 	s.mu.Unlock()
 	if p == nil {
 		return nil

@@ -28,6 +28,7 @@ type smbFront struct {
 	server *smb.Server  // nil: none
 	listen net.Listener // of a gateway that serves alone
 	book   *accounts.Book
+	at     func() []netip.Addr // where a gateway of a cluster answers; nil: at listen
 }
 
 // smbPort is where clients look for SMB; most cannot be told another one.
@@ -60,6 +61,7 @@ func (j *joining) startSMB(context.Context) error {
 	if j.smbPort == 0 {
 		return nil
 	}
+	j.smb.at = j.site.smbAt
 	return j.newSMB(j.member.Users())
 }
 
@@ -97,8 +99,10 @@ func (n *node) newSMB(users auth.Users) (err error) {
 			n.crowd.book.Add(demand.Key{Client: client, Volume: v, Protocol: "smb"}, bytes)
 		},
 	}
+	front.Interfaces = n.smbInterfaces
 	if n.member != nil {
 		front.Referrals = referrals{n.member.Order}
+		front.ReferralTTL = n.member.ReferralTTL
 	}
 	signed, err := config.ParseSigning(n.config.Signing)
 	if err != nil {
@@ -124,14 +128,17 @@ type referrals struct {
 // Referrals implements smb.Referrals.
 func (r referrals) Referrals(v *causeway.Volume, client netip.Addr) (list []smb.Target) {
 	for _, a := range r.order(v.Name, client) {
-		list = append(list, smb.Target{Server: a.Unmap().String()})
+		list = append(list, smb.Target{Addr: a})
 	}
 	return list
 }
 
-// stopSMB lets requests finish, as stopRPC does.
+// stopSMB lets requests finish, as stopRPC does, and clients of a gateway that serves alone write back what they cache.
 func (n *node) stopSMB(ctx context.Context) error {
 	if n.member == nil {
+		returns, cancel := context.WithTimeout(ctx, smbReturnsWithin)
+		n.smb.server.Recall(returns)
+		cancel()
 		return n.smb.server.Shutdown(ctx)
 	}
 	short, cancel := context.WithTimeout(ctx, callsEndWithin)
@@ -174,7 +181,7 @@ func (n *node) serveSMB() {
 	}
 }
 
-// listenSMB answers SMB at a service address.
+// listenSMB answers SMB at a service address. s.mu is held.
 func (s *site) listenSMB(p *spot, addr netip.Addr) {
 	if s.smb.server == nil {
 		return
@@ -185,7 +192,7 @@ func (s *site) listenSMB(p *spot, addr netip.Addr) {
 		s.log.Error("no answers over SMB at a service address", "addr", at, "err", err)
 		return
 	}
-	p.sockets = append(p.sockets, l)
+	p.smb = l
 	p.serving.Go(func() { _ = s.smb.server.Serve(l) }) // until it is closed
 }
 

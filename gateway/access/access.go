@@ -13,6 +13,7 @@ import (
 	"causeway"
 	"causeway/backend"
 	"causeway/gateway"
+	"causeway/gateway/spelling"
 	"causeway/internal/boottime"
 	"causeway/internal/overlap"
 	"causeway/lockmgr"
@@ -40,6 +41,8 @@ type Config struct {
 	// Granted returns what a descriptor that is kept with an object (causeway.DescriptorXattr) gives a caller of SMB; false if it says
 	// nothing that can be understood. nil: descriptors are kept, and mode and access list decide for everybody.
 	Granted func(descriptor []byte, cred *causeway.Cred, a *causeway.Attr) (causeway.AccessMask, bool)
+	// Fold returns what is equal for names that mean the same in volumes whose names have no case. nil: no volume is one of those.
+	Fold func(name string) string
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
 }
@@ -47,13 +50,14 @@ type Config struct {
 // Engine implements gateway.Access for the volumes attached to it.
 type Engine struct {
 	*locker
-	cfg     Config
-	changes overlap.Table
-	opening openings
-	notices *notify.Table
-	watches watches
-	sticky  stickies
-	running sync.WaitGroup // recalls
+	cfg       Config
+	changes   overlap.Table
+	opening   openings
+	notices   *notify.Table
+	watches   watches
+	sticky    stickies
+	spellings spelling.Cache // of volumes whose names have no case
+	running   sync.WaitGroup // recalls
 
 	asserting sync.Map // causeway.VolumeID → true: what clients held of it under its last owner is being taken over
 

@@ -139,7 +139,7 @@ func (e *Engine) removeDoomed(h causeway.Held) bool {
 
 // removeNow removes a name if it still stands for the object.
 func (e *Engine) removeNow(ctx context.Context, v *volume, h *causeway.Held) (victim, error) {
-	defer e.opening.lock(h.Dir, h.Name)()
+	defer e.lockOpening(v, h.Dir, h.Name)()
 	id, attr, err := v.store.Lookup(ctx, h.Dir.Object, h.Name)
 	if err != nil {
 		return victim{}, err

@@ -25,13 +25,19 @@ func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway
 		return gateway.Entry{}, causeway.Change{}, err
 	}
 	entry, err := func() (gateway.Entry, error) {
+		defer e.holdName(v, dir, name)()
 		defer e.sticky.hold(&ch)()
+		name, err := e.spelt(ctx, c, dir, name)
+		if err != nil {
+			return gateway.Entry{}, err
+		}
 		return e.create(ctx, c, &ch, name, spec)
 	}()
 	result := ch.end(ctx)
 	if err != nil {
 		return entry, result, err
 	}
+	e.made(v, dir, &result, name)
 	entry.Handle.Volume = dir.Volume
 	return entry, result, v.persist(ctx, c, dir.Object, entry.Handle.Object)
 }

@@ -214,7 +214,11 @@ func (e *Engine) leaseEntriesOnce(ctx context.Context, v *volume, s *gateway.Gra
 		if err := checkName(s.Name); err != nil {
 			return err
 		}
-		id, attr, err := v.store.Lookup(ctx, s.Handle.Object, s.Name)
+		name, err := e.spelt(ctx, &gateway.Caller{}, s.Handle, s.Name)
+		if err != nil {
+			return err
+		}
+		id, attr, err := v.store.Lookup(ctx, s.Handle.Object, name)
 		switch causeway.CodeOf(err) {
 		case causeway.OK:
 		case causeway.ErrNoEnt:

@@ -91,6 +91,9 @@ func (e *Engine) Create(ctx context.Context, c *gateway.Caller, dir causeway.Han
 
 // Remove implements gateway.Namespace.
 func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, kind gateway.RemoveKind) (ch causeway.Change, err error) {
+	if name, err = e.spelt(ctx, c, dir, name); err != nil {
+		return ch, err
+	}
 	for again := true; again; again = e.gaveWay(ctx, c, &err) {
 		ch, err = e.removeOnce(ctx, c, dir, name, kind)
 	}
@@ -106,6 +109,12 @@ func (e *Engine) Remove(ctx context.Context, c *gateway.Caller, dir causeway.Han
 
 // Rename implements gateway.Namespace.
 func (e *Engine) Rename(ctx context.Context, c *gateway.Caller, from causeway.Handle, name string, to causeway.Handle, newName string) (fromDir, toDir causeway.Change, err error) {
+	if name, err = e.spelt(ctx, c, from, name); err != nil {
+		return fromDir, toDir, err
+	}
+	if newName, err = e.speltTarget(ctx, c, from, name, to, newName); err != nil {
+		return fromDir, toDir, err
+	}
 	for again := true; again; again = e.gaveWay(ctx, c, &err) {
 		fromDir, toDir, err = e.renameOnce(ctx, c, from, name, to, newName)
 	}

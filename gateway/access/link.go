@@ -26,7 +26,12 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 		return attr, causeway.Change{}, err
 	}
 	err = func() error {
+		defer e.holdName(v, dir, name)()
 		defer e.sticky.hold(&ch)()
+		name, err := e.spelt(ctx, c, dir, name)
+		if err != nil {
+			return err
+		}
 		return e.link(ctx, c, &ch, h.Object, &attr, name)
 	}()
 	result := ch.end(ctx)
@@ -36,6 +41,7 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 	if err != nil {
 		return attr, result, err
 	}
+	e.made(v, dir, &result, name)
 	return attr, result, v.persist(ctx, c, dir.Object, h.Object)
 }
 

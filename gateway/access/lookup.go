@@ -33,6 +33,9 @@ func (e *Engine) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Han
 	if err := checkName(name); err != nil {
 		return gateway.Entry{}, attr, err
 	}
+	if name, err = e.spelt(ctx, c, dir, name); err != nil {
+		return gateway.Entry{}, attr, err
+	}
 	var entry gateway.Entry
 	for range lookAgain {
 		id, found, err := v.store.Lookup(ctx, dir.Object, name)

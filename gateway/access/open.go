@@ -96,6 +96,7 @@ func (o *opening) byName(ctx context.Context) (gateway.Opened, error) {
 	}
 	opened.Dir = ch.end(ctx)
 	if err == nil && o.action == gateway.DidCreate {
+		o.e.made(o.v, o.h, &opened.Dir, o.spec.Name)
 		by := *o.c
 		by.Open = opened.ID // its lease says whose directory lease stays
 		o.e.entries(ctx, &by, o.h, o.spec.Name, gateway.Added, nameFilter(o.entry.Attr.Type == causeway.TypeDirectory))
@@ -105,7 +106,13 @@ func (o *opening) byName(ctx context.Context) (gateway.Opened, error) {
 }
 
 func (o *opening) underName(ctx context.Context) (gateway.Opened, error) {
-	defer o.e.opening.lock(o.h, o.spec.Name)()
+	defer o.e.lockOpening(o.v, o.h, o.spec.Name)()
+	if name, err := o.e.spelt(ctx, o.c, o.h, o.spec.Name); err != nil {
+		return gateway.Opened{}, err
+	} else if name != o.spec.Name {
+		spec := *o.spec
+		spec.Name, o.spec = name, &spec
+	}
 	if err := o.find(ctx); err != nil {
 		return gateway.Opened{Entry: o.entry}, err
 	}

@@ -32,6 +32,7 @@ func (e *Engine) removeOnce(ctx context.Context, c *gateway.Caller, dir causeway
 	if err != nil {
 		return result, err
 	}
+	e.gone(v, dir, &result, name)
 	e.released(ctx, v, gone)
 	return result, v.persist(ctx, c, dir.Object)
 }

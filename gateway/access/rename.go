@@ -34,7 +34,12 @@ func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causewa
 		}
 	}
 	gone, err := func() (victim, error) {
+		defer e.holdName(v, to, newName)()
 		defer e.sticky.hold(&src, &dst)()
+		newName, err := e.speltTarget(ctx, c, from, name, to, newName)
+		if err != nil {
+			return victim{}, err
+		}
 		return e.rename(ctx, c, &src, name, &dst, newName)
 	}()
 	srcChange := src.end(ctx)

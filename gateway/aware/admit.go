@@ -38,8 +38,46 @@ func (s *Server) guarded(ctx context.Context, req any, info *grpc.UnaryServerInf
 	case *clientpb.LockRequest: // it may wait for long, and takes a slot when it does not
 		return handle(ctx, req)
 	}
+	var bytes *hold
+	if n := answers(req, info); n > 0 { // before it takes a slot, which others need
+		from, _ := remote(ctx)
+		if bytes, err = s.unsent.reserve(ctx, from, n, s.cfg.Now()); err != nil {
+			return later(req), nil
+		}
+	}
+	defer func() {
+		if bytes != nil && reply == nil {
+			bytes.release()
+		}
+	}()
 	err = s.brief(ctx, func() (err error) { reply, err = handle(ctx, req); return err })
+	if bytes != nil && err == nil {
+		reply = &held{reply, bytes}
+	} else if err != nil {
+		reply = nil
+	}
 	return reply, err
+}
+
+// answers is how many bytes the answer to a call may have; 0: few.
+func answers(req any, info *grpc.UnaryServerInfo) int {
+	switch r := req.(type) {
+	case *clientpb.ReadRequest:
+		return int(min(r.Count, causeway.MaxTransfer))
+	case *clientpb.Request:
+		if info.FullMethod == clientpb.Files_ReadDir_FullMethodName {
+			return maxListing
+		}
+	}
+	return 0
+}
+
+// later answers that a call shall be made again.
+func later(req any) any {
+	if _, ok := req.(*clientpb.ReadRequest); ok {
+		return &clientpb.ReadReply{Code: uint32(causeway.ErrDelay)}
+	}
+	return &clientpb.Reply{Code: uint32(causeway.ErrDelay)}
 }
 
 // brief does what does not wait for other clients: with a slot, and as a user of the volumes.

@@ -13,11 +13,14 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/keepalive"
 
 	"causeway"
@@ -61,14 +64,16 @@ type Config struct {
 	Node     string           // this gateway's name; may be empty
 	Gateways func() []Gateway // all that run, this one included; nil: the client knows
 	Load     func() (utilization uint8, draining bool)
-	WaysOff  func() uint8                           // ways by which no client shall be moved (redirect.Ways); nil: none
-	Epoch    func(causeway.VolumeID) causeway.Epoch // of the ownership of a volume, as this gateway knows it; nil: it never changes
-	Enter    func() interface{ Leave() }            // what must be held while volumes are used; nil: nothing
+	WaysOff  func() uint8                                // ways by which no client shall be moved (redirect.Ways); nil: none
+	Sees     func(client netip.Addr, volume string) bool // whether a volume of the cluster is exported to a client; nil: those of Catalog
+	Epoch    func(causeway.VolumeID) causeway.Epoch      // of the ownership of a volume, as this gateway knows it; nil: it never changes
+	Enter    func() interface{ Leave() }                 // what must be held while volumes are used; nil: nothing
 
 	Every      time.Duration // how often clients are told about the gateways; default 1 s
 	Lease      time.Duration // within which a client that has locks renews them; default 30 s
 	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
-	MaxClients int           // that are remembered; default 16,384
+	MaxUnsent  int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
+	MaxClients int           // that are remembered, of which one client address may have a quarter; default 16,384
 	MaxConns   int           // connections, of which one client address may have a quarter; default 32,768
 	Now        func() time.Time
 }
@@ -81,6 +86,9 @@ func (c *Config) Validate() error {
 	case c.Every < 0 || c.Lease < 0 || c.MaxCalls < 0 || c.MaxClients < 0 || c.MaxConns < 0:
 		return fmt.Errorf("aware: Every (%v), Lease (%v), MaxCalls (%d), MaxClients (%d) and MaxConns (%d) must not be negative", c.Every, c.Lease, c.MaxCalls, c.MaxClients, c.MaxConns)
 	}
+	if c.MaxUnsent != 0 && c.MaxUnsent < 8<<20 {
+		return fmt.Errorf("aware: MaxUnsent (%d) must be 8 MiB or more", c.MaxUnsent)
+	}
 	if c.Lease == 0 {
 		c.Lease = 30 * time.Second
 	}
@@ -92,6 +100,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 256
+	}
+	if c.MaxUnsent == 0 {
+		c.MaxUnsent = 256 << 20
 	}
 	if c.MaxClients == 0 {
 		c.MaxClients = 16 << 10
@@ -127,13 +138,20 @@ type Server struct {
 	end   context.CancelFunc
 	life  context.Context
 
-	tenants tenants
-	tasks   sync.WaitGroup
+	tenants *tenants
+	unsent  unsent
+	list    struct {
+		mu       sync.Mutex
+		at       time.Time
+		gateways []Gateway
+	}
+	tasks sync.WaitGroup
 
-	mu      sync.Mutex
-	clients map[who]*session
-	conns   map[*conn]bool
-	from    map[netip.Addr]int // connections of an address
+	mu       sync.Mutex
+	clients  map[who]*session
+	sessions map[netip.Addr]int // clients of an address
+	conns    map[*conn]bool
+	from     map[netip.Addr]int // connections of an address
 }
 
 // New returns a Server that does not listen yet.
@@ -141,15 +159,17 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
-	s.tenants.due, s.tenants.waits = map[who]time.Time{}, map[gateway.Lock]map[chan struct{}]bool{}
+	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
+	s.tenants = newTenants()
+	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})
+	s.unsent.holds = map[netip.AddrPort]map[*hold]bool{}
 	s.life, s.end = context.WithCancel(context.Background())
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(16 << 20), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(10 * time.Second), grpc.MaxHeaderListSize(16 << 10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.guarded),
+		grpc.ChainUnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 	}
 	if cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
@@ -200,6 +220,22 @@ func (s *Server) Disconnect(addr netip.Addr) {
 	}
 }
 
+// hangUp ends connections by the addresses and ports of their clients.
+func (s *Server) hangUp(stuck []netip.AddrPort) {
+	s.mu.Lock()
+	var gone []*conn
+	for c := range s.conns {
+		if slices.Contains(stuck, c.at) {
+			gone = append(gone, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range gone {
+		s.cfg.Log.Info("an aware client does not take what it asked for", "client", c.at)
+		c.Close()
+	}
+}
+
 // listener remembers connections.
 type listener struct {
 	net.Listener
@@ -215,7 +251,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := &conn{Conn: nc, s: l.s}
 		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-			c.from = a.AddrPort().Addr().Unmap()
+			c.at = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+			c.from = c.at.Addr()
 		}
 		if l.s.admitConn(c) {
 			return c, nil
@@ -239,6 +276,7 @@ func (s *Server) admitConn(c *conn) bool {
 type conn struct {
 	net.Conn
 	s    *Server
+	at   netip.AddrPort
 	from netip.Addr
 }
 
@@ -252,5 +290,6 @@ func (c *conn) Close() error {
 		}
 	}
 	c.s.mu.Unlock()
+	c.s.unsent.gone(c.at)
 	return c.Conn.Close()
 }

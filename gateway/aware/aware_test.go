@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,5 +289,173 @@ func TestSquash(t *testing.T) {
 		Set: &clientpb.SetAttr{Mask: uint32(causeway.SetMode | causeway.SetGID), Mode: 0o600, Gid: 0}})
 	if err != nil || r.Code == 0 && r.Attr.GetGid() == 0 {
 		t.Errorf("root's group: %v, %v", r, err)
+	}
+}
+
+// TestUnsent: a client that asks for much and takes nothing costs no more than its share, and others are answered.
+func TestUnsent(t *testing.T) {
+	var now atomic.Int64
+	at, server := serve(t, func(c *aware.Config, _ *causeway.Volume) {
+		c.MaxUnsent, c.Lease = 8<<20, 80*time.Millisecond
+		c.Now = func() time.Time { return time.Unix(1000+now.Load(), 0) }
+	})
+	f := connect(t, at, insecure.NewCredentials())
+	made, err := f.Create(t.Context(), &clientpb.Request{Caller: me(1000), Handle: root(t, f), Name: []byte("f"), Type: uint32(causeway.TypeRegular), Op: op(1)})
+	if err != nil || made.Code != 0 {
+		t.Fatal(made, err)
+	}
+	const size = 1 << 20
+	w, err := f.Write(t.Context(), &clientpb.WriteRequest{Caller: me(1000), Handle: made.Handle, Data: make([]byte, size)})
+	if err != nil || w.Code != 0 {
+		t.Fatal(w, err)
+	}
+	var open sync.Map
+	hostile, err := grpc.NewClient("passthrough:///"+at, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}).DialContext(ctx, "tcp", to)
+		deaf := &deafConn{Conn: c, closed: make(chan struct{})}
+		open.Store(deaf, true)
+		return deaf, err
+	}), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hostile.Close()
+	h := clientpb.NewFilesClient(hostile)
+	if r, err := h.Read(t.Context(), &clientpb.ReadRequest{Caller: me(1000), Handle: made.Handle, Count: size}); err != nil || len(r.Data) != size {
+		t.Fatal(err)
+	}
+	open.Range(func(c, _ any) bool { c.(*deafConn).deaf.Store(true); return true })
+	ctx, cancel := context.WithCancel(t.Context())
+	var asked sync.WaitGroup
+	for range 100 {
+		asked.Go(func() { h.Read(ctx, &clientpb.ReadRequest{Caller: me(1000), Handle: made.Handle, Count: size}) })
+	}
+	most := 0
+	for range 50 {
+		held := server.Unsent()
+		most = max(most, held)
+		if r, err := f.Read(t.Context(), &clientpb.ReadRequest{Caller: me(1000), Handle: made.Handle, Count: size}); err != nil || len(r.Data) != size {
+			t.Fatal(err)
+		}
+	}
+	if most == 0 || most > 3<<20 {
+		t.Errorf("%d bytes wait for it", most)
+	}
+	now.Add(1000) // it is hung up on
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		if held := server.Unsent(); held == 0 {
+			break
+		}
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("it still holds what it does not take")
+		}
+	}
+	cancel()
+	asked.Wait()
+}
+
+// deafConn stops to read.
+type deafConn struct {
+	net.Conn
+	deaf   atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (d *deafConn) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return d.Conn.Close()
+}
+
+func (d *deafConn) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	if d.deaf.Load() && err == nil {
+		<-d.closed
+	}
+	return n, err
+}
+
+// from connects from another address of loopback.
+func from(t testing.TB, at string, client net.IP) clientpb.FilesClient {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+at, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+		return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: client}}).DialContext(ctx, "tcp", to)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return clientpb.NewFilesClient(conn)
+}
+
+// TestManyNames: a host that calls itself by ever more names leaves room for others, for what is remembered of them and for their locks.
+func TestManyNames(t *testing.T) {
+	at, server := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.MaxClients = 16 })
+	hostile, other := from(t, at, net.IPv4(127, 0, 0, 9)), from(t, at, net.IPv4(127, 0, 0, 8))
+	h := root(t, other)
+	made, err := other.Create(t.Context(), &clientpb.Request{Caller: me(1000), Handle: h, Name: []byte("f"), Type: uint32(causeway.TypeRegular), Op: op(1)})
+	if err != nil || made.Code != 0 {
+		t.Fatal(made, err)
+	}
+	lock := func(f clientpb.FilesClient, name byte) causeway.Code {
+		c := caller(1000)
+		c.Client = append(c.Client, name)
+		r, err := f.Lock(t.Context(), &clientpb.LockRequest{Caller: c, Handle: made.Handle, Owner: 1, Offset: uint64(name) * 10, Length: 1, Exclusive: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return causeway.Code(r.Code)
+	}
+	for name := range byte(30) {
+		lock(hostile, name+10)
+	}
+	if code := lock(other, 2); code != 0 {
+		t.Error("another host's lock:", code)
+	}
+	if n := len(server.Clients()); n > 16/4+2 {
+		t.Errorf("%d clients are remembered", n)
+	}
+}
+
+// TestStrangers: who may use no volume is told the names of none, and takes no place among those who are told of redirects.
+func TestStrangers(t *testing.T) {
+	at, server := serve(t, func(c *aware.Config, v *causeway.Volume) {
+		v.Exports[0].Prefix = netip.MustParsePrefix("127.0.0.1/32")
+		c.Gateways = func() []aware.Gateway { return []aware.Gateway{{Node: "g2", Refuses: []string{"v", "hidden"}}} }
+	})
+	for client, want := range map[byte]int{1: 1, 9: 0} {
+		f := from(t, at, net.IPv4(127, 0, 0, client))
+		r, err := f.Hello(t.Context(), &clientpb.HelloRequest{MinVersion: 1, MaxVersion: 1})
+		if err != nil || len(r.Gateways) != 1 || len(r.Gateways[0].Refuses) != want {
+			t.Errorf("127.0.0.%d is told %v, %v", client, r, err)
+		}
+		stream, err := f.Watch(t.Context(), &clientpb.WatchRequest{Caller: me(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); (err == nil) != (want == 1) {
+			t.Errorf("127.0.0.%d watches: %v", client, err)
+		}
+	}
+	root(t, from(t, at, net.IPv4(127, 0, 0, 1)))
+	if l := server.Clients(); len(l) != 1 || server.Redirect(l[0].Client, "v", "10.0.0.1:1", "hidden") {
+		t.Errorf("%v is told of a volume that it cannot use", l)
+	}
+}
+
+// TestNoWayOut: names lead nowhere but down.
+func TestNoWayOut(t *testing.T) {
+	at, _ := serve(t, nil)
+	f := connect(t, at, insecure.NewCredentials())
+	h := root(t, f)
+	for _, name := range []string{"", ".", "..", "a/b", "/etc", "../etc", "a\x00b", ".causeway"} {
+		r, err := f.Create(t.Context(), &clientpb.Request{Caller: me(1000), Handle: h, Name: []byte(name), Type: uint32(causeway.TypeDirectory), Op: op(9)})
+		if err != nil || r.Code == 0 {
+			t.Errorf("%q is created: %v, %v", name, r, err)
+		}
+		r, err = f.Walk(t.Context(), &clientpb.Request{Caller: me(1000), Handle: h, Names: [][]byte{[]byte(name)}})
+		if err != nil || r.Code == 0 && r.Walked > 0 && string(r.Handle) != string(h) {
+			t.Errorf("%q is found: %v, %v", name, r, err)
+		}
 	}
 }

@@ -89,9 +89,10 @@ func (s *Server) sessionLocked(w who, now time.Time) *session {
 		if len(s.clients) >= s.cfg.MaxClients {
 			s.forgetLocked(now)
 		}
-		if len(s.clients) >= s.cfg.MaxClients {
+		if len(s.clients) >= s.cfg.MaxClients || s.sessions[w.addr] >= s.share() {
 			return nil
 		}
+		s.sessions[w.addr]++
 		c = &session{since: now, volumes: map[string]*use{}, watches: map[chan *clientpb.Event]bool{}}
 		s.clients[w] = c
 	}
@@ -103,9 +104,15 @@ func (s *Server) forgetLocked(now time.Time) {
 	for w, c := range s.clients {
 		if len(c.watches) == 0 && now.Sub(c.last) > forgetAfter {
 			delete(s.clients, w)
+			if s.sessions[w.addr]--; s.sessions[w.addr] == 0 {
+				delete(s.sessions, w.addr)
+			}
 		}
 	}
 }
+
+// share is how many of all clients, and of all connections, one address may have: what a program calls itself is its own choice.
+func (s *Server) share() int { return max(s.cfg.MaxClients/4, 1) }
 
 // count notes bytes.
 func (s *Server) count(ctx context.Context, claimed *clientpb.Caller, volume string, n int) {
@@ -161,7 +168,7 @@ func (s *Server) Redirect(client, volume, address, mirror string) bool {
 	defer s.mu.Unlock()
 	told := false
 	for w, c := range s.clients {
-		if w.name() != client {
+		if w.name() != client || mirror != "" && !s.sees(w.addr, mirror) {
 			continue
 		}
 		for watch := range c.watches {
@@ -186,10 +193,44 @@ func (s *Server) waysOff() uint32 {
 	return uint32(s.cfg.WaysOff())
 }
 
+// exported reports whether a client of an address may use any volume.
+func (s *Server) exported(client netip.Addr) bool {
+	for _, v := range s.cfg.Catalog.Volumes() {
+		if v.Rule(client) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// sees reports whether a volume is exported to a client: if not, it is told of no such name.
+func (s *Server) sees(client netip.Addr, volume string) bool {
+	if s.cfg.Sees != nil {
+		return s.cfg.Sees(client, volume)
+	}
+	v := s.cfg.Catalog.ByName(volume)
+	return v != nil && v.Rule(client) != nil
+}
+
+// known is where the gateways are, as of a moment ago: to find out costs more than to tell, and all clients ask all the time.
+func (s *Server) known() []Gateway {
+	s.list.mu.Lock()
+	defer s.list.mu.Unlock()
+	if now := s.cfg.Now(); s.list.at.IsZero() || now.Sub(s.list.at).Abs() > s.cfg.Every/2 {
+		s.list.gateways, s.list.at = s.cfg.Gateways(), now
+	}
+	return s.list.gateways
+}
+
 // gateways makes the message of where the gateways are.
-func (s *Server) gateways() (out []*clientpb.Gateway) {
-	for _, g := range s.cfg.Gateways() {
-		p := &clientpb.Gateway{Node: g.Node, Utilization: uint32(g.Utilization), AgeMs: uint32(min(g.Age.Milliseconds(), 1<<31)), Draining: g.Draining, Refuses: g.Refuses}
+func (s *Server) gateways(client netip.Addr) (out []*clientpb.Gateway) {
+	for _, g := range s.known() {
+		p := &clientpb.Gateway{Node: g.Node, Utilization: uint32(g.Utilization), AgeMs: uint32(min(g.Age.Milliseconds(), 1<<31)), Draining: g.Draining}
+		for _, name := range g.Refuses {
+			if s.sees(client, name) {
+				p.Refuses = append(p.Refuses, name)
+			}
+		}
 		for _, a := range g.Addresses {
 			p.Addresses = append(p.Addresses, a.String())
 		}
@@ -204,7 +245,7 @@ const maxWatches = 4
 // Watch tells a client where the gateways are, and when it shall go elsewhere, until either ends.
 func (s *Server) Watch(r *clientpb.WatchRequest, stream clientpb.Files_WatchServer) error {
 	from, ok := remote(stream.Context())
-	if !ok {
+	if !ok || !s.exported(from.Addr()) {
 		return nil
 	}
 	events, w := make(chan *clientpb.Event, 8), who{from.Addr(), clientID(r.Caller)}
@@ -224,7 +265,7 @@ func (s *Server) Watch(r *clientpb.WatchRequest, stream clientpb.Files_WatchServ
 	tick := time.NewTicker(s.cfg.Every)
 	defer tick.Stop()
 	for {
-		if err := stream.Send(&clientpb.Event{Gateways: s.gateways(), WaysOff: s.waysOff()}); err != nil {
+		if err := stream.Send(&clientpb.Event{Gateways: s.gateways(from.Addr()), WaysOff: s.waysOff()}); err != nil {
 			return err
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // Bounds of locks.
 const (
-	maxWaits    = 4096 // calls that wait for a lock, of all clients
+	maxWaits    = 4096 // calls that wait for a lock, of all clients; of one address a quarter
 	maxWait     = 30 * time.Second
 	askAgain    = 2 * time.Second // a lock that is waited for is asked for again: the volume may have moved, and an event been lost
 	leaveWithin = 10 * time.Second
@@ -26,6 +27,27 @@ type tenants struct {
 	due   map[who]time.Time // when a client's locks are released unless it renews
 	waits map[gateway.Lock]map[chan struct{}]bool
 	count int
+
+	dueOf, waitsOf map[netip.Addr]int // of an address
+}
+
+func newTenants() *tenants {
+	return &tenants{due: map[who]time.Time{}, waits: map[gateway.Lock]map[chan struct{}]bool{}, dueOf: map[netip.Addr]int{}, waitsOf: map[netip.Addr]int{}}
+}
+
+// endLocked takes a client out.
+func (t *tenants) endLocked(w who) {
+	if _, known := t.due[w]; known {
+		delete(t.due, w)
+		lessen(t.dueOf, w.addr)
+	}
+}
+
+// lessen counts one down.
+func lessen(of map[netip.Addr]int, a netip.Addr) {
+	if of[a]--; of[a] == 0 {
+		delete(of, a)
+	}
 }
 
 // lockClient is how a client is known to who manages locks.
@@ -35,8 +57,11 @@ func lockClient(w who) string { return hex.EncodeToString(w.id[:]) + "@" + w.add
 func (s *Server) renewed(w who) bool {
 	s.tenants.mu.Lock()
 	defer s.tenants.mu.Unlock()
-	if _, known := s.tenants.due[w]; !known && len(s.tenants.due) >= s.cfg.MaxClients {
-		return false
+	if _, known := s.tenants.due[w]; !known {
+		if len(s.tenants.due) >= s.cfg.MaxClients || s.tenants.dueOf[w.addr] >= s.share() {
+			return false
+		}
+		s.tenants.dueOf[w.addr]++
 	}
 	s.tenants.due[w] = s.cfg.Now().Add(s.cfg.Lease)
 	return true
@@ -59,13 +84,14 @@ func (s *Server) Deliver(_ context.Context, e gateway.Event) error {
 }
 
 // expect registers a call that waits for a lock; nil if there are too many.
-func (s *Server) expect(l gateway.Lock) (granted chan struct{}, done func()) {
-	t := &s.tenants
+func (s *Server) expect(l gateway.Lock, from netip.Addr) (granted chan struct{}, done func()) {
+	t := s.tenants
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count >= maxWaits {
+	if t.count >= maxWaits || t.waitsOf[from] >= maxWaits/4 {
 		return nil, nil
 	}
+	t.waitsOf[from]++
 	granted = make(chan struct{}, 1)
 	if t.waits[l] == nil {
 		t.waits[l] = map[chan struct{}]bool{}
@@ -80,6 +106,7 @@ func (s *Server) expect(l gateway.Lock) (granted chan struct{}, done func()) {
 			delete(t.waits, l)
 		}
 		t.count--
+		lessen(t.waitsOf, from)
 	}
 }
 
@@ -128,7 +155,7 @@ func (s *Server) Lock(ctx context.Context, r *clientpb.LockRequest) (*clientpb.L
 		return lockReply(conflict, err), nil
 	}
 	spec.Wait = true
-	granted, done := s.expect(l)
+	granted, done := s.expect(l, w.addr)
 	if granted == nil {
 		return lockReply(l, causeway.ErrNoLocks), nil
 	}
@@ -205,15 +232,15 @@ func (s *Server) Renew(ctx context.Context, r *clientpb.RenewRequest) (*clientpb
 	case !ok || !known && !r.Leave:
 		out.Code = uint32(causeway.ErrNoEnt) // it takes its locks again
 	case r.Leave:
-		delete(s.tenants.due, w)
+		s.tenants.endLocked(w)
 	default:
 		s.tenants.due[w] = s.cfg.Now().Add(s.cfg.Lease)
 	}
 	return out, nil
 }
 
-// evict releases the locks of clients that do not renew, until the server ends: those that were asked for last by way of this gateway. A client that
-// cannot reach it, and lives, has asked again for its locks where it is now.
+// evict releases the locks of clients that do not renew, and hangs up on those that take no answers, until the server ends. It releases those locks
+// that were asked for last by way of this gateway: a client that cannot reach it, and lives, has asked again for its locks where it is now.
 func (s *Server) evict() {
 	tick := time.NewTicker(max(s.cfg.Lease/8, time.Millisecond))
 	defer tick.Stop()
@@ -222,6 +249,9 @@ func (s *Server) evict() {
 		case <-tick.C:
 		case <-s.life.Done():
 			return
+		}
+		if stuck := s.unsent.stuck(s.cfg.Now()); len(stuck) > 0 {
+			s.hangUp(stuck)
 		}
 		for _, w := range s.overdue() {
 			ctx, cancel := context.WithTimeout(s.life, leaveWithin)
@@ -244,7 +274,7 @@ func (s *Server) overdue() (out []who) {
 	now := s.cfg.Now()
 	for w, due := range s.tenants.due {
 		if now.After(due) {
-			delete(s.tenants.due, w)
+			s.tenants.endLocked(w)
 			out = append(out, w)
 		}
 	}

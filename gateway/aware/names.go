@@ -16,8 +16,9 @@ const (
 )
 
 // Hello agrees on a version and says where the gateways are.
-func (s *Server) Hello(_ context.Context, r *clientpb.HelloRequest) (*clientpb.HelloReply, error) {
-	out := &clientpb.HelloReply{Node: s.cfg.Node, Gateways: s.gateways(), MaxTransfer: causeway.MaxTransfer}
+func (s *Server) Hello(ctx context.Context, r *clientpb.HelloRequest) (*clientpb.HelloReply, error) {
+	from, _ := remote(ctx)
+	out := &clientpb.HelloReply{Node: s.cfg.Node, Gateways: s.gateways(from.Addr()), MaxTransfer: causeway.MaxTransfer}
 	if r.MinVersion <= Version && Version <= r.MaxVersion {
 		out.Version = Version
 	}

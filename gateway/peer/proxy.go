@@ -46,7 +46,10 @@ type Proxy struct {
 	large chan struct{} // holds one for each call of many bytes
 }
 
-var _ gateway.Transfer = (*Proxy)(nil)
+var (
+	_ gateway.Transfer = (*Proxy)(nil)
+	_ gateway.Sparse   = (*Proxy)(nil)
+)
 
 // NewProxy returns a Proxy.
 func NewProxy(cfg ProxyConfig) (*Proxy, error) {
@@ -154,6 +157,34 @@ func (x *Proxy) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Han
 		return x.cfg.Local.ReadRange(ctx, c, h, off, n)
 	}
 	return gateway.FileRange{}, causeway.ErrNotSupp
+}
+
+// sparse is the local engine, where it can do what gateway.Sparse says with a volume.
+func (x *Proxy) sparse(v causeway.VolumeID) (gateway.Sparse, error) {
+	here, _ := x.cfg.Reach(v)
+	local, can := x.cfg.Local.(gateway.Sparse)
+	if !here || !can {
+		return nil, causeway.ErrNotSupp
+	}
+	return local, nil
+}
+
+// Punch implements gateway.Sparse.
+func (x *Proxy) Punch(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (gateway.WriteResult, error) {
+	local, err := x.sparse(h.Volume)
+	if err != nil {
+		return gateway.WriteResult{}, err
+	}
+	return local.Punch(ctx, c, h, s)
+}
+
+// Data implements gateway.Sparse.
+func (x *Proxy) Data(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span, max int) ([]causeway.Span, bool, error) {
+	local, err := x.sparse(h.Volume)
+	if err != nil {
+		return nil, false, err
+	}
+	return local.Data(ctx, c, h, s, max)
 }
 
 // Write implements gateway.Transfer.

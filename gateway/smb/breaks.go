@@ -69,13 +69,13 @@ func (o *open) broken(b *gateway.Break) {
 // tellBreak sends the notification, and does not wait for the client to read it: it is he whom others wait for, as long as a break
 // may take and no longer. It has no request: it is neither signed nor counted.
 func (o *open) tellBreak(b *gateway.Break) {
-	c := o.session.channelForBreak(b.ID.Kind)
+	c := o.channelForBreak(b.ID.Kind)
 	if c == nil {
 		return
 	}
 	m := newMessage(c, nil)
 	m.reader, m.unasked = false, true
-	if o.session.encrypt {
+	if o.hidden() {
 		m.sealed = o.session
 	}
 	m.startElement()
@@ -90,11 +90,15 @@ func (o *open) tellBreak(b *gateway.Break) {
 	m.finish()
 }
 
-// channelForBreak is where a client is told of a break: of a lease, which is the client's, on its oldest connection; of an oplock, or
-// where only the session's keys can hide it, on one of the session's. nil: there is none.
-func (s *session) channelForBreak(kind causeway.LeaseKind) *conn {
-	if kind == causeway.Lease && !s.encrypt && s.guid != ([16]byte{}) {
-		if c := s.srv.oldest(s.guid); c != nil {
+// hidden reports whether what is said of the open must be encrypted.
+func (o *open) hidden() bool { return o.session.encrypt || o.tree.share.Encrypt }
+
+// channelForBreak is where a client is told of a break: of a lease, which is the client's, on its oldest connection on which the same user
+// is logged on; of an oplock, or where only the session's keys can hide it, on one of the session's. nil: there is none.
+func (o *open) channelForBreak(kind causeway.LeaseKind) *conn {
+	s := o.session
+	if kind == causeway.Lease && !o.hidden() && s.guid != ([16]byte{}) {
+		if c := s.srv.oldest(s.guid, s.cred().UID); c != nil {
 			return c
 		}
 	}
@@ -108,24 +112,24 @@ func (s *session) channelForBreak(kind causeway.LeaseKind) *conn {
 	return nil
 }
 
-// oldest is the oldest connection of a client on which somebody is logged on.
-func (s *Server) oldest(client [16]byte) *conn {
+// oldest is the oldest connection of a client on which a user is logged on.
+func (s *Server) oldest(client [16]byte, uid uint32) *conn {
 	s.mu.Lock()
 	conns := s.clients[client]
 	s.mu.Unlock()
 	for _, c := range conns {
-		if !c.stopping.Load() && c.hasSession() {
+		if !c.stopping.Load() && c.hasSession(uid) {
 			return c
 		}
 	}
 	return nil
 }
 
-func (c *conn) hasSession() bool {
+func (c *conn) hasSession(uid uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ch := range c.sessions {
-		if ch.valid() {
+		if ch.valid() && ch.session.cred().UID == uid {
 			return true
 		}
 	}

@@ -25,9 +25,17 @@ type Share struct {
 	Encrypt  bool // requests that are not encrypted are refused
 }
 
+// Interface is an address at which a server answers.
+type Interface struct {
+	Addr  netip.Addr
+	Index int    // of the network interface that has it, as the system counts; 0: not known
+	Speed uint64 // bits per second; 0: not known
+}
+
 // Target is a server that a client may use a share at.
 type Target struct {
-	Server string // name or address, as clients write it
+	Server string     // name, as clients write it; not used where Addr is valid
+	Addr   netip.Addr // an address
 }
 
 // Referrals says at which servers a client shall use a volume, the best first; those that shall get no clients are not among them. None:
@@ -46,13 +54,15 @@ type Config struct {
 	Share     func(v *causeway.Volume, u *auth.User, client netip.Addr) (Share, bool)
 	Comment   string    // of the server, in lists of shares
 	Referrals Referrals // nil: no DFS
-	// ReferralTTL is for how long clients keep a list of servers; default 5 min, at least 1 s. The clients of Linux keep one for two minutes at
-	// least.
-	ReferralTTL time.Duration
-	Logger      *slog.Logger
-	Now         func() time.Time // default time.Now
-	GUID        [16]byte         // of the server; default random
-	Folding     names.Folding    // which spellings of a name mean the same file, in volumes that are not case-sensitive; default Exact
+	// ReferralTTL says for how long clients keep a list of servers; nil: 5 min. The clients of Linux keep one for two minutes at least.
+	ReferralTTL func() time.Duration
+	// Interfaces are the addresses at which this server answers: clients open further connections there. nil, and besides: that to which the
+	// client came.
+	Interfaces func() []Interface
+	Logger     *slog.Logger
+	Now        func() time.Time // default time.Now
+	GUID       [16]byte         // of the server; default random
+	Folding    names.Folding    // which spellings of a name mean the same file, in volumes that are not case-sensitive; default Exact
 	// Observe is told of every request that names a share, with the bytes of request and reply. nil: nobody counts. It must not block.
 	Observe func(client netip.Addr, v causeway.VolumeID, bytes int)
 	// Enter is called before volumes are used, and Leave after: who takes a volume out of use can wait for that. nil: nobody does.
@@ -68,6 +78,7 @@ type Config struct {
 	MaxSessionsPerConn int // default 64
 	MaxTrees           int // per session; default 256
 	MaxOpens           int // per session; default 65536
+	MaxOpensPerUser    int // of all his sessions, with those that are kept for him; default four times MaxOpens
 	MaxRequests        int // that run or wait in goroutines, per connection; default 512
 	MaxCredits         int // per connection; default 8192, at most 65535
 
@@ -111,9 +122,8 @@ func (c *Config) Validate() error {
 			le.PutUint64(c.GUID[8*i:], randomID())
 		}
 	}
-	defaultTo(&c.ReferralTTL, 5*time.Minute)
-	if c.ReferralTTL < time.Second {
-		return errors.New("smb: ReferralTTL is less than a second")
+	if c.ReferralTTL == nil {
+		c.ReferralTTL = func() time.Duration { return 5 * time.Minute }
 	}
 	defaultTo(&c.MaxConns, 10000)
 	defaultTo(&c.MaxConnsPerClient, max(c.MaxConns/4, 1))
@@ -122,6 +132,7 @@ func (c *Config) Validate() error {
 	defaultTo(&c.MaxSessionsPerConn, 64)
 	defaultTo(&c.MaxTrees, 256)
 	defaultTo(&c.MaxOpens, 65536)
+	defaultTo(&c.MaxOpensPerUser, 4*c.MaxOpens)
 	defaultTo(&c.MaxRequests, 512)
 	defaultTo(&c.MaxCredits, 8192)
 	defaultTo(&c.LogonTimeout, 45*time.Second)
@@ -134,7 +145,7 @@ func (c *Config) Validate() error {
 	}{
 		{"MaxConns", c.MaxConns, 1 << 20}, {"MaxConnsPerClient", c.MaxConnsPerClient, 1 << 20}, {"MaxLogons", c.MaxLogons, 1 << 20},
 		{"MaxSessions", c.MaxSessions, 1 << 20}, {"MaxSessionsPerConn", c.MaxSessionsPerConn, 1 << 16}, {"MaxTrees", c.MaxTrees, 1 << 16},
-		{"MaxOpens", c.MaxOpens, 1 << 20}, {"MaxRequests", c.MaxRequests, 1 << 16}, {"MaxCredits", c.MaxCredits, 1<<16 - 1},
+		{"MaxOpens", c.MaxOpens, 1 << 20}, {"MaxOpensPerUser", c.MaxOpensPerUser, 1 << 22}, {"MaxRequests", c.MaxRequests, 1 << 16}, {"MaxCredits", c.MaxCredits, 1<<16 - 1},
 	} {
 		if f.value < 1 || f.value > f.most {
 			return errors.New("smb: " + f.name + " is out of range")

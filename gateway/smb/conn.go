@@ -86,6 +86,7 @@ func (c *conn) serve() {
 	c.abandonWaits()
 	c.cancel() // what waits for others ends now
 	c.running.Wait()
+	c.abandonWaits() // those that began meanwhile
 	c.out.end()
 	c.nc.Close()
 	for _, ch := range c.channels() {
@@ -161,7 +162,7 @@ func (c *conn) read() (waits *message, err error) {
 			return nil, err
 		}
 		n := int(binary.BigEndian.Uint32(head[:]))
-		if n > maxFrame || n < frameHeader {
+		if n > maxFrame || n < frameHeader || n > maxLogonFrame && !c.loggedOn.Load() {
 			return nil, errFrame // a first byte that is not zero is beyond too
 		}
 		b := c.srv.pool.Get(n + secure.TagSize)
@@ -224,7 +225,7 @@ func (c *conn) receive(b *buf.Buffer, m []byte) (waits *message, err error) {
 		if err == nil {
 			ch = c.channel(t.SessionID)
 		}
-		if ch == nil || ch.session.opener == nil {
+		if ch == nil || !ch.valid() && !ch.binding || ch.session.opener == nil {
 			msg.release()
 			return nil, errProtocol
 		}

@@ -162,7 +162,7 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		return nil, opened, err
 	}
 	if folding := m.conn.srv.cfg.folding(m.tree.volume); opened.Action == gateway.DidCreate && folding != names.Exact {
-		m.conn.srv.spellings.made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
+		m.conn.srv.spellings.Made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
 	}
 	if opened.Action != gateway.DidOpen {
 		if err := m.recordNew(o, r.Attributes, &opened); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudsoda/go-smb2"
 
+	"causeway/backend/mem"
 	"causeway/gateway/smb"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
@@ -70,10 +71,12 @@ func works(t *testing.T, s *site, name string) {
 	}
 }
 
-// TestHalfOpenCrowd: a thousand connections that stop within their negotiation or log-on keep nobody out, and are hung up on.
+// TestHalfOpenCrowd: a thousand connections that stop within their negotiation or log-on keep nobody out, and are hung up on when their time
+// is over; who has logged on is not.
 func TestHalfOpenCrowd(t *testing.T) {
 	const crowd = 1000
-	s := newSite(t, func(c *smb.Config) { c.LogonTimeout = 10 * time.Second })
+	late := &lateListener{Listener: listen(t)}
+	s := serve(t, mem.New(mem.Config{Mode: 0o777}), late, func(c *smb.Config) { c.LogonTimeout = time.Hour })
 	whole := frame(negotiateRequest())
 	conns := make([]net.Conn, crowd)
 	for i := range conns {
@@ -89,11 +92,61 @@ func TestHalfOpenCrowd(t *testing.T) {
 		}
 	}
 	works(t, s, "beside the crowd")
+	inside := dial(t, s, "u", "p")
+	late.pass(time.Hour)
 	for i, c := range conns {
 		if _, err := io.Copy(io.Discard, c); err != nil && isTimeout(err) {
 			t.Fatalf("connection %d was not closed", i)
 		}
 	}
+	if _, err := inside.ReadDir(""); err != nil {
+		t.Error("who has logged on was hung up on:", err)
+	}
+}
+
+// lateListener lets time pass for the connections that it has accepted.
+type lateListener struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []*lateConn
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	late := &lateConn{Conn: c}
+	l.conns = append(l.conns, late)
+	return late, nil
+}
+
+func (l *lateListener) pass(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		c.mu.Lock()
+		if until := c.reading; !until.IsZero() && time.Until(until) <= d {
+			c.Conn.SetReadDeadline(time.Now())
+		}
+		c.mu.Unlock()
+	}
+}
+
+// lateConn remembers until when its reader waits.
+type lateConn struct {
+	net.Conn
+	mu      sync.Mutex
+	reading time.Time
+}
+
+func (c *lateConn) SetReadDeadline(until time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reading = until
+	return c.Conn.SetReadDeadline(until)
 }
 
 func isTimeout(err error) bool {

@@ -43,8 +43,12 @@ func (m *message) read() error {
 	m.reserve(wire.ReadReplySize + n)
 	at := len(m.b)
 	dst := m.b[at+wire.ReadReplySize : at+wire.ReadReplySize+n]
-	res, err := m.conn.srv.cfg.Transfer.Read(m.conn.ctx, &m.caller, m.open.handle, r.Offset, dst)
-	if err != nil {
+	ctx, wait := m.conn.ctx, (*patience)(nil)
+	if len(m.elements) == 1 { // else the replies before would go, with the buffer that is read into
+		ctx, wait = m.patiently()
+	}
+	res, err := m.conn.srv.cfg.Transfer.Read(ctx, &m.caller, m.open.handle, r.Offset, dst)
+	if err = wait.end(err); err != nil {
 		return err
 	}
 	if res.N == 0 && n > 0 || uint32(res.N) < r.Minimum {
@@ -90,8 +94,9 @@ func (m *message) write() error {
 		}
 	}
 	if n > 0 {
-		res, err := m.conn.srv.cfg.Transfer.Write(m.conn.ctx, &m.caller, m.open.handle, r.Offset, r.Data, how)
-		if err != nil {
+		ctx, wait := m.patiently()
+		res, err := m.conn.srv.cfg.Transfer.Write(ctx, &m.caller, m.open.handle, r.Offset, r.Data, how)
+		if err = wait.end(err); err != nil {
 			return err
 		}
 		m.open.dirty.Store(true)

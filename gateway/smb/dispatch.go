@@ -40,6 +40,9 @@ func (m *message) handle() error {
 	if err := m.findTree(); err != nil {
 		return err
 	}
+	if len(m.b)-prefix > maxReply && m.h.Command != wire.Close {
+		return ntstatus.InsufficientResources
+	}
 	m.caller = m.newCaller()
 	inside := c.srv.cfg.Enter()
 	defer inside.Leave()
@@ -84,7 +87,10 @@ func (m *message) authenticate() error {
 	case signed || s.signed:
 		m.signer = m.ch.signer
 	}
-	if signed {
+	if signed && m.genuine != m.ch {
+		if m.ch.signer == s.signer && !s.fresh(&m.h, false) {
+			return errProtocol
+		}
 		m.genuine = m.ch
 	}
 	return m.alive()

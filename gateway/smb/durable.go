@@ -68,6 +68,7 @@ func (m *message) durable(list []contexts.Context, c *caching) error {
 // keptOpen is what this server remembers of an open whose connection has ended. That it still is there the engines know.
 type keptOpen struct {
 	id         causeway.OpenID
+	uid        uint32 // whose it is
 	handle     causeway.Handle
 	parent     causeway.Handle
 	path       []string
@@ -85,18 +86,20 @@ type keptOpen struct {
 func (f *files) keep(o *open, now time.Time) {
 	o.mu.Lock()
 	k := &keptOpen{
-		id: o.openID(), handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, client: o.owner.Client, lease: o.lease,
+		id: o.openID(), uid: o.uid, handle: o.handle, parent: o.parent, path: o.path, options: o.options, mode: o.mode, guid: o.guid, client: o.owner.Client, lease: o.lease,
 		until: now.Add(o.keep + time.Minute), position: o.position.Load(), allocation: o.allocation, sequences: o.sequences,
 	}
 	o.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.forgetKeptLocked(o.id.Persistent)
 	f.kept[o.id.Persistent] = k
+	f.users[k.uid]++
 	if now.Sub(f.swept) > time.Minute {
 		f.swept = now
 		for id, k := range f.kept {
 			if now.After(k.until) {
-				delete(f.kept, id)
+				f.forgetKeptLocked(id)
 			}
 		}
 	}
@@ -106,7 +109,14 @@ func (f *files) keep(o *open, now time.Time) {
 func (f *files) lost(id causeway.OpenID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.kept, fileID(id).Persistent)
+	f.forgetKeptLocked(fileID(id).Persistent)
+}
+
+func (f *files) forgetKeptLocked(id uint64) {
+	if k := f.kept[id]; k != nil {
+		delete(f.kept, id)
+		f.lessLocked(k.uid)
+	}
 }
 
 func (f *files) whichKept(id uint64) *keptOpen {

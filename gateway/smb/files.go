@@ -17,6 +17,7 @@ type files struct {
 	mu       sync.Mutex
 	byHandle map[causeway.Handle][]*open
 	byID     map[causeway.OpenID]*open
+	users    map[uint32]int // how many of byID and kept are a user's
 	leases   map[causeway.LeaseID][]*open
 	states   map[causeway.LeaseID]gateway.LeaseState // as their clients know them
 	byGUID   map[createKey]*open                     // whose CREATE may be repeated
@@ -29,7 +30,7 @@ type files struct {
 
 func (f *files) init() {
 	f.byHandle, f.byID = map[causeway.Handle][]*open{}, map[causeway.OpenID]*open{}
-	f.leases = map[causeway.LeaseID][]*open{}
+	f.leases, f.users = map[causeway.LeaseID][]*open{}, map[uint32]int{}
 	f.states, f.creating = map[causeway.LeaseID]gateway.LeaseState{}, map[createKey]chan struct{}{}
 	f.byGUID, f.kept, f.early = map[createKey]*open{}, map[uint64]*keptOpen{}, map[causeway.OpenID]*gateway.Break{}
 }
@@ -45,6 +46,7 @@ func (f *files) add(o *open) {
 	defer f.mu.Unlock()
 	f.byHandle[o.handle] = append(f.byHandle[o.handle], o)
 	f.byID[o.openID()] = o
+	f.users[o.uid]++
 	if o.lease.Kind == causeway.Lease {
 		f.leases[o.lease] = append(f.leases[o.lease], o)
 	}
@@ -66,6 +68,7 @@ func (f *files) drop(o *open) {
 		delete(f.byHandle, o.handle)
 	}
 	delete(f.byID, o.openID())
+	f.lessLocked(o.uid)
 	if o.lease.Kind == causeway.Lease {
 		same := slices.DeleteFunc(f.leases[o.lease], func(other *open) bool { return other == o })
 		if f.leases[o.lease] = same; len(same) == 0 {
@@ -75,6 +78,19 @@ func (f *files) drop(o *open) {
 	}
 	if f.byGUID[o.createKey()] == o {
 		delete(f.byGUID, o.createKey())
+	}
+}
+
+// of is how many opens a user has.
+func (f *files) of(uid uint32) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.users[uid]
+}
+
+func (f *files) lessLocked(uid uint32) {
+	if f.users[uid]--; f.users[uid] == 0 {
+		delete(f.users, uid)
 	}
 }
 

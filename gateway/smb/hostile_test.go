@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/backend/mem"
 	"causeway/gateway"
 	"causeway/gateway/access"
@@ -37,7 +38,11 @@ type rig struct {
 }
 
 func newRig(t testing.TB, signed bool, change ...func(*causeway.Volume)) *rig {
-	store := mem.New(mem.Config{Mode: 0o777})
+	return newRigOn(t, mem.New(mem.Config{Mode: 0o777}), signed, change...)
+}
+
+// newRigOn is newRig of a volume that lives in a store, which it closes.
+func newRigOn(t testing.TB, store backend.Store, signed bool, change ...func(*causeway.Volume)) *rig {
 	h := &holder{}
 	a := access.New(access.Config{Holder: h, Granted: security.Granted})
 	tr := transfer.New(transfer.Config{Grants: a, Guard: a})

@@ -94,7 +94,11 @@ func (m *message) setCompression(r *wire.IOCtlRequest) error {
 	return nil
 }
 
-// interfaces tells the address that the client came to: it may open further connections there ([MS-SMB2] 3.3.5.15.11).
+// maxInterfaces bounds the addresses that a client is told.
+const maxInterfaces = 32
+
+// interfaces tells the addresses to which a client may open further connections ([MS-SMB2] 3.3.5.15.11): that to which it came first, and no
+// more than it has room for.
 func (m *message) interfaces(r *wire.IOCtlRequest) ([]byte, error) {
 	if r.File != wire.AnyFile {
 		return nil, ntstatus.InvalidParameter
@@ -102,7 +106,22 @@ func (m *message) interfaces(r *wire.IOCtlRequest) ([]byte, error) {
 	if !m.conn.local.IsValid() {
 		return nil, ntstatus.NotSupported
 	}
-	return fscc.AppendInterfaces(nil, []fscc.Interface{{Index: 1, Addr: m.conn.local, RSS: true}}, int(r.Room))
+	came := fscc.Interface{Index: 1, Addr: m.conn.local, RSS: true}
+	list := []fscc.Interface{came}
+	if more := m.conn.srv.cfg.Interfaces; more != nil {
+		for _, i := range more() {
+			one := fscc.Interface{Index: uint32(max(i.Index, 1)), Addr: i.Addr.Unmap().WithZone(""), Speed: i.Speed, RSS: true}
+			if one.Addr == came.Addr {
+				list[0] = one
+			} else if len(list) < maxInterfaces {
+				list = append(list, one)
+			}
+		}
+	}
+	if room := int(r.Room) / fscc.InterfaceSize; room > 0 && room < len(list) {
+		list = list[:room]
+	}
+	return fscc.AppendInterfaces(nil, list, int(r.Room))
 }
 
 // objectID tells an id of 16 bytes that the object keeps ([MS-FSCC] 2.4.28.1).

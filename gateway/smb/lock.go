@@ -2,6 +2,7 @@ package smb
 
 import (
 	"math"
+	"slices"
 
 	"causeway"
 	"causeway/gateway"
@@ -150,19 +151,24 @@ func lockSpec(e *wire.LockElement, of int) (spec gateway.LockSpec, err error) {
 // awaitLock waits for a lock that was queued. It may have been granted already: the event then finds nobody, so it is
 // remembered for him.
 func (m *message) awaitLock(spec gateway.LockSpec) error {
-	o, access, caller := m.open, m.conn.srv.cfg.Access, m.caller
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	p, err := m.suspend(func() {
-		o.forgetLock(spec.Span)
-		if access.Cancel(o.session.srv.ctx, &caller, o.handle, spec) != nil {
-			access.Unlock(o.session.srv.ctx, &caller, o.handle, spec.Span) // granted meanwhile: nobody knows of it
+	o, caller := m.open, m.caller
+	takeBack := func(waits bool) {
+		access, ctx := o.session.srv.cfg.Access, o.session.srv.ctx
+		if access.Cancel(ctx, &caller, o.handle, spec) != nil {
+			if waits {
+				o.unwanted(spec.Span)
+			}
+			access.Unlock(ctx, &caller, o.handle, spec.Span) // granted meanwhile: nobody knows of it
 		}
-	})
+	}
+	o.mu.Lock()
+	p, err := m.suspend(func() { takeBack(o.forgetLock(spec.Span)) })
 	if err != nil {
-		access.Cancel(m.conn.ctx, &caller, o.handle, spec)
+		o.mu.Unlock()
+		takeBack(true)
 		return err
 	}
+	defer o.mu.Unlock()
 	o.lockWaits = append(o.lockWaits, lockWait{spec.Span, p})
 	if o.grantedEarly(spec.Span) {
 		o.lockWaits = o.lockWaits[:len(o.lockWaits)-1]
@@ -193,10 +199,22 @@ func (o *open) granted(l gateway.Lock) {
 			return
 		}
 	}
-	if len(o.early) < maxEarly {
+	if i := slices.Index(o.refused, l.Span); i >= 0 {
+		o.refused = slices.Delete(o.refused, i, i+1)
+	} else if len(o.early) < maxEarly {
 		o.early = append(o.early, l.Span)
 	}
 	o.mu.Unlock()
+}
+
+// unwanted says that nobody waits any more for a lock that was granted: the news of it, come or to come, is for nobody. Else it would be
+// taken for that of a later request.
+func (o *open) unwanted(s causeway.Span) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.grantedEarly(s) && len(o.refused) < maxEarly {
+		o.refused = append(o.refused, s)
+	}
 }
 
 // maxEarly bounds the grants whose waiters are on their way.
@@ -213,13 +231,15 @@ func (o *open) grantedEarly(s causeway.Span) bool {
 	return false
 }
 
-func (o *open) forgetLock(s causeway.Span) {
+// forgetLock forgets who waits for a lock; false: it has been told already that he has it.
+func (o *open) forgetLock(s causeway.Span) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, w := range o.lockWaits {
 		if w.span == s {
 			o.lockWaits = append(o.lockWaits[:i], o.lockWaits[i+1:]...)
-			return
+			return true
 		}
 	}
+	return false
 }

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -38,7 +39,7 @@ type message struct {
 type element struct {
 	at     int
 	signer *secure.Signer
-	hash   *secure.Preauth // not nil: the reply is part of the preauth integrity
+	hash   func(reply []byte) // not nil: the reply is part of the preauth integrity
 }
 
 // request is the element at hand.
@@ -51,7 +52,8 @@ type request struct {
 	tree    *tree
 	open    *open // the one that its FileId names, once found
 	signer  *secure.Signer
-	hash    *secure.Preauth
+	hash    func([]byte)
+	waits   context.Context // of the element while it may be cancelled; nil: it ends with the connection
 	counted counted
 	claim   *claim   // of a CREATE with a CreateGuid
 	wait    *pending // the reply at hand says that another one follows, or is that one
@@ -74,7 +76,7 @@ type related struct {
 // prefix is the room in front of a reply's first element.
 const prefix = frameHeader + wire.TransformSize
 
-// maxElements bounds a compound, maxReply its reply in bytes: elements beyond get InsufficientResources.
+// maxElements bounds a compound, maxReply its reply in bytes: elements beyond get InsufficientResources, but for CLOSE.
 const (
 	maxElements = 128
 	maxReply    = 4 << 20
@@ -91,6 +93,14 @@ func newMessage(c *conn, in *buf.Buffer) *message {
 	m := &message{conn: c, in: in, reader: true}
 	m.elements = m.few[:0]
 	return m
+}
+
+// ctx is the context of what the element does.
+func (m *message) ctx() context.Context {
+	if m.waits != nil {
+		return m.waits
+	}
+	return m.conn.ctx
 }
 
 func (m *message) release() {
@@ -253,6 +263,9 @@ func (m *message) finishElement(err error) {
 	h.Put(m.b[m.at():])
 	e := &m.elements[len(m.elements)-1]
 	e.signer, e.hash = m.signer, m.hash
+	if status == ntstatus.Pending && e.signer != nil && e.signer.Once() {
+		e.signer = nil // the final reply has the same message id
+	}
 	m.conn.srv.counts.done(m.h.Command, status)
 	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {
 		observe(m.conn.remote, m.tree.volume.ID, len(m.m)+len(m.b)-m.at())
@@ -330,7 +343,7 @@ func (m *message) finish() {
 			e.signer.Sign(m.b[e.at:end])
 		}
 		if e.hash != nil {
-			e.hash.Update(m.b[e.at:end])
+			e.hash(m.b[e.at:end])
 		}
 	}
 	start := prefix - frameHeader

@@ -49,7 +49,7 @@ func (c *conn) settle202() {
 // negotiate is [MS-SMB2] 3.3.5.4. A second one ends the connection.
 func (m *message) negotiate() error {
 	c, n := m.conn, &m.conn.negotiated
-	if n.done || m.sealed != nil {
+	if n.done || m.sealed != nil || len(m.rest) > 0 || len(m.elements) > 1 {
 		return errProtocol
 	}
 	var r wire.NegotiateRequest
@@ -78,7 +78,7 @@ func (m *message) negotiate() error {
 	n.done = true
 	if dialect == wire.Dialect311 {
 		n.preauth.Update(m.m)
-		m.hash = &n.preauth // the reply's too, once it is complete
+		m.hash = n.preauth.Update // the reply's too, once it is complete
 	}
 	return nil
 }

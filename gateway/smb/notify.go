@@ -15,10 +15,18 @@ import (
 // maxNotices bounds what is remembered of the changes of a watched directory while its client does not ask.
 const maxNotices = 1024
 
+// maxNoticeBytes bounds it for a session, and maxAllNotices for all: beyond, clients are told to look for themselves.
+const (
+	maxNoticeBytes = 4 << 20
+	maxAllNotices  = 256 << 20
+	noticeSize     = 96 // what one takes beside its name
+)
+
 // watch is what an open directory knows of its changes. It is guarded by the open's lock.
 type watch struct {
 	on      bool
 	notices []fscc.Notice
+	held    int64 // bytes of notices, as they are counted
 	missed  bool
 	waiting []notifyWait // in order
 	timer   *time.Timer  // not nil: they are about to be answered
@@ -107,6 +115,8 @@ func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 func (o *open) unwatch(cfg *Config) {
 	o.mu.Lock()
 	on := o.watch.on
+	o.watch.on = false
+	o.dropNotices()
 	o.mu.Unlock()
 	if on {
 		cfg.Access.Unwatch(o.session.srv.ctx, o.handle, gateway.WatchID{Owner: o.owner, Open: o.openID()})
@@ -119,7 +129,8 @@ func (m *message) appendNotices(w *watch, room int) error {
 	m.reserve(wire.OutputSize)
 	m.b = m.b[:at+wire.OutputSize]
 	notices, missed := w.notices, w.missed
-	w.notices, w.missed = nil, false
+	w.missed = false
+	m.open.dropNotices()
 	var err error = ntstatus.NotifyEnumDir
 	if !missed {
 		m.b, err = fscc.AppendNotices(m.b, notices, room)
@@ -132,16 +143,38 @@ func (m *message) appendNotices(w *watch, room int) error {
 func (o *open) noticed(notices []gateway.Notice, missed bool) {
 	o.mu.Lock()
 	w := &o.watch
+	if !w.on {
+		o.mu.Unlock()
+		return // it is closed
+	}
 	for _, n := range notices {
+		if missed = missed || w.missed || len(w.notices) == maxNotices || !o.holdNotice(int64(noticeSize+2*len(n.Name))); missed {
+			break
+		}
 		w.notices = append(w.notices, fscc.Notice{Action: fscc.Action(n.Action), Path: strings.Split(n.Name, "/")})
 	}
-	if w.missed = w.missed || missed || len(w.notices) > maxNotices; w.missed {
-		w.notices = nil
+	if w.missed = w.missed || missed; w.missed {
+		o.dropNotices()
 	}
 	if len(w.waiting) > 0 && w.timer == nil && (len(w.notices) > 0 || w.missed) {
 		w.timer = time.AfterFunc(noticesTogether, o.tellNotices)
 	}
 	o.mu.Unlock()
+}
+
+// holdNotice counts a notice; false: there is no room for it. It is called with the open's lock.
+func (o *open) holdNotice(n int64) bool {
+	here, all := &o.session.notices, &o.session.srv.notices
+	o.watch.held += n
+	inSession, inAll := here.Add(n), all.Add(n)
+	return inSession <= maxNoticeBytes && inAll <= maxAllNotices // who has none forgets what he holds
+}
+
+// dropNotices forgets what was collected. It is called with the open's lock.
+func (o *open) dropNotices() {
+	o.session.notices.Add(-o.watch.held)
+	o.session.srv.notices.Add(-o.watch.held)
+	o.watch.notices, o.watch.held = nil, 0
 }
 
 // tellNotices answers who waits longest with what has come.

@@ -19,6 +19,7 @@ import (
 type open struct {
 	id      wire.FileID
 	session *session
+	uid     uint32 // of the user who opened it
 	tree    *tree
 	handle  causeway.Handle
 	dir     bool
@@ -36,14 +37,17 @@ type open struct {
 	creation               creation
 	appInstance            [16]byte // of the application that has it open; zero: none
 
+	listing sync.Mutex // taken while a directory is listed
+	scan    scan       // guarded by listing
+
 	mu        sync.Mutex
 	parent    causeway.Handle // zero at the root of the share
 	path      []string        // stored names from the root of the share on
-	scan      scan
 	watch     watch
 	lockWaits []lockWait
 	sequences *lockSequences
 	early     []causeway.Span   // granted before anybody waited
+	refused   []causeway.Span   // granted when nobody waited any more, and not told yet
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
 	lost      bool // a later one had another verifier
@@ -62,11 +66,14 @@ type open struct {
 // register makes session and server know an open. If they cannot, it is closed again.
 func (m *message) register(o *open) error {
 	s := m.ch.session
-	o.session, o.tree = s, m.tree
+	o.session, o.tree, o.uid = s, m.tree, m.caller.Cred.UID
 	s.mu.Lock()
-	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens
+	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens || o.pipe != nil && s.pipes >= maxPipes || o.pipe == nil && s.srv.files.of(o.uid) >= s.srv.cfg.MaxOpensPerUser
 	if !full {
 		s.opens[o.id] = o
+	}
+	if o.pipe != nil {
+		s.pipes++
 	}
 	s.mu.Unlock()
 	if o.pipe == nil {
@@ -132,6 +139,9 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 	s := o.session
 	s.mu.Lock()
 	delete(s.opens, o.id)
+	if o.pipe != nil {
+		s.pipes--
+	}
 	s.mu.Unlock()
 	if o.pipe != nil {
 		return nil

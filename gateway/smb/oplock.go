@@ -200,5 +200,10 @@ func (m *message) caching(r *wire.CreateRequest, list []contexts.Context) (c cac
 			}
 		}
 	}
+	if m.conn.srv.leaving.Load() { // what is cached now would have to be written back at once
+		if c.state &^= causeway.CacheWrite; c.lease == nil {
+			c.state &= causeway.CacheRead
+		}
+	}
 	return c, nil
 }

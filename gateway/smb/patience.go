@@ -49,6 +49,7 @@ func (m *message) patiently() (context.Context, *patience) {
 		cancel()
 	}
 	c.mu.Unlock()
+	m.waits = ctx
 	w.timer = time.AfterFunc(interimAfter, w.tell)
 	return ctx, w
 }

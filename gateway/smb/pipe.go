@@ -8,6 +8,9 @@ import (
 	"causeway/gateway/smb/wire"
 )
 
+// maxPipes bounds the pipes of a session: each may hold requests and answers.
+const maxPipes = 128
+
 // createPipe opens a named pipe of IPC$.
 func (m *message) createPipe(r *wire.CreateRequest) error {
 	units, err := names.Parse(r.Name, names.MaxPathBytes)

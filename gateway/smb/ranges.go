@@ -2,13 +2,14 @@ package smb
 
 import (
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
 
-// zeroData makes a range read as zeros ([MS-FSA] 2.1.5.10.40). It writes them, but not where they are: holes stay holes. It does not go
-// beyond the end of the file.
+// zeroData makes a range read as zeros ([MS-FSA] 2.1.5.10.40): of a sparse file it gives the storage back where that can be, otherwise it
+// writes them, but not where they are: holes stay holes. It does not go beyond the end of the file.
 func (m *message) zeroData(r *wire.IOCtlRequest) error {
 	span, err := fscc.DecodeZeroData(r.Input)
 	if err != nil {
@@ -28,6 +29,22 @@ func (m *message) zeroData(r *wire.IOCtlRequest) error {
 		return err
 	}
 	end := min(span.Offset+span.Length, attr.Size)
+	if span.Offset >= end {
+		return nil
+	}
+	d, err := m.dosOf(m.open.handle)
+	if err != nil {
+		return err
+	}
+	if t, can := m.conn.srv.cfg.Transfer.(gateway.Sparse); can && d.Attributes&fscc.AttrSparse != 0 {
+		written, err := t.Punch(m.conn.ctx, &m.caller, m.open.handle, causeway.Span{Offset: span.Offset, Length: end - span.Offset})
+		if err == nil {
+			m.open.wrote(written.Verifier)
+		}
+		if causeway.CodeOf(err) != causeway.ErrNotSupp {
+			return err
+		}
+	}
 	return m.writeZeros(span.Offset, end)
 }
 
@@ -87,7 +104,7 @@ func (m *message) allocatedRanges(r *wire.IOCtlRequest) ([]byte, error) {
 		if err := m.mayWait(); err != nil {
 			return nil, err
 		}
-		list, err := m.data(m.open, span.Offset, end)
+		list, err := m.stored(m.open, span.Offset, end, int(r.Room))
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,9 @@
 package smb
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 
 	"causeway"
 	"causeway/gateway/smb/dfs"
@@ -36,22 +38,48 @@ func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
 	if v == nil {
 		return nil, ntstatus.NotFound
 	}
-	answer := dfs.Referral{Path: `\` + server + `\` + share, Root: true, TTL: m.conn.srv.cfg.ReferralTTL}
+	answer := dfs.Referral{Path: `\` + server + `\` + share, Root: true, TTL: m.conn.srv.cfg.ReferralTTL()}
 	answer.Consumed = answer.Path
 	for _, t := range m.conn.srv.cfg.Referrals.Referrals(v, m.conn.remote) {
 		at := len(answer.Targets)
 		if at == dfs.MaxTargets {
 			break
 		}
-		if t.Server == server || t.Server == m.conn.local.String() { // who is welcome where he is stays there
+		name := t.name(server)
+		if strings.EqualFold(name, server) || t.Addr.IsValid() && t.Addr.Unmap() == m.conn.local { // who is welcome where he is stays there
 			at = 0
 		}
-		answer.Targets = slices.Insert(answer.Targets, at, `\`+t.Server+`\`+v.Name)
+		answer.Targets = slices.Insert(answer.Targets, at, `\`+name+`\`+v.Name)
 	}
 	if len(answer.Targets) == 0 {
 		answer.Targets = []string{`\` + server + `\` + v.Name}
 	}
 	return answer.Append(nil, request.MaxLevel, int(r.Room))
+}
+
+// name is how a client writes the target, who wrote this server so. Colons cannot stand in the paths of Windows: an IPv6 address is written as
+// a name there, which it resolves itself ([MS-DTYP] 2.2.57). Who writes addresses as they are is of another kind.
+func (t *Target) name(asked string) string {
+	switch a := t.Addr.Unmap(); {
+	case !a.IsValid():
+		return t.Server
+	case a.Is4() || strings.Contains(asked, ":"):
+		return a.String()
+	default:
+		return literal(a)
+	}
+}
+
+// literal is an IPv6 address as a name that begins and ends as names do.
+func literal(a netip.Addr) string {
+	text := strings.ReplaceAll(a.WithZone("").String(), ":", "-")
+	if strings.HasPrefix(text, "-") {
+		text = "0" + text
+	}
+	if strings.HasSuffix(text, "-") {
+		text += "0"
+	}
+	return text + ".ipv6-literal.net"
 }
 
 // visible finds a volume that the user may use, by the name of its share.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"causeway"
@@ -18,7 +19,11 @@ type referrers []string
 
 func (r referrers) Referrals(*causeway.Volume, netip.Addr) (list []Target) {
 	for _, server := range r {
-		list = append(list, Target{server})
+		if a, err := netip.ParseAddr(server); err == nil {
+			list = append(list, Target{Addr: a})
+		} else {
+			list = append(list, Target{Server: server})
+		}
 	}
 	return list
 }
@@ -90,6 +95,67 @@ func TestReferrals(t *testing.T) {
 	r.srv.cfg.Referrals = referrers{}
 	if b, status := ask(`\a\vol`, 3, 4096); status != ntstatus.OK || !strings.Contains(string(b), string(wide(`\a\vol`))) {
 		t.Errorf("without a list: %v %x", status, b)
+	}
+}
+
+// TestReferralsToIPv6: an address with colons is written as the name that Windows has for it, but for who writes addresses with colons himself; who
+// came to it stays.
+func TestReferralsToIPv6(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	r.srv.cfg.Referrals = referrers{"2001:db8::1", "::ffff:10.0.0.9", "2001:db8:1::", "::2"}
+	r.srv.cfg.ReferralTTL = func() time.Duration { return 77 * time.Second }
+	for server, want := range map[string][]string{
+		"nas":                            {"2001-db8--1.ipv6-literal.net", "10.0.0.9", "2001-db8-1--0.ipv6-literal.net", "0--2.ipv6-literal.net"},
+		"2001-DB8-1--0.ipv6-literal.net": {"2001-db8-1--0.ipv6-literal.net", "2001-db8--1.ipv6-literal.net", "10.0.0.9", "0--2.ipv6-literal.net"},
+		"2001:db8:1::":                   {"2001:db8:1::", "2001:db8::1", "10.0.0.9", "::2"},
+	} {
+		input := append(binary.LittleEndian.AppendUint16(nil, 3), wide(`\`+server+`\vol`+"\x00")...)
+		b, status := r.control(t, wire.CtlDFSReferrals, wire.AnyFile, input, 4096)
+		if status != ntstatus.OK || binary.LittleEndian.Uint32(b[8+8:]) != 77 {
+			t.Fatalf("%s: %v %x", server, status, b)
+		}
+		last := 0
+		for _, name := range want {
+			at := strings.LastIndex(string(b), string(wide(`\`+name+`\vol`+"\x00")))
+			if at < last {
+				t.Errorf("%s: %s at %d, after %d", server, name, at, last)
+			}
+			last = at
+		}
+	}
+}
+
+// TestInterfaces: a client is told all addresses, first the one that it came to, and no more than it has room for.
+func TestInterfaces(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	r.conn.local = netip.MustParseAddr("192.0.2.7")
+	r.srv.cfg.Interfaces = func() (list []Interface) {
+		for i := range 100 {
+			list = append(list, Interface{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), Index: 10 + i, Speed: uint64(i) * 1e9})
+		}
+		return list
+	}
+	ask := func(room uint32) []byte {
+		b, status := r.control(t, uint32(fscc.FSCTLNetworkInterfaces), wire.AnyFile, nil, room)
+		if status != ntstatus.OK {
+			t.Fatal(status)
+		}
+		return b
+	}
+	b := ask(1 << 16)
+	if len(b) != maxInterfaces*fscc.InterfaceSize {
+		t.Fatal(len(b), "bytes")
+	}
+	if index, speed, addr := le.Uint32(b[4:]), le.Uint64(b[16:]), b[28:32]; index != 17 || speed != 7e9 || string(addr) != "\xc0\x00\x02\x07" {
+		t.Error(index, speed, addr)
+	}
+	if second := b[fscc.InterfaceSize:]; le.Uint64(second[16:]) != 1e9 || second[31] != 0 { // of unknown speed
+		t.Errorf("%x", second[:40])
+	}
+	if b := ask(3 * fscc.InterfaceSize); len(b) != 3*fscc.InterfaceSize || le.Uint32(b[2*fscc.InterfaceSize:]) != 0 {
+		t.Errorf("%d bytes", len(b))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"causeway/gateway/smb/wire"
 )
 
-// scan is how far an open directory was listed. It is guarded by the open's lock.
+// scan is how far an open directory was listed.
 type scan struct {
 	pattern *names.Pattern
 	cookie  uint64
@@ -37,8 +37,13 @@ func (m *message) queryDirectory() error {
 	case o.access&wire.AccessReadData == 0:
 		return ntstatus.AccessDenied
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	if !o.listing.TryLock() {
+		if err := m.mayWait(); err != nil {
+			return err
+		}
+		o.listing.Lock()
+	}
+	defer o.listing.Unlock()
 	next := o.scan
 	if r.Flags&(wire.ScanRestart|wire.ScanReopen) != 0 {
 		next = scan{pattern: next.pattern}

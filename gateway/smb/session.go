@@ -1,9 +1,11 @@
 package smb
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"causeway"
 	"causeway/gateway/smb/auth"
@@ -17,6 +19,9 @@ import (
 type session struct {
 	srv     *Server
 	id      uint64
+	first   *conn      // that began it
+	addr    netip.Addr // of that
+	began   time.Time
 	dialect wire.Dialect
 	guid    [16]byte // of the client
 	cipher  uint16
@@ -28,12 +33,15 @@ type session struct {
 	signed         bool           // every request must be signed or encrypted
 	encrypt        bool           // every request must be encrypted
 	expired        atomic.Bool
+	notices        atomic.Int64 // bytes of changes that its watches hold
 
 	mu       sync.Mutex
 	gone     bool
 	channels []*channel
 	trees    map[uint32]*tree
 	opens    map[wire.FileID]*open
+	pipes    int               // of the opens
+	seen     map[[16]byte]bool // signatures, see fresh
 	lastTree uint32
 }
 
@@ -51,6 +59,13 @@ type channel struct {
 }
 
 func (ch *channel) valid() bool { return ch.usable.Load() }
+
+// hashed adds a reply to the preauth integrity.
+func (ch *channel) hashed(reply []byte) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.preauth.Update(reply)
+}
 
 func (s *session) tree(id uint32) *tree {
 	s.mu.Lock()
@@ -85,7 +100,7 @@ func (m *message) sessionSetup() error {
 	token, res, err := ch.exchange.Step(m.conn.ctx, r.Security)
 	if err == nil && res == nil {
 		if hashed {
-			m.hash = &ch.preauth
+			m.hash = ch.hashed
 		}
 		m.b = wire.AppendSessionSetup(m.b, 0, token)
 		return ntstatus.MoreProcessingRequired
@@ -110,6 +125,9 @@ func (m *message) sessionSetup() error {
 func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 	c := m.conn
 	if m.h.SessionID == 0 {
+		if c.srv.leaving.Load() {
+			return nil, ntstatus.ServerUnavailable
+		}
 		return c.newSession()
 	}
 	ch := c.channel(m.h.SessionID)
@@ -122,33 +140,82 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 	if ch == nil {
 		return nil, ntstatus.UserSessionDeleted
 	}
-	if ch.valid() { // a repeated logon: signed like everything else
+	if ch.valid() { // a repeated logon: signed or encrypted like everything else
+		if m.sealed != nil && m.sealed != ch.session {
+			return nil, ntstatus.AccessDenied
+		}
 		if m.sealed == nil && (m.h.Flags&wire.FlagSigned != 0 || ch.session.signed) {
 			m.signer = ch.signer
 			if m.h.Flags&wire.FlagSigned == 0 || !ch.signer.Verify(m.m) {
 				return nil, ntstatus.AccessDenied
+			}
+			if ch.signer == ch.session.signer && !ch.session.fresh(&m.h, false) {
+				return nil, errProtocol
 			}
 		}
 	}
 	return ch, nil
 }
 
-// newSession makes a session without a user, as long as there are not too many of them.
+// maxHalfOpen is how many sessions of a connection may be without a user.
+const maxHalfOpen = 8
+
+// overdue are the sessions without a user that have to go for another one on c: those whose time is over, the oldest of a connection or an
+// address that has many, the oldest of all where there are too many. Who logs on in earnest is done sooner than those that do not come
+// to an end could push him out.
+func (s *Server) overdueLocked(c *conn) (gone []*session) {
+	now, here, near := s.cfg.Now(), 0, 0
+	for _, ses := range s.halfOpen {
+		if now.Sub(ses.began) > s.cfg.LogonTimeout {
+			gone = append(gone, ses)
+			continue
+		}
+		if ses.first == c {
+			here++
+		}
+		if ses.first.remote == c.remote {
+			near++
+		}
+	}
+	oldest := func(meant func(*session) bool) {
+		if i := slices.IndexFunc(s.halfOpen, func(ses *session) bool { return meant(ses) && !slices.Contains(gone, ses) }); i >= 0 {
+			gone = append(gone, s.halfOpen[i])
+		}
+	}
+	switch {
+	case here >= maxHalfOpen:
+		oldest(func(ses *session) bool { return ses.first == c })
+	case near >= max(s.cfg.MaxLogons/4, 1):
+		oldest(func(ses *session) bool { return ses.first.remote == c.remote })
+	case len(s.halfOpen)-len(gone) >= s.cfg.MaxLogons:
+		oldest(func(*session) bool { return true })
+	}
+	return gone
+}
+
+// newSession makes a session without a user, as long as there are not too many sessions.
 func (c *conn) newSession() (*channel, error) {
 	s := c.srv
 	ses := &session{
-		srv: s, id: randomID(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher, signing: c.negotiated.signing,
+		srv: s, id: randomID(), first: c, addr: c.remote, began: s.cfg.Now(), dialect: c.negotiated.dialect, guid: c.negotiated.clientGUID, cipher: c.negotiated.cipher, signing: c.negotiated.signing,
 		trees: map[uint32]*tree{}, opens: map[wire.FileID]*open{},
 	}
 	ch := &channel{conn: c, session: ses}
 	ses.channels = []*channel{ch}
 	s.mu.Lock()
-	if s.logons >= s.cfg.MaxLogons || len(s.sessions) >= s.cfg.MaxSessions {
+	gone := s.overdueLocked(c)
+	s.mu.Unlock()
+	for _, old := range gone {
+		old.end()
+	}
+	s.mu.Lock()
+	if len(s.sessions) >= s.cfg.MaxSessions || s.perAddr[c.remote] >= max(s.cfg.MaxSessions/4, 1) {
 		s.mu.Unlock()
 		return nil, ntstatus.InsufficientResources
 	}
-	s.logons++
+	s.halfOpen = append(s.halfOpen, ses)
 	s.sessions[ses.id] = ses
+	s.perAddr[c.remote]++
 	s.mu.Unlock()
 	if !c.adopt(ch) {
 		ses.end()
@@ -178,12 +245,43 @@ func (m *message) signAs(id uint64) {
 	c.mu.Lock()
 	signer := c.ended[id]
 	c.mu.Unlock()
-	if ses := c.srv.session(id); ses != nil && signer == nil {
-		signer = ses.signer
+	if signer != nil {
+		if signer.Verify(m.m) {
+			m.signer = signer
+		}
+		return
 	}
-	if signer != nil && signer.Verify(m.m) {
-		m.signer = signer
+	if ses := c.srv.session(id); ses != nil && ses.signer.Verify(m.m) && ses.fresh(&m.h, true) {
+		m.signer = ses.signer
 	}
+}
+
+// Other connections than its own use a session's key only while they are new.
+const (
+	maxForeignID = 64
+	maxSeen      = 512
+)
+
+// fresh reports whether a request that bears the signature of the session may be answered with one: with a key for which a message id must
+// not serve twice, a request that somebody has recorded and sends on another connection must not be. So the signatures of the first ones
+// are remembered.
+func (s *session) fresh(h *wire.Header, foreign bool) bool {
+	if !s.signer.Once() {
+		return true
+	}
+	if h.MessageID >= maxForeignID {
+		return !foreign
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[h.Signature] || len(s.seen) >= maxSeen {
+		return false
+	}
+	if s.seen == nil {
+		s.seen = map[[16]byte]bool{}
+	}
+	s.seen[h.Signature] = true
+	return true
 }
 
 // session finds a session that somebody has logged on to, on whatever connection.
@@ -213,7 +311,7 @@ func (m *message) bind(ch *channel) (*channel, error) {
 		return nil, ntstatus.InvalidParameter
 	case ch != nil && ch.valid() && !ch.signer.Verify(m.m):
 		return nil, ntstatus.AccessDenied
-	case m.signer != ses.signer && !ses.signer.Verify(m.m):
+	case m.signer != ses.signer && (!ses.signer.Verify(m.m) || !ses.fresh(&m.h, ch == nil || !ch.valid())):
 		return nil, ntstatus.AccessDenied
 	}
 	m.signer = ses.signer
@@ -304,10 +402,15 @@ func (s *session) establish(c *conn, ch *channel, res *auth.Result) (err error) 
 	ch.signer = s.signer
 	ch.usable.Store(true)
 	c.welcome()
-	c.srv.mu.Lock()
-	c.srv.logons--
-	c.srv.mu.Unlock()
+	c.srv.completed(s)
 	return nil
+}
+
+// completed says that a session has a user, or is gone.
+func (s *Server) completed(ses *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.halfOpen = slices.DeleteFunc(s.halfOpen, func(other *session) bool { return other == ses })
 }
 
 // bound makes a bound channel usable, with a signing key of its own.
@@ -415,7 +518,6 @@ func (s *session) end() {
 	for _, o := range s.opens {
 		opens = append(opens, o)
 	}
-	known := s.user.Load() != nil
 	s.mu.Unlock()
 	for _, ch := range channels {
 		ch.usable.Store(false)
@@ -424,10 +526,11 @@ func (s *session) end() {
 	for _, o := range opens {
 		o.part(s.srv.ctx)
 	}
+	s.srv.completed(s)
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.id)
-	if !known {
-		s.srv.logons--
+	if s.srv.perAddr[s.addr]--; s.srv.perAddr[s.addr] <= 0 {
+		delete(s.srv.perAddr, s.addr)
 	}
 	s.srv.mu.Unlock()
 }
@@ -438,11 +541,12 @@ func (s *session) cred() causeway.Cred {
 	return causeway.Cred{UID: u.UID, GID: u.GID, Groups: u.Groups}
 }
 
-// owner is the session's client as an owner of opens and locks: its GUID, or where it has none the session itself.
+// owner is the session's user at his client as an owner of opens and locks: the client's GUID, or where it has none the session itself, and
+// the user's id. A GUID is no secret: another user who tells the same one must not come by this one's leases.
 func (s *session) owner() causeway.Owner {
 	id := s.guid
 	if id == [16]byte{} {
 		le.PutUint64(id[8:], s.id)
 	}
-	return causeway.Owner{Kind: causeway.OwnerSMB, Client: string(id[:])}
+	return causeway.Owner{Kind: causeway.OwnerSMB, Client: string(le.AppendUint32(id[:], s.user.Load().UID))}
 }

@@ -77,7 +77,7 @@ func (m *message) setFile(class fscc.FileClass, data []byte) error {
 }
 
 func (m *message) setAttr(o *open, set *causeway.SetAttr) error {
-	_, err := m.conn.srv.cfg.Access.SetAttr(m.conn.ctx, &m.caller, o.handle, set, nil)
+	_, err := m.conn.srv.cfg.Access.SetAttr(m.ctx(), &m.caller, o.handle, set, nil)
 	return err
 }
 
@@ -149,7 +149,7 @@ func (m *message) setRecord(o *open, b *fscc.Basic, kept bool) error {
 		if err := m.setDOS(o.handle, &d); err != nil {
 			return err
 		}
-		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+		attr, err := m.conn.srv.cfg.Access.GetAttr(m.ctx(), &m.caller, o.handle)
 		if err != nil {
 			return err
 		}
@@ -175,12 +175,12 @@ func (m *message) setSize(data []byte, end bool) error {
 		return ntstatus.InvalidParameter
 	}
 	if !end {
-		attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+		attr, err := m.conn.srv.cfg.Access.GetAttr(m.ctx(), &m.caller, o.handle)
 		if err != nil {
 			return err
 		}
 		if size >= attr.Size { // others must not cache what this may become
-			return m.conn.srv.cfg.Access.Admit(m.conn.ctx, &m.caller, o.handle, causeway.Span{Offset: size}, true)
+			return m.conn.srv.cfg.Access.Admit(m.ctx(), &m.caller, o.handle, causeway.Span{Offset: size}, true)
 		}
 	}
 	return m.setAttr(o, &causeway.SetAttr{Mask: causeway.SetSize, Size: size})
@@ -222,7 +222,7 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 	if _, name := o.place(); name == "" {
 		return ntstatus.CannotDelete
 	}
-	attr, err := m.conn.srv.cfg.Access.GetAttr(m.conn.ctx, &m.caller, o.handle)
+	attr, err := m.conn.srv.cfg.Access.GetAttr(m.ctx(), &m.caller, o.handle)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (m *message) setDisposition(data []byte, ex bool) error {
 }
 
 func (m *message) deleteLater(o *open, on bool) error {
-	err := m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), on)
+	err := m.conn.srv.cfg.Access.SetDelete(m.ctx(), &m.caller, o.handle, o.openID(), on)
 	if err == nil {
 		m.conn.srv.files.setDelete(o, on)
 	}
@@ -294,7 +294,7 @@ func (m *message) rename(data []byte, ex bool) error {
 		return ntstatus.ObjectNameInvalid
 	}
 	// Of a name that differs in case only, the new spelling is meant.
-	if _, _, err = m.conn.srv.cfg.Access.Rename(m.conn.ctx, &m.caller, from, name, p.parent, last[0]); err != nil {
+	if _, _, err = m.conn.srv.cfg.Access.Rename(m.ctx(), &m.caller, from, name, p.parent, last[0]); err != nil {
 		return err
 	}
 	p.path[len(p.path)-1] = last[0]
@@ -330,10 +330,10 @@ func (m *message) link(data []byte) error {
 		if p.entry.Handle == m.open.handle {
 			return nil
 		}
-		if _, err := cfg.Access.Remove(m.conn.ctx, &m.caller, p.parent, p.name(), 0); err != nil {
+		if _, err := cfg.Access.Remove(m.ctx(), &m.caller, p.parent, p.name(), 0); err != nil {
 			return err
 		}
 	}
-	_, _, err = cfg.Access.Link(m.conn.ctx, &m.caller, m.open.handle, p.parent, p.name())
+	_, _, err = cfg.Access.Link(m.ctx(), &m.caller, m.open.handle, p.parent, p.name())
 	return err
 }

@@ -21,6 +21,7 @@ import (
 	"causeway"
 	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/wire"
+	"causeway/gateway/spelling"
 	"causeway/internal/buf"
 )
 
@@ -34,11 +35,14 @@ type Server struct {
 	started   time.Time
 	pool      buf.Pool
 	files     files
-	spellings spellings
+	spellings spelling.Cache
 	counts    counters
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
+	notices   atomic.Int64   // bytes of changes that watches hold
+	listings  chan struct{}  // directories that are listed to find a spelling
+	leaving   atomic.Bool    // clients are to go elsewhere: none log on
 	running   sync.WaitGroup // every goroutine of the server
 
 	mu        sync.Mutex
@@ -47,7 +51,8 @@ type Server struct {
 	perClient map[netip.Addr]int
 	clients   map[[16]byte][]*conn // that somebody has logged on to, by the client's GUID, oldest first; the lists are replaced
 	sessions  map[uint64]*session
-	logons    int // sessions without a user yet
+	halfOpen  []*session         // those without a user yet, oldest first
+	perAddr   map[netip.Addr]int // sessions by the address that began them
 }
 
 // New returns a server that listens nowhere yet.
@@ -66,6 +71,8 @@ func New(cfg Config) (*Server, error) {
 		perClient: map[netip.Addr]int{},
 		clients:   map[[16]byte][]*conn{},
 		sessions:  map[uint64]*session{},
+		perAddr:   map[netip.Addr]int{},
+		listings:  make(chan struct{}, maxListings),
 	}
 	s.files.init()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -231,3 +238,6 @@ const (
 
 // maxFrame bounds a message before it is read: a payload, headers, names, and what else a compound may hold.
 const maxFrame = maxTransfer + 64<<10 + wire.TransformSize
+
+// maxLogonFrame bounds it before anybody has logged on: a token has at most 64 KiB.
+const maxLogonFrame = 68 << 10

@@ -2,6 +2,7 @@ package smb
 
 import (
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
@@ -44,6 +45,23 @@ func (m *message) setSparse(r *wire.IOCtlRequest) error {
 	}
 	return m.setDOS(o.handle, &d)
 }
+
+// stored returns the parts of a span of a sparse file that take storage, as far as the storage tells; where it does not, those that hold
+// something else than zeros. There are no more than an answer of so many bytes has room for, and one.
+func (m *message) stored(o *open, from, end uint64, room int) ([]causeway.Span, error) {
+	t, can := m.conn.srv.cfg.Transfer.(gateway.Sparse)
+	if !can {
+		return m.data(o, from, end)
+	}
+	list, _, err := t.Data(m.conn.ctx, &m.caller, o.handle, causeway.Span{Offset: from, Length: end - from}, room/rangeSize+1)
+	if code := causeway.CodeOf(err); code == causeway.ErrNotSupp || code == causeway.ErrLocked {
+		return m.data(o, from, end)
+	}
+	return list, err
+}
+
+// rangeSize is the size of a FILE_ALLOCATED_RANGE_BUFFER in bytes ([MS-FSCC] 2.3.52).
+const rangeSize = 16
 
 // data returns the parts of a span of a sparse file that hold something else than zeros, in units of holes: storage is not asked for its
 // holes, and whether zeros are kept or left out there is nobody's affair.

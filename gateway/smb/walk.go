@@ -68,6 +68,10 @@ func (m *message) lookup(dir causeway.Handle, name string) (found gateway.Entry,
 	cfg := &m.conn.srv.cfg
 	found, dirAttr, err = cfg.Access.Lookup(m.conn.ctx, &m.caller, dir, name)
 	folding := cfg.folding(m.tree.volume)
+	if err == nil && m.tree.volume.SMB.CaseInsensitive {
+		stored, err := m.storedAs(dir, &dirAttr, folding, name, found.Handle)
+		return found, dirAttr, stored, err
+	}
 	if causeway.CodeOf(err) != causeway.ErrNoEnt || folding == names.Exact {
 		return found, dirAttr, name, err
 	}
@@ -83,6 +87,22 @@ func (m *message) lookup(dir causeway.Handle, name string) (found gateway.Entry,
 	}
 	found, dirAttr, err = cfg.Access.Lookup(m.conn.ctx, &m.caller, dir, stored)
 	return found, dirAttr, stored, err
+}
+
+// storedAs is how a directory spells a name that the engines have found, whatever its case.
+func (m *message) storedAs(dir causeway.Handle, a *causeway.Attr, folding names.Folding, name string, found causeway.Handle) (string, error) {
+	stored, err := m.spelling(dir, a, folding, name)
+	switch {
+	case causeway.CodeOf(err) == causeway.ErrWouldBlock:
+		return "", err
+	case err != nil || stored == "" || stored == name:
+		return name, nil // who may not list knows how he spells it
+	}
+	other, _, err := m.conn.srv.cfg.Access.Lookup(m.conn.ctx, &m.caller, dir, stored)
+	if err != nil || other.Handle != found { // there are both
+		return name, nil
+	}
+	return stored, nil
 }
 
 // stopped is the error that tells a client to follow a symbolic link itself ([MS-SMB2] 2.2.2.2.1).

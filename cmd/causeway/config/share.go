@@ -17,9 +17,13 @@ func ParseSigning(word string) (required bool, err error) {
 	return choose(word, "required", "required", "offered")
 }
 
-// ParseCase parses whether names that differ in case only are not the same to SMB clients. "" is insensitive.
-func ParseCase(word string) (sensitive bool, err error) {
-	return choose(word, "insensitive", "sensitive", "insensitive")
+// ParseCase parses to whom names that differ in case only are the same: to nobody, to all, or to SMB clients alone, which is what "" is.
+func ParseCase(word string) (sensitive, insensitive bool, err error) {
+	switch word {
+	case "", "by-protocol", "sensitive", "insensitive":
+		return word == "sensitive", word == "insensitive", nil
+	}
+	return false, false, fmt.Errorf("%q is neither sensitive nor insensitive nor by-protocol", word)
 }
 
 // ParseLocks parses whether byte-range locks of SMB clients refuse no I/O of NFS clients. "" is mandatory.
@@ -55,7 +59,7 @@ func (v *Volume) validateShare(at, encrypt string) error {
 	if v.Share.Encrypt, err = encrypts(v.Encrypt, encrypt); err != nil {
 		return &Fault{at + ".smb-encrypt", err}
 	}
-	if v.Share.CaseSensitive, err = ParseCase(v.Case); err != nil {
+	if v.Share.CaseSensitive, v.Share.CaseInsensitive, err = ParseCase(v.Case); err != nil {
 		return &Fault{at + ".case", err}
 	}
 	if v.Share.Advisory, err = ParseLocks(v.Locks); err != nil {

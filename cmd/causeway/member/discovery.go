@@ -61,6 +61,7 @@ func (m *Member) rank(v discovery.View) {
 	if v.Zone == "" {
 		v.Zone = unnamed
 	}
+	v.Gateways = slices.DeleteFunc(slices.Clone(v.Gateways), func(g discovery.Gateway) bool { return !slices.Contains(g.Services, "smb") })
 	z, err := discovery.NewZone(v, m.ranking.Load())
 	if err != nil {
 		m.log.Error("the gateways cannot be ranked", "err", err)
@@ -76,6 +77,15 @@ func (m *Member) Order(volume string, client netip.Addr) []netip.Addr {
 		return nil
 	}
 	return z.Order(volume, client)
+}
+
+// ReferralTTL is for how long clients of SMB keep the answer of Order.
+func (m *Member) ReferralTTL() time.Duration {
+	ttl := m.Cluster().Table().Settings().ReferralTTL
+	if ttl == 0 {
+		ttl = record.DefaultReferralTTL
+	}
+	return time.Duration(ttl)
 }
 
 // view is what discovery knows of the records.

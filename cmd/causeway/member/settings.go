@@ -13,13 +13,14 @@ import (
 
 // Settings is what is set for the whole cluster.
 type Settings struct {
-	HoldDown   float64       `json:"hold_down"`   // seconds
-	Budget     int           `json:"budget"`      // volumes that a rebalance moves at most; 0: the default
-	MinVersion uint32        `json:"min_version"` // of the protocol, which every gateway must speak
-	Schedules  []Schedule    `json:"schedules"`
-	Zone       string        `json:"zone"` // that gateways answer for by DNS; "": none
-	Sites      []record.Site `json:"sites"`
-	Redirect   Redirects     `json:"redirect"`
+	HoldDown    float64       `json:"hold_down"`    // seconds
+	ReferralTTL float64       `json:"referral_ttl"` // seconds
+	Budget      int           `json:"budget"`       // volumes that a rebalance moves at most; 0: the default
+	MinVersion  uint32        `json:"min_version"`  // of the protocol, which every gateway must speak
+	Schedules   []Schedule    `json:"schedules"`
+	Zone        string        `json:"zone"` // that gateways answer for by DNS; "": none
+	Sites       []record.Site `json:"sites"`
+	Redirect    Redirects     `json:"redirect"`
 }
 
 // Schedule is when the master rebalances by itself.
@@ -33,6 +34,7 @@ func (m *Member) settings() Settings {
 	t := m.Cluster().Table()
 	r := t.Settings()
 	s := Settings{HoldDown: time.Duration(r.HoldDown).Seconds(), Budget: r.Budget, Schedules: []Schedule{}, Zone: r.Zone, Sites: append([]record.Site{}, r.Sites...)}
+	s.ReferralTTL = m.ReferralTTL().Seconds()
 	s.Redirect = redirects(r)
 	if c := t.Cluster(); c != nil {
 		s.MinVersion = c.MinVersion
@@ -46,11 +48,12 @@ func (m *Member) settings() Settings {
 
 // ClusterOrder changes what it does not leave out.
 type ClusterOrder struct {
-	HoldDown   *time.Duration    `json:"hold_down,omitempty"`
-	Budget     *int              `json:"budget,omitempty"`
-	MinVersion *uint32           `json:"min_version,omitempty"`
-	Zone       *string           `json:"zone,omitempty"` // "off": none
-	Redirect   *RedirectSettings `json:"redirect,omitempty"`
+	HoldDown    *time.Duration    `json:"hold_down,omitempty"`
+	ReferralTTL *time.Duration    `json:"referral_ttl,omitempty"`
+	Budget      *int              `json:"budget,omitempty"`
+	MinVersion  *uint32           `json:"min_version,omitempty"`
+	Zone        *string           `json:"zone,omitempty"` // "off": none
+	Redirect    *RedirectSettings `json:"redirect,omitempty"`
 }
 
 func (m *Member) setCluster(ctx context.Context, o ClusterOrder) (any, error) {
@@ -59,10 +62,13 @@ func (m *Member) setCluster(ctx context.Context, o ClusterOrder) (any, error) {
 			return nil, err
 		}
 	}
-	if o.HoldDown != nil || o.Budget != nil || o.Zone != nil || o.Redirect != nil {
+	if o.HoldDown != nil || o.ReferralTTL != nil || o.Budget != nil || o.Zone != nil || o.Redirect != nil {
 		err := m.changeSettings(ctx, func(s *record.Settings) error {
 			if o.HoldDown != nil {
 				s.HoldDown = record.Duration(*o.HoldDown)
+			}
+			if o.ReferralTTL != nil {
+				s.ReferralTTL = record.Duration(*o.ReferralTTL)
 			}
 			put(&s.Budget, o.Budget)
 			if o.Zone != nil {

@@ -105,7 +105,7 @@ func share(v *record.Volume) record.Share {
 
 // applyShare changes that.
 func (o *VolumeOrder) applyShare(v *record.Volume) {
-	if o.SMB == nil && o.SMBEncrypt == nil && o.SMBUsers == nil && o.CaseSensitive == nil && o.Advisory == nil {
+	if o.SMB == nil && o.SMBEncrypt == nil && o.SMBUsers == nil && o.CaseSensitive == nil && o.CaseInsensitive == nil && o.Advisory == nil {
 		return
 	}
 	s := share(v)
@@ -115,6 +115,7 @@ func (o *VolumeOrder) applyShare(v *record.Volume) {
 	put(&s.Encrypt, o.SMBEncrypt)
 	put(&s.Users, o.SMBUsers)
 	put(&s.CaseSensitive, o.CaseSensitive)
+	put(&s.CaseInsensitive, o.CaseInsensitive)
 	put(&s.Advisory, o.Advisory)
 	v.SMB = &s
 }

@@ -15,25 +15,26 @@ import (
 
 // VolumeOrder makes a volume, or changes what it does not leave out of one.
 type VolumeOrder struct {
-	Name          string                `json:"name"`
-	Backend       string                `json:"backend,omitempty"`   // when it is made
-	Exclusive     bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
-	Weight        *uint64               `json:"weight,omitempty"`
-	AutoWeight    *bool                 `json:"auto_weight,omitempty"` // it follows the measured demand
-	Group         *string               `json:"group,omitempty"`
-	Preferred     *string               `json:"preferred,omitempty"`
-	CanMigrate    *bool                 `json:"can_migrate,omitempty"`
-	Domain        *string               `json:"domain,omitempty"`
-	DomainPolicy  *record.DomainPolicy  `json:"domain_policy,omitempty"`
-	Async         *bool                 `json:"async,omitempty"`
-	ReadOnly      *bool                 `json:"read_only,omitempty"`
-	Allow         []causeway.ExportRule `json:"allow,omitempty"`
-	MirrorOf      *string               `json:"mirror_of,omitempty"` // a volume that offers the same; "": it is no mirror
-	SMB           *bool                 `json:"smb,omitempty"`       // over SMB too
-	SMBEncrypt    *bool                 `json:"smb_encrypt,omitempty"`
-	SMBUsers      *[]string             `json:"smb_users,omitempty"` // none: all
-	CaseSensitive *bool                 `json:"case_sensitive,omitempty"`
-	Advisory      *bool                 `json:"advisory,omitempty"` // locks of SMB clients refuse no I/O of NFS clients
+	Name            string                `json:"name"`
+	Backend         string                `json:"backend,omitempty"`   // when it is made
+	Exclusive       bool                  `json:"exclusive,omitempty"` // when it is made: nothing but the gateways changes it
+	Weight          *uint64               `json:"weight,omitempty"`
+	AutoWeight      *bool                 `json:"auto_weight,omitempty"` // it follows the measured demand
+	Group           *string               `json:"group,omitempty"`
+	Preferred       *string               `json:"preferred,omitempty"`
+	CanMigrate      *bool                 `json:"can_migrate,omitempty"`
+	Domain          *string               `json:"domain,omitempty"`
+	DomainPolicy    *record.DomainPolicy  `json:"domain_policy,omitempty"`
+	Async           *bool                 `json:"async,omitempty"`
+	ReadOnly        *bool                 `json:"read_only,omitempty"`
+	Allow           []causeway.ExportRule `json:"allow,omitempty"`
+	MirrorOf        *string               `json:"mirror_of,omitempty"` // a volume that offers the same; "": it is no mirror
+	SMB             *bool                 `json:"smb,omitempty"`       // over SMB too
+	SMBEncrypt      *bool                 `json:"smb_encrypt,omitempty"`
+	SMBUsers        *[]string             `json:"smb_users,omitempty"` // none: all
+	CaseSensitive   *bool                 `json:"case_sensitive,omitempty"`
+	CaseInsensitive *bool                 `json:"case_insensitive,omitempty"`
+	Advisory        *bool                 `json:"advisory,omitempty"` // locks of SMB clients refuse no I/O of NFS clients
 }
 
 // apply changes a record.

@@ -48,7 +48,7 @@ const (
 
 // fsInfo is RFC 1813 §3.3.19.
 func (s *Server) fsInfo(ctx context.Context, c *rpc.Call) rpc.Verdict {
-	return s.static(ctx, c, func() {
+	return s.static(ctx, c, func(*causeway.Volume) {
 		e := &c.Reply
 		for range 2 { // read, write
 			e.Uint32(causeway.MaxTransfer)
@@ -64,25 +64,25 @@ func (s *Server) fsInfo(ctx context.Context, c *rpc.Call) rpc.Verdict {
 
 // pathConf is RFC 1813 §3.3.20.
 func (s *Server) pathConf(ctx context.Context, c *rpc.Call) rpc.Verdict {
-	return s.static(ctx, c, func() {
+	return s.static(ctx, c, func(v *causeway.Volume) {
 		e := &c.Reply
 		e.Uint32(maxLinks)
 		e.Uint32(causeway.MaxName)
-		e.Bool(true)  // no_trunc
-		e.Bool(true)  // chown_restricted
-		e.Bool(false) // case_insensitive
-		e.Bool(true)  // case_preserving
+		e.Bool(true) // no_trunc
+		e.Bool(true) // chown_restricted
+		e.Bool(v.SMB.CaseInsensitive)
+		e.Bool(true) // case_preserving
 	})
 }
 
 // static answers what is the same for all objects, with the attributes of the one that was asked about.
-func (s *Server) static(ctx context.Context, c *rpc.Call, put func()) rpc.Verdict {
+func (s *Server) static(ctx context.Context, c *rpc.Call, put func(*causeway.Volume)) rpc.Verdict {
 	wire := handle(&c.Args)
 	if !c.Args.OK() {
 		return rpc.GarbageArgs
 	}
 	var attr causeway.Attr
-	h, _, _, err := s.guard.Admit(c, wire)
+	h, v, _, err := s.guard.Admit(c, wire)
 	if err == nil {
 		attr, err = s.access.GetAttr(ctx, &c.Caller, h)
 	}
@@ -92,7 +92,7 @@ func (s *Server) static(ctx context.Context, c *rpc.Call, put func()) rpc.Verdic
 	s.status(ctx, c, err)
 	putPostOp(&c.Reply, h.Volume, &attr)
 	if err == nil {
-		put()
+		put(v)
 	}
 	return rpc.Done
 }

@@ -1,6 +1,7 @@
 package v3_test
 
 import (
+	"causeway"
 	"testing"
 
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
@@ -34,5 +35,9 @@ func TestPathConf(t *testing.T) {
 	attrOf(t, r.ObjAttributes)
 	if r.NameMax != 255 || !r.NoTrunc || !r.ChownRestricted || r.CaseInsensitive || !r.CasePreserving || r.Linkmax < 32000 {
 		t.Errorf("%+v", r)
+	}
+	s = newSite(t, func(v *causeway.Volume) { v.SMB.CaseInsensitive = true })
+	if r := must[*nfsv3.Pathconf3res_NFS3_OK](t, do(s, pathConf, &nfsv3.Pathconf3args{Object: s.root}, nfsv3.ReadPathconf3res)).Resok; !r.CaseInsensitive || !r.CasePreserving {
+		t.Errorf("names without case: %+v", r)
 	}
 }

@@ -167,9 +167,12 @@ type Interface struct {
 	RSS   bool   // several connections over it use several processors
 }
 
+// InterfaceSize is the size of a NETWORK_INTERFACE_INFO in bytes.
+const InterfaceSize = 152
+
 // AppendInterfaces appends the NETWORK_INTERFACE_INFO list ([MS-SMB2] 2.2.32.5): BufferTooSmall if it is longer than max.
 func AppendInterfaces(dst []byte, list []Interface, max int) ([]byte, error) {
-	const size = 152
+	const size = InterfaceSize
 	if max < size*len(list) {
 		return dst, ntstatus.BufferTooSmall
 	}

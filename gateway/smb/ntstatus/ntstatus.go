@@ -86,6 +86,7 @@ const (
 	IOReparseTagInvalid     Status = 0xC0000276
 	IOReparseTagMismatch    Status = 0xC0000277
 	IOReparseDataInvalid    Status = 0xC0000278
+	ServerUnavailable       Status = 0xC0000466
 	FileNotAvailable        Status = 0xC0000467
 	InvalidDeviceState      Status = 0xC0000184
 	VolumeDismounted        Status = 0xC000026E

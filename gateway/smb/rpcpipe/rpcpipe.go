@@ -40,9 +40,9 @@ type Server struct {
 
 // Bounds.
 const (
-	maxFragment = 4280     // bytes of a fragment that we send and offer to take
-	maxRequest  = 64 << 10 // bytes of a request without its headers
-	maxWaiting  = 1 << 20  // bytes of answers that nobody has read
+	maxFragment = 4280      // bytes of a fragment that we send and offer to take
+	maxRequest  = 64 << 10  // bytes of a request without its headers
+	maxWaiting  = 256 << 10 // bytes of answers that nobody has read, beyond which nothing more is answered
 )
 
 // Pipe is one open of a named pipe. It is used by one goroutine at a time.
@@ -71,10 +71,13 @@ func Open(name string, s *Server) (*Pipe, error) {
 }
 
 // Write takes what a client wrote: any part of the stream of fragments. PipeDisconnected: the client broke the protocol here or
-// earlier. PipeBusy: it does not read its answers.
+// earlier, or asked for more at once than it may leave unread. PipeBusy: it does not read its answers.
 func (p *Pipe) Write(b []byte) error {
-	if p.broken {
+	switch {
+	case p.broken:
 		return ntstatus.PipeDisconnected
+	case p.waiting > maxWaiting:
+		return ntstatus.PipeBusy
 	}
 	p.in = append(p.in, b...)
 	for len(p.in) >= headerSize {
@@ -84,13 +87,10 @@ func (p *Pipe) Write(b []byte) error {
 			return ntstatus.PipeDisconnected
 		}
 		if len(p.in) < h.length {
-			return nil
-		}
-		if p.waiting > maxWaiting {
-			return ntstatus.PipeBusy
+			break
 		}
 		fragment := p.in[:h.length]
-		if !p.take(h, fragment[headerSize:]) {
+		if p.waiting > maxWaiting || !p.take(h, fragment[headerSize:]) {
 			p.fail()
 			return ntstatus.PipeDisconnected
 		}

@@ -54,6 +54,10 @@ func NewSigner(algorithm uint16, key []byte) (*Signer, error) {
 	return s, err
 }
 
+// Once reports whether two messages of a side with the same message id must not both be signed: with AES-GMAC the id is the nonce, and two
+// tags under one nonce give away what forges others (NIST SP 800-38D appendix A).
+func (s *Signer) Once() bool { return s.gmac != nil }
+
 // The signature's place in the header.
 const sigStart, sigEnd = 48, 64
 
