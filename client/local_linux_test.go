@@ -230,6 +230,39 @@ func TestLocalRubbish(t *testing.T) {
 	}
 }
 
+// TestLocalCrowd: a user has a quarter of what is lent at most, and gets more when something has ended.
+func TestLocalCrowd(t *testing.T) {
+	w := newOnHost(t, nil)
+	w.opened("-", []byte("text"))
+	s, wire := w.stranger(), w.wire("file")
+	most := uint64(0)
+	for code := causeway.OK; code == causeway.OK && most < 5000; most++ {
+		var fd int
+		if fd, code = s.askFor(most+1, wire); fd >= 0 {
+			unix.Close(fd)
+		}
+		if w.lender.Loans() > 1024 {
+			t.Fatal(w.lender.Loans(), "loans")
+		}
+	}
+	t.Logf("%d asked for", most)
+	w.until("leases have ended", func() bool { return w.lender.Loans() == 0 })
+	if fd, code := s.ask(wire); code != causeway.OK {
+		t.Error(code)
+	} else {
+		unix.Close(fd)
+	}
+	var conns []*stranger
+	for range 70 {
+		conns = append(conns, w.stranger())
+	}
+	last := conns[len(conns)-1]
+	last.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if n, err := last.Read(make([]byte, 10)); err != io.EOF && n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("too many connections:", n, err)
+	}
+}
+
 // handle finds a file.
 func (w *onHost) handle(name string) causeway.Handle {
 	w.t.Helper()
@@ -266,7 +299,12 @@ func (w *onHost) stranger() *stranger {
 
 func (s *stranger) ask(handle []byte) (fd int, code causeway.Code) {
 	s.t.Helper()
-	m, _ := proto.Marshal(&clientpb.LocalRequest{Id: 1, Handle: handle})
+	return s.askFor(1, handle)
+}
+
+func (s *stranger) askFor(id uint64, handle []byte) (fd int, code causeway.Code) {
+	s.t.Helper()
+	m, _ := proto.Marshal(&clientpb.LocalRequest{Id: id, Handle: handle})
 	if _, err := s.Write(m); err != nil {
 		s.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"causeway/client"
 	"causeway/e2e/harness"
@@ -78,7 +79,8 @@ func TestOnTheHost(t *testing.T) {
 	}
 	for _, p := range pairs {
 		s.Await("the file of volume "+p.volume+" is lent", func() bool { return exchange(p, 1) > 0 })
-		t.Logf("%s: after %d of 300 reads the file was lent", p.volume, exchange(p, 100))
+		begun := time.Now()
+		t.Logf("%s: after %d of 300 reads the file was lent, in %v", p.volume, exchange(p, 100), time.Since(begun))
 	}
 	s.Members[0].Kill()
 	for _, p := range pairs {

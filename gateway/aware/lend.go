@@ -19,7 +19,7 @@ import (
 const (
 	loanLease     = 300 * time.Millisecond
 	maxLocalConns = 256
-	maxLoans      = 1024 // of a connection
+	maxLoans      = 4096 // at once: each keeps an object of the gateway open
 	maxLocal      = 4 << 10
 )
 
@@ -32,12 +32,30 @@ type Lender struct {
 
 	mu    sync.Mutex
 	files map[causeway.Handle]map[*loan]bool
-	conns int
+	conns map[uint32]int // by user
+	loans map[uint32]int // likewise
+}
+
+// crowded reports whether there are as many as there may be, or a quarter of that of one user.
+func crowded(of map[uint32]int, uid uint32, most int) bool {
+	all := 0
+	for _, n := range of {
+		all += n
+	}
+	return all >= most || of[uid] >= most/4
+}
+
+// less forgets one of a user's.
+func less(of map[uint32]int, uid uint32) {
+	if of[uid]--; of[uid] <= 0 {
+		delete(of, uid)
+	}
 }
 
 // loan is a file that a program reads by itself.
 type loan struct {
 	id   uint64
+	uid  uint32 // whose
 	wire []byte // the handle
 	send func(*clientpb.LocalReply) error
 	gone chan struct{} // closed when nothing is read any more
@@ -51,7 +69,7 @@ type loan struct {
 
 // NewLender returns a Lender of a server's files. Listen answers programs.
 func (s *Server) NewLender() *Lender {
-	l := &Lender{s: s, files: map[causeway.Handle]map[*loan]bool{}}
+	l := &Lender{s: s, files: map[causeway.Handle]map[*loan]bool{}, conns: map[uint32]int{}, loans: map[uint32]int{}}
 	s.tasks.Go(l.expire)
 	return l
 }
@@ -102,8 +120,8 @@ func (l *Lender) lend(ctx context.Context, p *process, o *loan, use func(fd int)
 	if err != nil {
 		return err
 	}
-	if !l.enter(o, h) { // before the grant is looked at: a recall that comes now ends this loan
-		return causeway.ErrDelay
+	if err := l.enter(o, h); err != nil { // before the grant is looked at: a recall that comes now ends this loan
+		return err
 	}
 	var r gateway.FileRange
 	err = l.s.brief(ctx, func() (err error) { r, err = l.s.cfg.Transfer.ReadRange(ctx, c, h, 0, 1); return err })
@@ -123,19 +141,25 @@ func (l *Lender) lend(ctx context.Context, p *process, o *loan, use func(fd int)
 	return err
 }
 
-// enter registers a loan, if it is new. It reports false if it has ended.
-func (l *Lender) enter(o *loan, h causeway.Handle) bool {
+// enter registers a loan, if it is new. It fails if it has ended, or there are too many.
+func (l *Lender) enter(o *loan, h causeway.Handle) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o.handle != (causeway.Handle{}) {
-		return !o.ended && l.files[o.handle][o]
+	switch known := o.handle != (causeway.Handle{}); {
+	case known && (o.ended || !l.files[o.handle][o]):
+		return causeway.ErrDelay
+	case known:
+		return nil
+	case crowded(l.loans, o.uid, maxLoans):
+		return causeway.ErrNoLocks
 	}
+	l.loans[o.uid]++
 	if l.files[h] == nil {
 		l.files[h] = map[*loan]bool{}
 	}
 	l.files[h][o] = true
 	o.handle, o.until = h, l.s.cfg.Now().Add(loanLease)
-	return true
+	return nil
 }
 
 // keep notes what a loan holds, from now on for a lease. It reports false if it was recalled, or ended, meanwhile.
@@ -160,6 +184,7 @@ func (l *Lender) drop(o *loan) {
 	hold, known := o.hold, l.files[o.handle][o]
 	o.hold = nil
 	if known {
+		less(l.loans, o.uid)
 		delete(l.files[o.handle], o)
 		if len(l.files[o.handle]) == 0 {
 			delete(l.files, o.handle)

@@ -38,6 +38,9 @@ func listenLocal(path string) (*net.UnixListener, error) {
 	return u, nil
 }
 
+// acceptAgain is the pause after a failed accept.
+const acceptAgain = 100 * time.Millisecond
+
 // Serve answers programs until the listener is closed or the server ends.
 func (l *Lender) Serve(u *net.UnixListener) error {
 	stop := context.AfterFunc(l.s.life, func() { u.Close() })
@@ -49,26 +52,40 @@ func (l *Lender) Serve(u *net.UnixListener) error {
 		switch {
 		case l.s.life.Err() != nil || errors.Is(err, net.ErrClosed):
 			return nil
-		case err != nil:
-			return err
+		case err != nil: // there are no descriptors, for now
+			l.s.cfg.Log.Warn("a program on this machine could not be answered", "err", err)
+			select {
+			case <-time.After(acceptAgain):
+			case <-l.s.life.Done():
+			}
+			continue
 		}
-		l.mu.Lock()
-		full := l.conns >= maxLocalConns
-		if !full {
-			l.conns++
+		who, err := processOf(c)
+		if err != nil {
+			l.s.cfg.Log.Warn("it is not known who asks for a file at this machine", "err", err)
 		}
-		l.mu.Unlock()
-		if full {
+		if err != nil || !l.admit(who) {
 			c.Close()
 			continue
 		}
 		conns.Go(func() {
-			l.converse(c)
+			l.converse(c, who)
 			l.mu.Lock()
-			l.conns--
+			less(l.conns, who.uid)
 			l.mu.Unlock()
 		})
 	}
+}
+
+// admit takes a connection, unless there are too many.
+func (l *Lender) admit(who *process) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if crowded(l.conns, who.uid, maxLocalConns) {
+		return false
+	}
+	l.conns[who.uid]++
+	return true
 }
 
 // borrower is a connection of a program.
@@ -91,15 +108,10 @@ func (b *borrower) send(r *clientpb.LocalReply, rights []byte) error {
 }
 
 // converse answers a program until it hangs up.
-func (l *Lender) converse(c *net.UnixConn) {
+func (l *Lender) converse(c *net.UnixConn, who *process) {
 	stop := context.AfterFunc(l.s.life, func() { c.Close() })
 	defer stop()
 	defer c.Close()
-	who, err := processOf(c)
-	if err != nil {
-		l.s.cfg.Log.Warn("it is not known who asks for a file at this machine", "err", err)
-		return
-	}
 	b := &borrower{UnixConn: c, who: who, loans: map[uint64]*loan{}}
 	defer func() {
 		for _, o := range b.loans {
@@ -138,20 +150,18 @@ func (l *Lender) answer(b *borrower, r *clientpb.LocalRequest) error {
 	passed := -1
 	fresh := o == nil
 	if fresh {
-		o = &loan{id: r.Id, wire: r.Handle, gone: make(chan struct{}), send: func(r *clientpb.LocalReply) error { return b.send(r, nil) }}
+		b.forget(l)
+		o = &loan{id: r.Id, uid: b.who.uid, wire: r.Handle, gone: make(chan struct{}), send: func(r *clientpb.LocalReply) error { return b.send(r, nil) }}
 	}
-	err := error(causeway.ErrNoLocks)
-	if !fresh || len(b.loans) < maxLoans {
-		err = l.lend(l.s.life, b.who, o, func(fd int) (err error) {
-			if fresh { // a description of its own, which cannot be written by
-				passed, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			}
-			if err != nil {
-				return &causeway.Error{Op: "lend", Code: causeway.ErrNotSupp, Err: err}
-			}
-			return nil
-		})
-	}
+	err := l.lend(l.s.life, b.who, o, func(fd int) (err error) {
+		if fresh { // a description of its own, which cannot be written by
+			passed, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		if err != nil {
+			return &causeway.Error{Op: "lend", Code: causeway.ErrNotSupp, Err: err}
+		}
+		return nil
+	})
 	if passed >= 0 {
 		defer unix.Close(passed)
 	}
@@ -165,6 +175,18 @@ func (l *Lender) answer(b *borrower, r *clientpb.LocalRequest) error {
 		out.Code, out.LeaseMs = uint32(causeway.CodeOf(err)), 0
 	}
 	return b.send(out, rights)
+}
+
+// forget drops the ids of loans that have ended, when there are many.
+func (b *borrower) forget(l *Lender) {
+	if len(b.loans) < maxLoans/4 {
+		return
+	}
+	for id, o := range b.loans {
+		if l.over(o) {
+			delete(b.loans, id)
+		}
+	}
 }
 
 // over reports whether a loan has ended.
