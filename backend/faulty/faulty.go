@@ -52,6 +52,7 @@ type Rule struct {
 	Probability float64           // of taking a call; zero: certain
 	Delay       time.Duration     // wait before anything else
 	Code        causeway.Code     // the error; OK: the call only waits
+	Cause       error             // an errno below the code, as a file system would give; nil: the bare code
 	After       bool              // the call is carried out, but its answer is the error
 }
 
@@ -161,15 +162,23 @@ func (s *Store) meet(ctx context.Context, op Op, id causeway.ObjectID) (Rule, er
 		}
 	}
 	if r.Code != causeway.OK && !r.After {
-		return r, r.Code
+		return r, r.fault()
 	}
 	return r, nil
+}
+
+// fault is the error of the rule.
+func (r *Rule) fault() error {
+	if r.Cause == nil {
+		return r.Code
+	}
+	return &causeway.Error{Op: "faulty", Code: r.Code, Err: r.Cause}
 }
 
 // answer is what the caller is told of a call that was carried out.
 func (r *Rule) answer(err error) error {
 	if err == nil && r.Code != causeway.OK {
-		return r.Code
+		return r.fault()
 	}
 	return err
 }

@@ -193,7 +193,7 @@ func (o *object) Sync(ctx context.Context, dataOnly bool) error {
 	if err == nil {
 		return r.answer(o.inner.Sync(ctx, dataOnly))
 	}
-	if l, can := o.inner.(loser); can && err == r.Code {
+	if l, can := o.inner.(loser); can && causeway.CodeOf(err) == r.Code {
 		l.loseDirty()
 	}
 	return err

@@ -29,6 +29,9 @@ func (s *Store) SetMaxDescriptors(int) {}
 // DropPrivileges does nothing on this system.
 func DropPrivileges() error { return nil }
 
+// Probe fails on this system.
+func (s *Store) Probe(context.Context) error { return causeway.ErrNotSupp }
+
 // ReadOnly reports whether the directory cannot be written.
 func (s *Store) ReadOnly() bool { return true }
 

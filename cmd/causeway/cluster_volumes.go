@@ -24,6 +24,7 @@ type clusterVolumes struct {
 	near    atomic.Pointer[map[causeway.VolumeID]bool] // open; true: names and attributes may be read here
 	opening sync.Map                                   // causeway.VolumeID → *attempt
 	tries   sync.WaitGroup
+	dead    []volumeStore                                                     // that others took the place of
 	prove   func(ctx context.Context, id causeway.VolumeID, dir string) error // that it is the same everywhere; nil: who acquires it has
 }
 

@@ -169,7 +169,7 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 	for item := range t.All(record.KindVolume) {
 		v := item.Value.(*record.Volume)
 		one := s.Volumes[v.Name]
-		one.Name, one.Domain = v.Name, v.Domain
+		one.Name, one.Domain = v.Name, member.DomainOf(t, v)
 		s.Volumes[v.Name] = one
 		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
 			first := s.Volumes[original.Name]

@@ -50,7 +50,7 @@ func (c *crowd) nodes() (out []redirect.Node) {
 			continue
 		}
 		r := redirect.Node{
-			Name: n.Name, Threshold: float64(n.Threshold), Capacity: float64(n.Weight), Domains: n.Domains, Draining: n.State == record.Draining,
+			Name: n.Name, Threshold: float64(n.Threshold), Capacity: float64(n.Weight), Domains: member.DomainsOf(t, n), Draining: n.State == record.Draining,
 			Interval: max(time.Duration(n.UpdateInterval), time.Second),
 		}
 		at := discovery.Gateway{Addresses: addresses[n.Name], Domains: n.Domains}

@@ -97,6 +97,7 @@ type circle struct {
 	gateway.Holders // who ends grants at other gateways; nil: there are none
 	near            *near.Cache
 	alive           func(now time.Duration) bool
+	life            func() uint64
 }
 
 func (c *circle) granted(h causeway.Handle, seq uint64) {
@@ -219,6 +220,7 @@ func (n *node) startEngines(context.Context) (err error) {
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted
 		data.Alive = func(now time.Duration) bool { return c.alive(now) }
+		engine.Alive, engine.Life = data.Alive, func() uint64 { return c.life() }
 	}
 	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c
 	n.recalls = &aware.Recalls{Holder: n.moves}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"causeway"
 	"causeway/cluster"
 	"causeway/cluster/address"
 	"causeway/cluster/record"
@@ -139,17 +140,24 @@ func (j *joining) newMember(context.Context) (err error) {
 	}
 	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
-		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Lost: j.lost, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds, CutOff: j.cutOff,
 		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd, Clients: func() int { return int(j.working.Load()) }})
 	if err != nil {
 		return err
 	}
 	volumes.prove = j.member.Witnessed
+	j.teardown.addClose("storage that was lost", volumes.closeDead)
 	if err := j.close(holding); err != nil {
 		return err
 	}
 	return j.metrics.Registry().Register(j.member.Metrics())
+}
+
+// lost ends what was opened by a path to the storage that is dead, and tells clients to write again what they have not synced.
+func (j *joining) lost(v causeway.VolumeID) {
+	j.moves.SyncFailed(v)
+	j.moves.Regrant(v)
 }
 
 // cutOff ends what clients have sent and other gateways have allowed before this gateway was cut off.
@@ -162,13 +170,13 @@ func (j *joining) cutOff() {
 func (j *joining) close(holding *holder) (err error) {
 	split, c := j.member.Split(), j.circle
 	c.near, err = near.New(near.Config{
-		Access: split.Router(), Leased: split.Leased, Holder: j.recalls, Attr: j.moves.Attr, Node: j.name,
+		Access: split.Router(), Leased: split.Leased, Holder: j.recalls, Attr: j.moves.Attr, Node: j.name, Valid: j.member.ValidNearly,
 	})
 	if err != nil {
 		return err
 	}
 	c.Layouts, c.Guard, c.Holders, holding.Holder = split.Router(), split.Router(), split.Holders(), c.near
-	c.alive = j.member.ValidAt
+	c.alive, c.life = j.member.ValidAt, j.member.Routes().Life
 	split.Near(c.near)
 	j.teardown.addClose("leases", c.near.Close)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"causeway/cluster/address"
 	"causeway/gateway/nfs/portmap"
@@ -137,8 +138,14 @@ func (s *site) Close(addr netip.Addr) error {
 		err = errors.Join(err, abandonErr)
 	}
 	s.disconnect(addr)
+	ctx, cancel := context.WithTimeout(context.Background(), endsWithin)
+	defer cancel()
+	s.rpc.Await(ctx, addr) // what has begun is done before the next holder is asked to do it again
 	return err
 }
+
+// endsWithin is how long calls that run keep an address.
+const endsWithin = time.Second
 
 func (s *site) disconnect(addr netip.Addr) {
 	s.rpc.Disconnect(addr)

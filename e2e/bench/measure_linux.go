@@ -47,6 +47,7 @@ type measurement struct {
 	threads  int
 	verify   bool
 	seed     uint64
+	begun    func() // called when all is prepared; may be nil
 }
 
 // measure runs a workload once.
@@ -91,6 +92,9 @@ func (m measurement) run(plan workload.Plan) (s Sample, err error) {
 	before, err := readClocks(nil, m.server)
 	if err != nil {
 		return s, err
+	}
+	if m.begun != nil {
+		m.begun()
 	}
 	run, err := load.Start(load.Config{
 		Dial: m.server.Dial, Driver: plan.Driver, ReplySize: plan.ReplySize,

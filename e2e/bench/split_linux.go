@@ -92,7 +92,7 @@ func (c *clustering) split(ctx context.Context) error {
 	}
 	samples := measureAll(ctx, f, plan{workloads: workloads, rounds: c.rounds, duration: c.duration, seed: uint64(time.Now().UnixNano())})
 	writeSplit(summarise(samples, "plain", splitGoal), summarise(samples, "exclusive", splitGoal))
-	return c.profileSplit(ctx, workloads, []pair{plain, exclusive})
+	return errors.Join(c.profileSplit(ctx, workloads, []pair{plain, exclusive}), c.profileOwners(ctx, workloads, f.members[:2]))
 }
 
 func splitGoal(workload, server string) float64 {
@@ -136,10 +136,35 @@ func (c *clustering) profileSplit(ctx context.Context, workloads []workload.Work
 			w.Shape.Count *= 4
 			name := filepath.Join(c.profile, filepath.Base(p.tree.Dir)+"-"+w.FullName())
 			done := make(chan error, 2)
-			go func() { done <- fetchProfile(ctx, p.owner, name+"-owner.pprof") }()
-			go func() { done <- fetchProfile(ctx, p.other, name+"-away.pprof") }()
-			_, err := measurement{server: p.other, tree: p.tree, workload: w, duration: profileTime, seed: 1}.measure()
+			begun := func() {
+				go func() { done <- fetchProfile(ctx, p.owner, name+"-owner.pprof") }()
+				go func() { done <- fetchProfile(ctx, p.other, name+"-away.pprof") }()
+			}
+			_, err := measurement{server: p.other, tree: p.tree, workload: w, duration: profileTime, seed: 1, begun: begun}.measure()
 			if err := errors.Join(err, <-done, <-done); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// profileOwners takes a CPU profile of gateways while they are asked themselves.
+func (c *clustering) profileOwners(ctx context.Context, workloads []workload.Workload, members []*member) error {
+	if c.profile == "" {
+		return nil
+	}
+	for _, m := range members {
+		for _, w := range workloads {
+			w.Shape.Count *= 4
+			done := make(chan error, 1)
+			begun := func() {
+				go func() {
+					done <- fetchProfile(ctx, m.server, filepath.Join(c.profile, m.name+"-"+w.FullName()+"-itself.pprof"))
+				}()
+			}
+			_, err := measurement{server: m.server, tree: m.tree, workload: w, duration: profileTime, seed: 1, begun: begun}.measure()
+			if err := errors.Join(err, <-done); err != nil {
 				return err
 			}
 		}

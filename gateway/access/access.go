@@ -43,6 +43,10 @@ type Config struct {
 	Granted func(descriptor []byte, cred *causeway.Cred, a *causeway.Attr) (causeway.AccessMask, bool)
 	// Fold returns what is equal for names that mean the same in volumes whose names have no case. nil: no volume is one of those.
 	Fold func(name string) string
+	// Alive reports whether this gateway may change anything at a time of Now, and Life counts how often it might not meanwhile. A change
+	// that had to wait asks before it is made: others may own the volume by then. Both nil: always.
+	Alive func(now time.Duration) bool
+	Life  func() uint64
 	// Now is a time that goes on while the process is stopped; default boottime.Now.
 	Now func() time.Duration
 }

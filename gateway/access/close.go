@@ -147,12 +147,16 @@ func (e *Engine) removeNow(ctx context.Context, v *volume, h *causeway.Held) (vi
 		return victim{}, causeway.ErrStale
 	}
 	c := &gateway.Caller{Owner: h.Owner}
+	began := e.owning(v)
 	for _, object := range []causeway.Handle{h.Dir, h.Handle} {
 		x, err := e.touch(ctx, c, v, object, causeway.IOReadWrite)
 		if err != nil {
 			return victim{}, err
 		}
 		defer x.end()
+	}
+	if err := began.still(); err != nil {
+		return victim{}, err
 	}
 	return victim{id, attr}, v.store.Remove(ctx, h.Dir.Object, h.Name, attr.Type == causeway.TypeDirectory)
 }

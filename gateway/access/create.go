@@ -26,7 +26,8 @@ func (e *Engine) createOnce(ctx context.Context, c *gateway.Caller, dir causeway
 	}
 	entry, err := func() (gateway.Entry, error) {
 		defer e.holdName(v, dir, name)()
-		defer e.sticky.hold(&ch)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
 		name, err := e.spelt(ctx, c, dir, name)
 		if err != nil {
 			return gateway.Entry{}, err
@@ -110,6 +111,9 @@ func (e *Engine) takeExisting(ctx context.Context, c *gateway.Caller, ch *change
 		return entry, err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return entry, err
+	}
 	if err := ch.v.store.SetStat(ctx, id, &causeway.SetAttr{Mask: causeway.SetSize, Size: spec.Set.Size}); err != nil {
 		return entry, err
 	}
@@ -126,6 +130,9 @@ func makeNew(ctx context.Context, c *gateway.Caller, ch *change, name string, sp
 	}
 	make, rest, err := birth(c, &ch.before, spec)
 	if err != nil {
+		return gateway.Entry{}, err
+	}
+	if err := ch.still(); err != nil {
 		return gateway.Entry{}, err
 	}
 	id, attr, err := ch.v.store.Create(ctx, ch.id, name, &make)

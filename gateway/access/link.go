@@ -27,7 +27,8 @@ func (e *Engine) linkOnce(ctx context.Context, c *gateway.Caller, h, dir causewa
 	}
 	err = func() error {
 		defer e.holdName(v, dir, name)()
-		defer e.sticky.hold(&ch)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
 		name, err := e.spelt(ctx, c, dir, name)
 		if err != nil {
 			return err
@@ -72,5 +73,8 @@ func (e *Engine) link(ctx context.Context, c *gateway.Caller, ch *change, id cau
 		return err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return err
+	}
 	return ch.v.store.Link(ctx, id, ch.id, name)
 }

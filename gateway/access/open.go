@@ -295,6 +295,9 @@ func (o *opening) empty(ctx context.Context) error {
 		return err
 	}
 	defer x.end()
+	if err := x.still(); err != nil {
+		return err
+	}
 	if err := o.v.store.SetStat(ctx, o.entry.Handle.Object, &causeway.SetAttr{Mask: causeway.SetSize}); err != nil {
 		return err
 	}

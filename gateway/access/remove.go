@@ -25,7 +25,8 @@ func (e *Engine) removeOnce(ctx context.Context, c *gateway.Caller, dir causeway
 		return causeway.Change{}, err
 	}
 	gone, err := func() (victim, error) {
-		defer e.sticky.hold(&ch)()
+		held := e.sticky.hold(false, &ch)
+		defer held.release()
 		return e.remove(ctx, c, &ch, name, kind)
 	}()
 	result := ch.end(ctx)
@@ -79,6 +80,9 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 		return victim{}, err
 	}
 	defer x.end()
+	if err := ch.still(); err != nil {
+		return victim{}, err
+	}
 	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
 }
 

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -33,15 +32,10 @@ func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causewa
 			return src.end(ctx), causeway.Change{}, err
 		}
 	}
-	gone, err := func() (victim, error) {
-		defer e.holdName(v, to, newName)()
-		defer e.sticky.hold(&src, &dst)()
-		newName, err := e.speltTarget(ctx, c, from, name, to, newName)
-		if err != nil {
-			return victim{}, err
-		}
-		return e.rename(ctx, c, &src, name, &dst, newName)
-	}()
+	gone, err := e.renameHolding(ctx, c, false, &src, name, &dst, newName)
+	if errors.Is(err, errOneObject) {
+		gone, err = e.renameHolding(ctx, c, true, &src, name, &dst, newName)
+	}
 	srcChange := src.end(ctx)
 	dstChange := srcChange
 	if to != from {
@@ -57,7 +51,23 @@ func (e *Engine) renameOnce(ctx context.Context, c *gateway.Caller, from causewa
 	return srcChange, dstChange, v.persist(ctx, c, to.Object, from.Object)
 }
 
-func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, name string, dst *change, newName string) (victim, error) {
+// errOneObject says that both names of a rename stand for one object: rename(2) does nothing then. But another rename may have made the one
+// of the other meanwhile, so that is decided when no change of names runs beside.
+var errOneObject = errors.New("both names are one object's")
+
+func (e *Engine) renameHolding(ctx context.Context, c *gateway.Caller, alone bool, src *change, name string, dst *change, newName string) (victim, error) {
+	from, to := causeway.Handle{Volume: src.v.ID, Object: src.id}, causeway.Handle{Volume: dst.v.ID, Object: dst.id}
+	defer e.holdName(src.v, to, newName)()
+	held := e.sticky.hold(alone, src, dst)
+	defer held.release()
+	newName, err := e.speltTarget(ctx, c, from, name, to, newName)
+	if err != nil {
+		return victim{}, err
+	}
+	return e.rename(ctx, c, alone, src, name, dst, newName)
+}
+
+func (e *Engine) rename(ctx context.Context, c *gateway.Caller, alone bool, src *change, name string, dst *change, newName string) (victim, error) {
 	for _, dir := range []*causeway.Attr{&src.before, &dst.before} {
 		if err := requireDir(c, dir, causeway.MayExec); err != nil {
 			return victim{}, err
@@ -80,9 +90,8 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 		return victim{}, err
 	}
 	if gone.id == id {
-		// Two names of one object: rename(2) does nothing. But another rename may have made the one of the other meanwhile.
-		if now, _, err := src.v.store.Lookup(ctx, src.id, name); err != nil || now != id {
-			return victim{}, cmp.Or(err, error(causeway.ErrNoEnt))
+		if !alone {
+			return victim{}, errOneObject
 		}
 		return victim{}, nil
 	}
@@ -121,6 +130,9 @@ func (e *Engine) rename(ctx context.Context, c *gateway.Caller, src *change, nam
 			return victim{}, err
 		}
 		defer y.end()
+	}
+	if err := src.still(); err != nil {
+		return victim{}, err
 	}
 	if err := src.v.store.Rename(ctx, src.id, name, dst.id, newName); err != nil {
 		return gone, err

@@ -49,6 +49,9 @@ func setAttr(ctx context.Context, c *gateway.Caller, ch *change, set *causeway.S
 			return err
 		}
 	}
+	if err := ch.still(); err != nil {
+		return err
+	}
 	return ch.v.store.SetStat(ctx, ch.id, &allowed)
 }
 

@@ -15,6 +15,7 @@ const allLeases = causeway.LeaseAttr | causeway.LeaseNames
 
 // touched is an object that is being changed: what other gateways held of it has ended, and is not given again until it ends.
 type touched struct {
+	owning
 	mark   overlap.Change
 	table  *holdings
 	ticket grants.Ticket
@@ -26,7 +27,7 @@ type touched struct {
 // The mark is set before it is seen whether anybody holds anything, and whoever is given something looks for marks afterwards
 // (see settled): so one sees the other.
 func (e *Engine) touch(ctx context.Context, c *gateway.Caller, v *volume, h causeway.Handle, keep causeway.IOMode) (touched, error) {
-	x := touched{mark: e.changes.Begin(h.Hash())}
+	x := touched{owning: e.owning(v), mark: e.changes.Begin(h.Hash())}
 	if v.grants == nil || v.grants.foreign.Load() == 0 || !v.Exclusive && keep == causeway.IOReadWrite {
 		return x, nil
 	}
@@ -51,6 +52,35 @@ func (x *touched) end() (alone bool) {
 		x.table = nil
 	}
 	return x.mark.End()
+}
+
+// owning is the ownership in which a change begins.
+type owning struct {
+	e    *Engine
+	v    *volume
+	life uint64
+}
+
+func (e *Engine) owning(v *volume) owning {
+	o := owning{e: e, v: v}
+	if e.cfg.Life != nil {
+		o.life = e.cfg.Life()
+	}
+	return o
+}
+
+// still returns ErrDelay unless the ownership lasts. It is asked immediately before the storage is changed, when nothing is waited for any
+// more: who waits for a holder that is not reached, or behind one who does, can wait for longer than this gateway is the owner.
+func (o *owning) still() error {
+	cfg := &o.e.cfg
+	if cfg.Alive == nil {
+		return nil
+	}
+	now, err := o.e.volume(o.v.ID)
+	if err != nil || now.epoch != o.v.epoch || cfg.Life != nil && cfg.Life() != o.life || !cfg.Alive(cfg.Now()) {
+		return causeway.ErrDelay
+	}
+	return nil
 }
 
 // shared reports whether other gateways may hold leases on the names and attributes of a volume.

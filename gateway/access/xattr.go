@@ -110,7 +110,7 @@ func (e *Engine) changeXattr(ctx context.Context, c *gateway.Caller, h causeway.
 	}
 	if causeway.Permit(&c.Cred, &ch.before, causeway.MayWrite) == 0 && !(own(name) && (c.Cred.UID == 0 || c.Cred.UID == ch.before.UID)) {
 		err = causeway.ErrAccess
-	} else {
+	} else if err = ch.still(); err == nil {
 		err = do(x, &ch)
 	}
 	result := ch.end(ctx)

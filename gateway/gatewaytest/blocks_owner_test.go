@@ -15,7 +15,7 @@ import (
 
 // ownWriter is a site in which the first gateway but the owner has written a file and then taken the volume over.
 func ownWriter(t *testing.T, how causeway.Stability) (x *site, a, b *machine, h causeway.Handle) {
-	x = blockSite(t, 3, 200*time.Millisecond)
+	x = blockSite(t, 3, 600*time.Millisecond)
 	a, b = x.gateways[1], x.gateways[2]
 	h = a.create("f")
 	if err := x.gateways[0].store.Persist(t.Context()); err != nil {
@@ -55,7 +55,9 @@ func unharmed(t *testing.T, b *machine, g causeway.Handle) {
 func TestOwnersWriterSettled(t *testing.T) {
 	x, a, b, h := ownWriter(t, causeway.Unstable)
 	for end := time.Now().Add(3 * x.lease); time.Now().Before(end); time.Sleep(x.lease / 40) {
-		if err := a.write(h, "mine"); err != nil { // used, so that it is not committed; meanwhile what nobody has asserted is taken back
+		// Used, so that it is not committed; meanwhile what nobody has asserted is taken back. On a machine that does not let the gateway renew
+		// its lease in time the grant has ended, and the write is refused rather than done too late: its sender tries again.
+		if err := a.write(h, "mine"); err != nil && causeway.CodeOf(err) != causeway.ErrDelay {
 			t.Fatal(err)
 		}
 	}

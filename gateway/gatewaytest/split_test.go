@@ -25,6 +25,7 @@ type site struct {
 	volume   *causeway.Volume
 	gateways []*machine
 	owner    atomic.Pointer[access.Engine]
+	later    []*access.Engine // that took over from the first owner
 	quiet    time.Duration
 	lease    time.Duration
 	grants   atomic.Int64 // that were asked for over links
@@ -92,7 +93,7 @@ func (x *site) move(to *machine, epoch causeway.Epoch) {
 		}
 	}
 	x.owner.Store(next)
-	x.Cleanup(func() { next.Wait() })
+	x.later = append(x.later, next)
 }
 
 func (m *machine) start(owner *machine, lease time.Duration) {
@@ -128,7 +129,9 @@ func (x *site) close() {
 			x.Error(err)
 		}
 	}
-	x.gateways[0].owner.Wait()
+	for _, owner := range append(x.later, x.gateways[0].owner) {
+		owner.Wait()
+	}
 	for _, m := range x.gateways {
 		if !closed[m.store] {
 			closed[m.store] = true

@@ -127,6 +127,7 @@ func (k *known) follow(id causeway.VolumeID, e causeway.Epoch) bool {
 func (n *Cache) Drop(v causeway.VolumeID) { n.known.forgetVolume(v) }
 
 func (k *known) forgetVolume(id causeway.VolumeID) {
+	k.tenure.Add(1) // before the shards: who learns looks while he has one
 	for i := range k.shards {
 		s := &k.shards[i]
 		s.mu.Lock()

@@ -18,6 +18,9 @@ type known struct {
 	objects int // per shard
 	names   int // per shard
 
+	// tenure rises whenever something is dropped: what was asked for before may have ended with it, unknown to the owner that answers.
+	tenure atomic.Uint64
+
 	mu      sync.Mutex
 	volumes map[causeway.VolumeID]*recalled
 }
@@ -119,29 +122,29 @@ func (k *known) page(h causeway.Handle, cookie uint64, now time.Duration) (dir c
 	return o.attr, p, p != nil
 }
 
-// learn remembers what came with a grant.
-func (k *known) learn(s *gateway.GrantSpec, r *gateway.GrantReply, until time.Duration) {
+// learn remembers what came with a grant that was asked for in a tenure.
+func (k *known) learn(s *gateway.GrantSpec, r *gateway.GrantReply, until time.Duration, tenure uint64) {
 	k.mu.Lock()
 	k.volume(s.Handle.Volume).lease = r.Lease
 	k.mu.Unlock()
 	if r.Leases&causeway.LeaseAttr != 0 {
-		k.learnAttr(s.Handle, r.Epoch, r.Seq, &r.Attr, until)
+		k.learnAttr(s.Handle, r.Epoch, r.Seq, &r.Attr, until, tenure)
 	}
 	for i := range r.Entries {
 		if x := &r.Entries[i]; x.Seq != 0 && x.Attr.Valid() {
-			k.learnAttr(causeway.Handle{Volume: s.Handle.Volume, Object: x.Object}, r.Epoch, x.Seq, &x.Attr, until)
+			k.learnAttr(causeway.Handle{Volume: s.Handle.Volume, Object: x.Object}, r.Epoch, x.Seq, &x.Attr, until, tenure)
 		}
 	}
 	if r.Leases&causeway.LeaseNames != 0 {
-		k.learnNames(s, r, until)
+		k.learnNames(s, r, until, tenure)
 	}
 }
 
-func (k *known) learnAttr(h causeway.Handle, epoch causeway.Epoch, seq uint64, a *causeway.Attr, until time.Duration) {
+func (k *known) learnAttr(h causeway.Handle, epoch causeway.Epoch, seq uint64, a *causeway.Attr, until time.Duration, tenure uint64) {
 	s := k.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.isRecalled(h, epoch, seq) {
+	if k.tenure.Load() != tenure || k.isRecalled(h, epoch, seq) {
 		return
 	}
 	if o := s.object(h, k.objects); seq > o.attrSeq {
@@ -150,11 +153,11 @@ func (k *known) learnAttr(h causeway.Handle, epoch causeway.Epoch, seq uint64, a
 	}
 }
 
-func (k *known) learnNames(g *gateway.GrantSpec, r *gateway.GrantReply, until time.Duration) {
+func (k *known) learnNames(g *gateway.GrantSpec, r *gateway.GrantReply, until time.Duration, tenure uint64) {
 	s := k.shard(g.Handle)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.isRecalled(g.Handle, r.Epoch, r.Seq) {
+	if k.tenure.Load() != tenure || k.isRecalled(g.Handle, r.Epoch, r.Seq) {
 		return
 	}
 	o := s.object(g.Handle, k.objects)

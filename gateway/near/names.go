@@ -42,7 +42,7 @@ func (n *Cache) Lookup(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 	if n.cfg.Leased(dir.Volume) == nil || !plain(name) {
 		return n.next.Lookup(ctx, c, dir, name)
 	}
-	if a, id, ok := n.known.lookup(dir, name, n.recent()); ok {
+	if a, id, ok := n.known.lookup(dir, name, n.recent()); ok && n.cfg.Valid() {
 		if err := mayDir(c, &a, causeway.MayExec); err != nil {
 			return gateway.Entry{}, a, err
 		}
@@ -148,7 +148,7 @@ func (n *Cache) ReadDir(ctx context.Context, c *gateway.Caller, dir causeway.Han
 
 // pageOf returns the entries behind a cookie, with attributes if they are wanted, and those of the directory.
 func (n *Cache) pageOf(ctx context.Context, c *gateway.Caller, dir causeway.Handle, cookie uint64, want gateway.ReadDirWant) (causeway.Attr, []causeway.DirEntry, bool, error) {
-	if a, p, ok := n.known.page(dir, cookie, n.recent()); ok {
+	if a, p, ok := n.known.page(dir, cookie, n.recent()); ok && n.cfg.Valid() {
 		if want != gateway.WantAttr {
 			return a, p.entries, p.eof, nil
 		}

@@ -25,7 +25,10 @@ type Config struct {
 	Holder gateway.Holder
 	// Attr returns the attributes of an object whose bytes this gateway holds a grant of, with all that the caller's rights depend
 	// on. It may be nil.
-	Attr       func(context.Context, *gateway.Caller, causeway.Handle) (causeway.Attr, bool)
+	Attr func(context.Context, *gateway.Caller, causeway.Handle) (causeway.Attr, bool)
+	// Valid reports whether this gateway is a member still. When it is not, the others take its leases for ended, however long they would
+	// have lasted. Nil: always.
+	Valid      func() bool
 	Node       string               // this gateway's name
 	Now        func() time.Duration // goes on while the process is stopped; default boottime.Now
 	Renew      time.Duration        // how often leases in use are renewed; default 1 s
@@ -40,6 +43,9 @@ func (c *Config) Validate() error {
 		return errors.New("near: Access is missing")
 	case c.Leased == nil:
 		return errors.New("near: Leased is missing")
+	}
+	if c.Valid == nil {
+		c.Valid = func() bool { return true }
 	}
 	if c.Renew <= 0 {
 		c.Renew = time.Second
@@ -97,10 +103,10 @@ func (n *Cache) Close() error {
 // ask asks for leases, and remembers what came.
 func (n *Cache) ask(ctx context.Context, c *gateway.Caller, s gateway.GrantSpec) (gateway.GrantReply, error) {
 	s.Holder, s.NoWait = n.cfg.Node, c.NoWait
-	sent := n.cfg.Now()
+	sent, tenure := n.cfg.Now(), n.known.tenure.Load()
 	r, err := n.next.Grant(ctx, &s)
 	if err == nil && r.Lease != 0 {
-		n.known.learn(&s, &r, sent+r.Lease-r.Lease/50)
+		n.known.learn(&s, &r, sent+r.Lease-r.Lease/50, tenure)
 	}
 	return r, err
 }
@@ -116,11 +122,11 @@ func (n *Cache) attr(ctx context.Context, c *gateway.Caller, h causeway.Handle) 
 
 // attrNear is attr without a call. While this gateway may write the object, the storage is asked: its own writes change it.
 func (n *Cache) attrNear(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, bool) {
-	if a, ok := n.known.attr(h, n.recent()); ok {
+	if a, ok := n.known.attr(h, n.recent()); ok && n.cfg.Valid() {
 		return a, true
 	}
 	if n.cfg.Attr != nil {
-		if a, ok := n.cfg.Attr(ctx, c, h); ok {
+		if a, ok := n.cfg.Attr(ctx, c, h); ok && n.cfg.Valid() {
 			return a, true
 		}
 	}

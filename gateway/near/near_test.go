@@ -132,6 +132,7 @@ func TestRecallOvertakes(t *testing.T) {
 		"a later owner": func(n *Cache, h causeway.Handle, _ *gateway.GrantReply) {
 			_, _ = n.Reassert(t.Context(), h.Volume, causeway.Epoch{Revision: 6})
 		},
+		"the end of the membership": func(n *Cache, h causeway.Handle, _ *gateway.GrantReply) { n.Drop(h.Volume) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, o, h, _ := cached(t)
@@ -144,5 +145,29 @@ func TestRecallOvertakes(t *testing.T) {
 				t.Error("a lease that had ended before it came is relied on")
 			}
 		})
+	}
+}
+
+// TestCutOff: a gateway that is no member any more relies on nothing: the others do not wait for its leases.
+func TestCutOff(t *testing.T) {
+	n, o, h, _ := cached(t)
+	asks(t, n, o, h)
+	root, err := o.Root(t.Context(), root, h.Volume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := n.Lookup(t.Context(), &gateway.Caller{}, root.Handle, "g"); causeway.CodeOf(err) != causeway.ErrNoEnt {
+		t.Fatal(err)
+	}
+	n.cfg.Valid = func() bool { return false }
+	o.Lost("here")
+	if _, _, err := o.Create(t.Context(), &gateway.Caller{}, root.Handle, "g", &gateway.CreateSpec{Type: causeway.TypeRegular}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := n.Lookup(t.Context(), &gateway.Caller{}, root.Handle, "g"); err != nil {
+		t.Error("a name that others have made meanwhile:", err)
+	}
+	if got := asks(t, n, o, h); got != 1 {
+		t.Error("attributes are answered without a question by a gateway that is cut off")
 	}
 }

@@ -25,16 +25,28 @@ func (p *Peers) ask(ctx context.Context, node string, r *peerpb.Request) (*peerp
 
 // tell sends a request to a gateway that holds or waits for something: in the session in which it asked for that, if there is one.
 func (p *Peers) tell(ctx context.Context, node string, r *peerpb.Request) (*peerpb.Reply, error) {
-	p.mu.Lock()
-	s := p.sessions[node]
-	p.mu.Unlock()
-	if s == nil || p.dead(node, s) {
-		return p.ask(ctx, node, r)
-	}
 	if err := p.prepare(ctx, r); err != nil {
 		return nil, err
 	}
-	return s.ask(ctx, r)
+	c := p.talks(node)
+	if c == nil {
+		return nil, errUnsent
+	}
+	return c.ask(ctx, r)
+}
+
+// talks returns the session in which a gateway is told something; nil after Close.
+func (p *Peers) talks(node string) *conduit {
+	p.mu.Lock()
+	s := p.sessions[node]
+	p.mu.Unlock()
+	if s != nil && !p.dead(node, s) {
+		return s.conduit
+	}
+	if k := p.link(node); k != nil {
+		return k.state.Load().conduit
+	}
+	return nil
 }
 
 // dead reports whether a session is of a process that was replaced: nobody will carry it again, and the new one may have nothing to ask.

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"causeway"
@@ -57,6 +58,22 @@ func (p *Peers) bulkFailed(node string, c *grpc.ClientConn, err error) error {
 		c.Close()
 	}
 	return noAnswer(err)
+}
+
+// connected makes sure that there is a connection before anything is sent over it: what fails after that may have been done.
+func (p *Peers) connected(ctx context.Context, c *grpc.ClientConn) bool {
+	state := c.GetState()
+	if state == connectivity.Ready {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
+	defer cancel()
+	for c.Connect(); state != connectivity.Ready; state = c.GetState() {
+		if state == connectivity.TransientFailure || !c.WaitForStateChange(ctx, state) {
+			return false
+		}
+	}
+	return true
 }
 
 // about begins a message about an object for a connection that is not a session's.
@@ -127,6 +144,11 @@ func (b bulk) Write(ctx context.Context, m *peerpb.WriteRequest) (*peerpb.WriteR
 	if len(m.Data) > causeway.MaxTransfer || m.How > uint32(causeway.FileSync) {
 		return &peerpb.WriteReply{Reply: wire.Failed(causeway.ErrInval)}, nil
 	}
+	done, err := b.writing.begin(ctx, h, c.Gateway)
+	if err != nil {
+		return &peerpb.WriteReply{Reply: wire.Failed(err)}, nil
+	}
+	defer done()
 	r, err := b.services.Transfer.Write(ctx, c, h, m.Offset, m.Data, causeway.Stability(m.How))
 	return &peerpb.WriteReply{
 		Reply: wire.ReplyOf(&wire.Result{Change: r.Change}, err), Written: uint32(r.N), How: uint32(r.Stable),

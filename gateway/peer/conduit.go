@@ -14,6 +14,7 @@ import (
 	"causeway"
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
+	"causeway/internal/crew"
 )
 
 // packets is a stream, seen from either side. One goroutine sends, one receives.
@@ -42,7 +43,7 @@ type conduit struct {
 	ctx    context.Context // of what is executed for the other side
 	cancel context.CancelFunc
 	jobs   sync.WaitGroup
-	crew   crew
+	crew   crew.Crew
 	heard  atomic.Int64 // when the last packet came, in nanoseconds since the conduit was made
 	born   time.Time
 
@@ -64,7 +65,7 @@ type worker interface {
 	// begin makes a change that has to wait for nothing before it is made; ok is false if it would have to, and was not made.
 	begin(context.Context, *peerpb.Request) (h held, ok bool)
 	// hold sends replies when their changes, of one volume, are stable.
-	hold([]held)
+	hold(*conduit, []held)
 }
 
 // carrier is a stream with its writer.
@@ -74,17 +75,41 @@ type carrier struct {
 	gone   chan struct{}
 	finish sync.Once
 	begun  bool // something was taken to be sent
+
+	sending bool // somebody sends what he took
 }
 
 func (c *carrier) end() { c.finish.Do(func() { close(c.gone) }) }
 
-// question is a call of this side. ready is closed when reply, or nil if there will be none, is set.
+// question is a call of this side. ready is closed when reply, or nil if there will be none, is set; where nobody waits, done is called.
 type question struct {
 	id    uint64
 	frame *peerpb.Frame
 	ready chan struct{}
+	done  func(*peerpb.Reply, error)
+	limit *time.Timer // of a question with done
 	reply *peerpb.Reply
 	sent  bool
+}
+
+// end tells who asked, not under the conduit's lock.
+func (q *question) end() {
+	if q.done == nil {
+		close(q.ready)
+		return
+	}
+	q.limit.Stop()
+	q.done(q.result())
+}
+
+func (q *question) result() (*peerpb.Reply, error) {
+	switch {
+	case q.reply != nil:
+		return q.reply, nil
+	case q.sent:
+		return nil, errLost
+	}
+	return nil, errUnsent
 }
 
 // task is a call of the other side: in execution until reply is set.
@@ -102,7 +127,7 @@ func newConduit(calls int, log *slog.Logger, n *counts, w worker) *conduit {
 		ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.crew = newCrew(c.ended)
+	c.crew = crew.New(maxSpare, c.ended)
 	return c
 }
 
@@ -122,15 +147,11 @@ func (c *conduit) ask(ctx context.Context, r *peerpb.Request) (*peerpb.Reply, er
 	defer func() { <-c.window }()
 	q := &question{frame: &peerpb.Frame{Request: r}, ready: make(chan struct{})}
 	c.mu.Lock()
-	if c.over {
+	if !c.beginLocked(q) {
 		c.mu.Unlock()
 		return nil, errUnsent
 	}
-	c.last++
-	q.id, q.frame.Id = c.last, c.last
-	c.open[q.id] = q
-	c.pushLocked(q.frame)
-	c.mu.Unlock()
+	c.flushLocked(len(c.open) == 1) // else others are likely to ask now too, and share a packet
 	select {
 	case <-q.ready:
 	case <-ctx.Done():
@@ -138,13 +159,45 @@ func (c *conduit) ask(ctx context.Context, r *peerpb.Request) (*peerpb.Reply, er
 			<-q.ready // the reply came meanwhile, or the end
 		}
 	}
-	switch {
-	case q.reply != nil:
-		return q.reply, nil
-	case q.sent:
-		return nil, errLost
+	return q.result()
+}
+
+// post sends a request and has done called with the reply, by whoever brings it. False: it would have to wait, or this is the end.
+func (c *conduit) post(r *peerpb.Request, within time.Duration, done func(*peerpb.Reply, error)) bool {
+	select {
+	case c.window <- struct{}{}:
+	default:
+		return false
 	}
-	return nil, errUnsent
+	q := &question{frame: &peerpb.Frame{Request: r}, done: func(reply *peerpb.Reply, err error) {
+		<-c.window
+		done(reply, err)
+	}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.beginLocked(q) {
+		<-c.window
+		return false
+	}
+	q.limit = time.AfterFunc(within, func() {
+		if c.giveUp(q) {
+			q.end()
+		}
+	})
+	c.wakeLocked()
+	return true
+}
+
+// beginLocked numbers a question and queues it; false after the end.
+func (c *conduit) beginLocked(q *question) bool {
+	if c.over {
+		return false
+	}
+	c.last++
+	q.id, q.frame.Id = c.last, c.last
+	c.open[q.id] = q
+	c.queueLocked(q.frame)
+	return true
 }
 
 // giveUp ends a call that nobody waits for; false if it has ended.
@@ -170,16 +223,52 @@ func (c *conduit) closeLocked(q *question) {
 	}
 }
 
-// pushLocked queues a frame for the stream there is. Without one it is dropped: questions are sent again, replies asked for again.
+// pushLocked queues a frame, and has it sent.
 func (c *conduit) pushLocked(f *peerpb.Frame) {
-	if c.carrier == nil {
+	c.queueLocked(f)
+	c.wakeLocked()
+}
+
+// queueLocked queues a frame for the stream there is. Without one it is dropped: questions are sent again, replies asked for again.
+func (c *conduit) queueLocked(f *peerpb.Frame) {
+	if c.carrier != nil {
+		c.queue = append(c.queue, f)
+	}
+}
+
+// wakeLocked has the writer send what is queued.
+func (c *conduit) wakeLocked() {
+	if c.carrier == nil || len(c.queue) == 0 {
 		return
 	}
-	c.queue = append(c.queue, f)
 	select {
 	case c.carrier.wake <- struct{}{}:
 	default:
 	}
+}
+
+// flushLocked sends what is queued at once, unless somebody is sending: that saves waking the writer. It may wait where the other side does
+// not read, as long as such a stream lasts, so it is not for who reads one: two gateways could wait for each other.
+//
+// It unlocks. Where it is not wanted, the writer is woken.
+func (c *conduit) flushLocked(wanted bool) {
+	k := c.carrier
+	var p *peerpb.Packet
+	if wanted {
+		p = c.takeLocked(k)
+	} else {
+		c.wakeLocked()
+	}
+	c.mu.Unlock()
+	if p == nil {
+		return
+	}
+	if c.send(k, p) != nil {
+		k.end() // its writer, or who reads it, tells of the error
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wakeLocked() // for what came meanwhile
 }
 
 // attach makes a stream carry the conduit, in place of the one before: open calls are sent again, in their order.
@@ -222,12 +311,15 @@ func (c *conduit) detach(k *carrier) {
 // lose fails all open calls: the other side knows nothing of this session.
 func (c *conduit) lose() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, q := range c.open {
+	ended := slices.Collect(maps.Values(c.open))
+	for _, q := range ended {
 		c.closeLocked(q)
-		close(q.ready)
 	}
 	c.queue, c.acks = nil, nil
+	c.mu.Unlock()
+	for _, q := range ended {
+		q.end()
+	}
 }
 
 // end ends the session. What is executed for the other side is cancelled; wait waits for it.
@@ -260,6 +352,9 @@ func (c *conduit) start(f func()) bool {
 	return true
 }
 
+// maxSpare is how many goroutines of a session wait for something to do.
+const maxSpare = 32
+
 // maxPacket is about how many bytes are sent together.
 const maxPacket = 128 << 10
 
@@ -276,13 +371,22 @@ func (c *conduit) write(k *carrier) error {
 			if p == nil {
 				break
 			}
-			c.counts.packets.Add(1)
-			c.counts.frames.Add(uint64(len(p.Frames)))
-			if err := k.Send(p); err != nil {
+			if err := c.send(k, p); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// send sends what was taken: one at a time does.
+func (c *conduit) send(k *carrier, p *peerpb.Packet) error {
+	c.counts.packets.Add(1)
+	c.counts.frames.Add(uint64(len(p.Frames)))
+	err := k.Send(p)
+	c.mu.Lock()
+	k.sending = false
+	c.mu.Unlock()
+	return err
 }
 
 // take takes from the queue what goes into one packet. Before a request can be sent, the other side is told of all calls that have
@@ -290,7 +394,11 @@ func (c *conduit) write(k *carrier) error {
 func (c *conduit) take(k *carrier) *peerpb.Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.carrier != k || len(c.queue) == 0 {
+	return c.takeLocked(k)
+}
+
+func (c *conduit) takeLocked(k *carrier) *peerpb.Packet {
+	if k == nil || c.carrier != k || k.sending || len(c.queue) == 0 {
 		return nil
 	}
 	p, n, size := &peerpb.Packet{Ended: c.acks}, 0, 0
@@ -307,6 +415,7 @@ func (c *conduit) take(k *carrier) *peerpb.Packet {
 		size += weight(f)
 		p.Frames = append(p.Frames, f)
 	}
+	k.sending = true
 	if !k.begun {
 		k.begun, p.First, p.Open = true, true, slices.Collect(maps.Keys(c.open))
 	}
@@ -385,11 +494,14 @@ func (c *conduit) receive(k *carrier, f *peerpb.Frame) error {
 
 func (c *conduit) answered(f *peerpb.Frame) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if q := c.open[f.Id]; q != nil {
+	q := c.open[f.Id]
+	if q != nil {
 		c.closeLocked(q)
 		q.reply = f.Reply
-		close(q.ready)
+	}
+	c.mu.Unlock()
+	if q != nil {
+		q.end()
 	}
 }
 
@@ -443,12 +555,12 @@ func (c *conduit) goLocked(j job) {
 	if j.task.given {
 		j.task.cancel()
 	}
-	c.crew.do(&c.jobs, func() {
+	c.crew.Do(&c.jobs, func() {
 		reply := c.safely(j.frame.Request, func() *peerpb.Reply { return c.work.execute(ctx, j.frame.Request) })
 		j.task.cancel()
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.finishLocked(j, reply)
+		c.flushLocked(len(c.tasks) == 0)
 	})
 }
 
@@ -488,13 +600,13 @@ func (c *conduit) endedLocked(id uint64, t *task) {
 	}
 }
 
-// finishLocked answers a call of the other side. The reply of what is no change is not kept: it is executed again.
+// finishLocked answers a call of the other side; flushLocked is to follow. The reply of what is no change is not kept: it is executed again.
 func (c *conduit) finishLocked(j job, reply *peerpb.Reply) {
 	j.task.reply = reply
 	if !wire.Changes(j.frame.Request.Op) || j.task.unwanted {
 		delete(c.tasks, j.frame.Id)
 	}
-	c.pushLocked(&peerpb.Frame{Id: j.frame.Id, Reply: reply})
+	c.queueLocked(&peerpb.Frame{Id: j.frame.Id, Reply: reply})
 }
 
 // safely makes of a panic a failure of that call.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -23,7 +24,10 @@ type Copies interface {
 	Collect(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) (shadow.Copy, error)
 }
 
-var _ shadow.Network = (*Peers)(nil)
+var (
+	_ shadow.Network = (*Peers)(nil)
+	_ shadow.Poster  = (*Peers)(nil)
+)
 
 // smallBatch is up to how many bytes a batch travels with the small messages: changes wait for it.
 const smallBatch = 32 << 10
@@ -46,6 +50,30 @@ func (p *Peers) Keep(ctx context.Context, node string, b *shadow.Batch) error {
 		return p.bulkFailed(node, conn, err)
 	}
 	return wire.Error(reply)
+}
+
+// Post implements shadow.Poster.
+func (p *Peers) Post(node string, b *shadow.Batch, within time.Duration, done func(error)) bool {
+	if wire.Weigh(b.Records) > smallBatch {
+		return false
+	}
+	c := p.talks(node)
+	if c == nil {
+		return false
+	}
+	r := &peerpb.Request{Op: peerpb.Op_KEEP, Volume: uint64(b.Volume), Batch: wire.Batch(b), TimeoutMs: uint32(within.Milliseconds()), Depth: requestDepth, Joining: p.cfg.Joining()}
+	if !c.post(r, within, func(reply *peerpb.Reply, err error) {
+		if err == nil {
+			err = wire.Error(reply)
+		} else {
+			err = noAnswer(err)
+		}
+		done(err)
+	}) {
+		return false
+	}
+	p.counts.asked.Add(1)
+	return true
 }
 
 func keepLarge(ctx context.Context, conn *grpc.ClientConn, b *shadow.Batch) (*peerpb.Reply, error) {

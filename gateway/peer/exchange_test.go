@@ -393,8 +393,7 @@ func TestProxy(t *testing.T) {
 		services := s.g[2].peers.services
 		services.Transfer = s.g[2].data // which asks g1 for grants
 		s.g[2].peers.Offer(services)
-		x, err := NewProxy(ProxyConfig{Peers: s.g[1].peers, Local: s.g[1].data, Reach: func(causeway.VolumeID) (bool, string) { return false, "g3" }})
-		must(t, err)
+		x := s.g[1].without(func() []string { return []string{"g3"} })
 		return gatewaytest.Fixture{Access: s.g[1].router, Transfer: x, Volume: vol}
 	})
 }
@@ -410,8 +409,7 @@ func TestProxyMoves(t *testing.T) {
 	var reach atomic.Pointer[string]
 	set := func(node string) { reach.Store(&node) }
 	set("g3")
-	x, err := NewProxy(ProxyConfig{Peers: s.g[1].peers, Local: s.g[1].data, Reach: func(causeway.VolumeID) (bool, string) { return false, *reach.Load() }})
-	must(t, err)
+	x := s.g[1].without(func() []string { return []string{*reach.Load()} })
 	h, err := s.g[1].create("f")
 	must(t, err)
 	data := bytes.Repeat([]byte("0123456789abcdef"), causeway.MaxTransfer/16)
@@ -464,12 +462,47 @@ func TestCopies(t *testing.T) {
 	if err != nil || c.Version != version || len(c.Records) != len(large)+1 {
 		t.Errorf("%+v, %d records, %v", c.Version, len(c.Records), err)
 	}
+	posted := make(chan error, 1)
+	if !a.peers.Post(b.name, &shadow.Batch{Volume: vol, Version: version, Seq: 3}, 10*time.Second, func(err error) { posted <- err }) {
+		t.Error("a small batch must not wait")
+	} else if err := <-posted; causeway.CodeOf(err) != causeway.ErrStaleEpoch {
+		t.Errorf("a batch of the earlier owner, posted: %v", err)
+	}
+	if a.peers.Post(b.name, &shadow.Batch{Volume: vol, Version: version, Seq: 3, Records: large}, time.Second, func(error) {}) {
+		t.Error("a large batch has to wait")
+	}
 	err = a.peers.Keep(t.Context(), b.name, &shadow.Batch{Volume: vol, Version: version, Seq: 3})
 	if causeway.CodeOf(err) != causeway.ErrStaleEpoch {
 		t.Errorf("a batch of the earlier owner: %v", err)
 	}
 	if _, err := b.peers.Collect(t.Context(), a.name, vol, next); err != nil {
 		t.Errorf("a gateway that keeps nothing: %v", err)
+	}
+}
+
+// TestPostsEnd: who posted a batch is told when nobody answers in time, and when this is the end; once.
+func TestPostsEnd(t *testing.T) {
+	s := newSite(t, options{})
+	a, b := s.g[0], s.g[1]
+	batch := &shadow.Batch{Volume: vol, Version: shadow.Version{Epoch: s.epoch, Term: 1}, Whole: true, Seq: 1}
+	b.peers.Close()
+	ends := make(chan error, 10)
+	for _, within := range []time.Duration{time.Millisecond, time.Hour} {
+		if !a.peers.Post(b.name, batch, within, func(err error) { ends <- err }) {
+			t.Fatal("a small batch must not wait")
+		}
+		if within == time.Hour {
+			a.peers.Close()
+		}
+		if err := <-ends; err == nil {
+			t.Error("nobody has the batch")
+		}
+	}
+	if a.peers.Post(b.name, batch, time.Hour, func(err error) { ends <- err }) {
+		t.Error("posted after the end")
+	}
+	if len(ends) != 0 {
+		t.Error("told twice")
 	}
 }
 

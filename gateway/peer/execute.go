@@ -83,12 +83,6 @@ func (w colleague) begin(ctx context.Context, r *peerpb.Request) (h held, ok boo
 	return h, true
 }
 
-func (w colleague) hold(made []held) {
-	if run := w.rounds.add(made); run != nil && !w.start(run) {
-		run() // the end has begun, and waits for who called this
-	}
-}
-
 // timely refuses what a gateway has sent before it was cut off, or without being a member. Who has joined a moment ago may be known here a
 // moment later: its client must not hear that it may not do something.
 func (p *Peers) timely(from string, r *peerpb.Request) error {
@@ -111,9 +105,10 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 		p.counts.stale.Add(1)
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}
+	life := p.cfg.Table.Life()
 	reply := wire.Serve(ctx, p.services.Access, p.services.Stateful, from, r)
 	switch {
-	case p.cfg.Table.Valid():
+	case p.cfg.Table.Valid() && life == p.cfg.Table.Life():
 		return reply
 	case wire.Repeatable(r.Op):
 		return wire.Failed(causeway.ErrStaleEpoch)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"causeway/gateway/peer/peerpb"
-	"causeway/gateway/peer/wire"
 )
 
 // job is a call of the other side.
@@ -46,7 +45,7 @@ func (c *conduit) enterLocked(j job) {
 
 func (c *conduit) driveLocked(l *lane) {
 	l.drivers++
-	c.crew.do(&c.jobs, func() { c.drive(l) })
+	c.crew.Do(&c.jobs, func() { c.drive(l) })
 }
 
 // lookAfter lets another goroutine go on where none has begun a change for long.
@@ -75,7 +74,7 @@ func (c *conduit) drive(l *lane) {
 			return
 		}
 		if j.frame == nil || len(made) == together {
-			c.work.hold(made)
+			c.work.hold(c, made)
 			made = nil
 		}
 		if j.frame == nil {
@@ -117,28 +116,26 @@ func (c *conduit) change(j job) (h held) {
 	if failed != nil {
 		h = held{reply: failed}
 	}
-	h.conduit, h.job = c, j
+	h.job = j
 	if h.later.Volume != 0 {
 		return h
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if ok {
 		c.finishLocked(j, h.reply)
 	} else if !c.over {
 		c.goLocked(j)
 	}
+	l := c.lanes[j.frame.Request.Volume]
+	c.flushLocked(l == nil || len(l.waiting) == 0)
 	return h
 }
 
 // answer sends replies together.
 func (c *conduit) answer(list []held) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for i := range list {
 		c.finishLocked(list[i].job, list[i].reply)
 	}
+	c.flushLocked(true)
 }
-
-// fail makes of a reply one that says that its change may be lost.
-func (h *held) fail(err error) { h.reply = wire.Failed(err) }

@@ -23,6 +23,7 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/peer/depth"
+	"causeway/gateway/rounds"
 	"causeway/internal/gate"
 	"causeway/internal/setting"
 )
@@ -107,6 +108,8 @@ type Services struct {
 	Access gateway.Access // the access part of the volumes that this gateway administers
 	Holder gateway.Holder // what ends grants that are held here; nil: none are
 
+	// Stable makes changes stable that other gateways asked for: *rounds.Rounds, if fronts here shall share them. Nil: Access does.
+	Stable gateway.Persister
 	// Stateful is for protocols that open; nil: none are served.
 	Stateful gateway.Stateful
 	// Transfer moves bytes for gateways without reach of the storage; nil: not from here.
@@ -122,7 +125,8 @@ type Peers struct {
 	services Services
 	counts   counts
 	events   events
-	rounds   rounds
+	rounds   *rounds.Rounds
+	writing  writing
 
 	ctx   context.Context
 	stop  context.CancelFunc
@@ -149,7 +153,6 @@ func New(cfg Config) (*Peers, error) {
 	p := &Peers{cfg: cfg, slots: slots, links: make(map[string]*link), sessions: make(map[string]*session),
 		bulks: make(map[string]*grpc.ClientConn)}
 	p.events.init()
-	p.rounds = rounds{valid: cfg.Table.Valid, volumes: make(map[causeway.VolumeID]*round)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.serveGRPC()
 	return p, nil
@@ -158,8 +161,11 @@ func New(cfg Config) (*Peers, error) {
 // Offer says what other gateways find here. It is called once, before Serve and the first request.
 func (p *Peers) Offer(s Services) {
 	p.services = s
-	if s.Access != nil {
-		p.rounds.persist = s.Access.Persist
+	switch {
+	case s.Stable != nil:
+		p.rounds = rounds.Of(s.Stable)
+	case s.Access != nil:
+		p.rounds = rounds.Of(s.Access)
 	}
 }
 

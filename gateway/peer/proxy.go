@@ -5,26 +5,23 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
+	"causeway/gateway/transfer"
+	"causeway/gateway/transfer/path"
 	"causeway/internal/setting"
-	"causeway/internal/sleep"
 )
 
-// ProxyConfig says how a Proxy decides.
+// ProxyConfig says by whom bytes are moved.
 type ProxyConfig struct {
 	Peers *Peers
-	Local gateway.Transfer
-	// Reach tells whether this gateway reaches the storage of a volume, or else who does; no node: nobody now. It must not block.
-	Reach func(causeway.VolumeID) (here bool, node string)
-	// Patience is how long a call waits for a gateway with reach; then it is ErrDelay. Default 20 s.
-	Patience time.Duration
 	// Large is how many calls of more than 64 KiB are under way at once; the others wait. Each takes several times its size of memory
 	// at both gateways. Default 16.
 	Large int
@@ -32,24 +29,18 @@ type ProxyConfig struct {
 
 // Validate sets defaults and names the field at fault.
 func (c *ProxyConfig) Validate() error {
-	if c.Peers == nil || c.Local == nil || c.Reach == nil {
-		return errors.New("peer: Peers, Local and Reach are needed")
+	if c.Peers == nil {
+		return errors.New("peer: Peers is needed")
 	}
-	return errors.Join(setting.Positive("peer: Patience", &c.Patience, 20*time.Second), setting.Positive("peer: Large", &c.Large, 16))
+	return setting.Positive("peer: Large", &c.Large, 16)
 }
 
-// Proxy implements gateway.Transfer also for volumes whose storage this gateway does not reach: another one moves their bytes.
-// Reads, writes and syncs whose answer was lost are done again, which does no harm: the same bytes come to the same place, and the
-// verifier tells of a gateway that forgot.
+// Proxy has other gateways move bytes, for volumes whose storage this one does not reach. Whom to ask, and whom next, is
+// transfer.Paths' to say.
 type Proxy struct {
 	cfg   ProxyConfig
 	large chan struct{} // holds one for each call of many bytes
 }
-
-var (
-	_ gateway.Transfer = (*Proxy)(nil)
-	_ gateway.Sparse   = (*Proxy)(nil)
-)
 
 // NewProxy returns a Proxy.
 func NewProxy(cfg ProxyConfig) (*Proxy, error) {
@@ -62,33 +53,23 @@ func NewProxy(cfg ProxyConfig) (*Proxy, error) {
 // large is from how many bytes on a call is counted.
 const large = 64 << 10
 
-// away asks who has reach until somebody answers. do returns the reply of one attempt, which moves so many bytes.
-func (x *Proxy) away(ctx context.Context, c *gateway.Caller, h causeway.Handle, bytes int, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
+// Via moves bytes by way of a node. Each call is one attempt: it fails with transfer.ErrUnreached if the node was not asked, or it makes no
+// difference that it was, and with path.Unsettled if a write may still be done.
+func (x *Proxy) Via(node string) gateway.Transfer { return via{x, node} }
+
+type via struct {
+	*Proxy
+	node string
+}
+
+var _ gateway.Transfer = via{}
+
+// attempt returns the reply of a message that changes nothing or makes bytes stable, and brings or takes so many bytes.
+func (x via) attempt(ctx context.Context, c *gateway.Caller, h causeway.Handle, bytes int, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
 	if c.NoWait {
 		return causeway.ErrWouldBlock
 	}
-	ctx, cancel := context.WithTimeout(ctx, x.cfg.Patience)
-	defer cancel()
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, lookAgain) {
-		err := x.once(ctx, c, h, bytes, do)
-		code := causeway.CodeOf(err)
-		if code != causeway.ErrStaleEpoch && !errors.Is(err, errAgain) {
-			return err
-		}
-		if !sleep.For(ctx, pause) {
-			return causeway.ErrDelay
-		}
-	}
-}
-
-var errAgain = errors.New("peer: no gateway with reach of the storage answered")
-
-func (x *Proxy) once(ctx context.Context, c *gateway.Caller, h causeway.Handle, bytes int, do func(context.Context, *grpc.ClientConn, *peerpb.Request) (*peerpb.Reply, error)) error {
 	p := x.cfg.Peers
-	_, node := x.cfg.Reach(h.Volume)
-	if node == "" {
-		return errAgain
-	}
 	about, err := p.about(ctx, c, h)
 	if err != nil {
 		return err
@@ -98,25 +79,40 @@ func (x *Proxy) once(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 		case x.large <- struct{}{}:
 			defer func() { <-x.large }()
 		case <-ctx.Done():
-			return errAgain
+			return transfer.ErrUnreached
 		}
 	}
-	conn, err := p.bulkConn(node)
+	conn, err := p.bulkConn(x.node)
 	if err != nil {
-		return errAgain
+		return transfer.ErrUnreached
+	}
+	if !p.connected(ctx, conn) {
+		_ = p.bulkFailed(x.node, conn, status.Error(codes.Unavailable, "no connection")) // grpc would pause before the next one
+		return transfer.ErrUnreached
 	}
 	reply, err := do(ctx, conn, about)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errAgain, p.bulkFailed(node, conn, err))
+		return fmt.Errorf("%w: %w", errNoReply, p.bulkFailed(x.node, conn, err))
 	}
 	return wire.Error(reply)
 }
 
-// Read implements gateway.Transfer.
-func (x *Proxy) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (out gateway.ReadResult, err error) {
-	if here, _ := x.cfg.Reach(h.Volume); here {
-		return x.cfg.Local.Read(ctx, c, h, off, dst)
+// errNoReply is what an attempt without an answer ends with.
+var errNoReply = fmt.Errorf("peer: no answer: %w", transfer.ErrUnreached)
+
+// unsettled makes of a write without an answer one that may still be done, as long as the node is the member that it was.
+func (x via) unsettled(err error, joining uint64) error {
+	if !errors.Is(err, errNoReply) {
+		return err
 	}
+	return &path.Unsettled{Err: err, Over: func() bool {
+		now, member := x.cfg.Peers.cfg.Member(x.node)
+		return !member || now != joining
+	}}
+}
+
+// Read implements gateway.Transfer.
+func (x via) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (out gateway.ReadResult, err error) {
 	for {
 		part := dst[out.N:min(len(dst), out.N+causeway.MaxTransfer)]
 		r, err := x.read(ctx, c, h, off+uint64(out.N), part)
@@ -127,8 +123,8 @@ func (x *Proxy) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, 
 	}
 }
 
-func (x *Proxy) read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (out gateway.ReadResult, err error) {
-	err = x.away(ctx, c, h, len(dst), func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
+func (x via) read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (out gateway.ReadResult, err error) {
+	err = x.attempt(ctx, c, h, len(dst), func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
 		m, err := peerpb.NewBulkClient(conn).Read(ctx, &peerpb.ReadRequest{About: about, Offset: off, Length: uint32(len(dst))})
 		if err != nil {
 			return nil, err
@@ -152,50 +148,17 @@ func reply(r *peerpb.Reply) *peerpb.Reply {
 }
 
 // ReadRange implements gateway.Transfer.
-func (x *Proxy) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, n int) (gateway.FileRange, error) {
-	if here, _ := x.cfg.Reach(h.Volume); here {
-		return x.cfg.Local.ReadRange(ctx, c, h, off, n)
-	}
+func (x via) ReadRange(context.Context, *gateway.Caller, causeway.Handle, uint64, int) (gateway.FileRange, error) {
 	return gateway.FileRange{}, causeway.ErrNotSupp
 }
 
-// sparse is the local engine, where it can do what gateway.Sparse says with a volume.
-func (x *Proxy) sparse(v causeway.VolumeID) (gateway.Sparse, error) {
-	here, _ := x.cfg.Reach(v)
-	local, can := x.cfg.Local.(gateway.Sparse)
-	if !here || !can {
-		return nil, causeway.ErrNotSupp
-	}
-	return local, nil
-}
-
-// Punch implements gateway.Sparse.
-func (x *Proxy) Punch(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (gateway.WriteResult, error) {
-	local, err := x.sparse(h.Volume)
-	if err != nil {
-		return gateway.WriteResult{}, err
-	}
-	return local.Punch(ctx, c, h, s)
-}
-
-// Data implements gateway.Sparse.
-func (x *Proxy) Data(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span, max int) ([]causeway.Span, bool, error) {
-	local, err := x.sparse(h.Volume)
-	if err != nil {
-		return nil, false, err
-	}
-	return local.Data(ctx, c, h, s, max)
-}
-
 // Write implements gateway.Transfer.
-func (x *Proxy) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (out gateway.WriteResult, err error) {
-	if here, _ := x.cfg.Reach(h.Volume); here {
-		return x.cfg.Local.Write(ctx, c, h, off, data, how)
-	}
+func (x via) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (out gateway.WriteResult, err error) {
 	if len(data) > causeway.MaxTransfer {
 		return out, causeway.ErrInval
 	}
-	err = x.away(ctx, c, h, len(data), func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
+	joining, _ := x.cfg.Peers.cfg.Member(x.node)
+	err = x.attempt(ctx, c, h, len(data), func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
 		m, err := peerpb.NewBulkClient(conn).Write(ctx, &peerpb.WriteRequest{About: about, Offset: off, Data: data, How: uint32(how)})
 		if err != nil {
 			return nil, err
@@ -208,15 +171,12 @@ func (x *Proxy) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle,
 		binary.BigEndian.PutUint64(out.Verifier[:], m.Verifier)
 		return reply(m.Reply), nil
 	})
-	return out, err
+	return out, x.unsettled(err, joining)
 }
 
 // Sync implements gateway.Transfer.
-func (x *Proxy) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (out gateway.SyncResult, err error) {
-	if here, _ := x.cfg.Reach(h.Volume); here {
-		return x.cfg.Local.Sync(ctx, c, h, s)
-	}
-	err = x.away(ctx, c, h, 0, func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
+func (x via) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (out gateway.SyncResult, err error) {
+	err = x.attempt(ctx, c, h, 0, func(ctx context.Context, conn *grpc.ClientConn, about *peerpb.Request) (*peerpb.Reply, error) {
 		wire.SetSpan(about, s)
 		m, err := peerpb.NewBulkClient(conn).Sync(ctx, &peerpb.SyncRequest{About: about})
 		if err != nil {

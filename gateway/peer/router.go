@@ -102,6 +102,9 @@ func (r *Router) route(ctx context.Context, a *asked) error {
 		return causeway.ErrDelay
 	}
 	for {
+		if !a.noWait && gateway.Abandoned(ctx) {
+			return causeway.ErrDelay
+		}
 		changed := r.table.Changed() // before the standing is looked at
 		s, v, err := r.try(ctx, a)
 		if v == answered {
@@ -175,8 +178,9 @@ func (r *Router) here(a *asked) (verdict, error) {
 	if !valid() {
 		return closed, nil
 	}
+	life := r.table.Life()
 	err := a.local()
-	if valid() || causeway.CodeOf(err) == causeway.ErrWouldBlock {
+	if valid() && life == r.table.Life() || causeway.CodeOf(err) == causeway.ErrWouldBlock {
 		return answered, err
 	}
 	if a.near {

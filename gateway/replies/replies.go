@@ -23,6 +23,9 @@ type Copies interface {
 	Add(v causeway.VolumeID, op causeway.OpID, record []byte)
 	// Wait returns when all that was added before is known to two gateways, or there is no other gateway.
 	Wait(ctx context.Context, v causeway.VolumeID) error
+	// Post has what was added before sent as soon as can be, without waiting. Until waits for that, not for what was added since.
+	Post(v causeway.VolumeID) (mark uint64)
+	Until(ctx context.Context, v causeway.VolumeID, mark uint64) error
 }
 
 // Config says what a Memory works with. Zero values are replaced by defaults.
@@ -256,10 +259,9 @@ func (m *Memory) Persist(ctx context.Context, v causeway.VolumeID, ids ...causew
 	if m.cfg.Copies == nil {
 		return m.lost(v, ids, m.engine.Persist(ctx, v, ids...))
 	}
-	copied := make(chan error, 1)
-	go func() { copied <- m.cfg.Copies.Wait(ctx, v) }()
+	mark := m.cfg.Copies.Post(v) // the copy is made while the storage is waited for
 	err := m.lost(v, ids, m.engine.Persist(ctx, v, ids...))
-	if waitErr := <-copied; err == nil {
+	if waitErr := m.cfg.Copies.Until(ctx, v, mark); err == nil {
 		err = waitErr
 	}
 	return err

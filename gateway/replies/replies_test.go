@@ -34,6 +34,12 @@ func (w *world) Add(_ causeway.VolumeID, op causeway.OpID, record []byte) {
 	w.copied = append(w.copied, Record{op, record})
 }
 
+func (w *world) Post(causeway.VolumeID) uint64 { return 0 }
+
+func (w *world) Until(ctx context.Context, v causeway.VolumeID, _ uint64) error {
+	return w.Wait(ctx, v)
+}
+
 func (w *world) Wait(ctx context.Context, _ causeway.VolumeID) error {
 	if w.hold == nil {
 		return nil

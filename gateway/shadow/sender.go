@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ type volume struct {
 	added   uint64   // records ever
 	safe    uint64   // of them at two gateways
 	sending chan struct{}
+	again   bool                 // something is to be posted when that has ended
 	failed  map[string]int       // times in a row
 	shunned map[string]time.Time // until when
 }
@@ -115,13 +117,30 @@ func (s *Sender) Add(id causeway.VolumeID, list ...Record) {
 
 // Wait returns when all that was added before is known to two gateways, or no other one takes it.
 func (s *Sender) Wait(ctx context.Context, id causeway.VolumeID) error {
+	return s.Until(ctx, id, math.MaxUint64)
+}
+
+// Post sends what was added before, now or after the batch that is under way, without waiting. Where it would have to wait, Until sends.
+func (s *Sender) Post(id causeway.VolumeID) (mark uint64) {
+	v := s.volume(id)
+	if v == nil {
+		return 0
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s.postLocked(v)
+	return v.added
+}
+
+// Until is Wait for what was added before Post returned mark.
+func (s *Sender) Until(ctx context.Context, id causeway.VolumeID, mark uint64) error {
 	v := s.volume(id)
 	if v == nil {
 		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for want := v.added; v.safe < want; {
+	for want := min(mark, v.added); v.safe < want; { // a mark of an earlier ownership may be higher
 		if busy := v.sending; busy != nil {
 			v.mu.Unlock()
 			select {
@@ -173,7 +192,14 @@ func (s *Sender) chooseLocked(v *volume) string {
 func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
 	done := make(chan struct{})
 	v.sending = done
-	defer func() { v.sending = nil; close(done) }()
+	defer func() {
+		v.sending = nil
+		close(done)
+		if v.again {
+			v.again = false
+			s.postLocked(v)
+		}
+	}()
 	node := s.chooseLocked(v)
 	if node == "" { // alone: what is here is all that there can be
 		v.node, v.safe, v.queue = "", v.added, nil
@@ -190,6 +216,45 @@ func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
 	v.mu.Unlock()
 	err := s.send(ctx, node, batch)
 	v.mu.Lock()
+	return s.sentLocked(v, node, upTo, err)
+}
+
+// postLocked sends what is queued to the gateway that has what came before, if that needs no waiting.
+func (s *Sender) postLocked(v *volume) {
+	post, ok := s.cfg.Network.(Poster)
+	if !ok || v.node == "" || v.safe == v.added {
+		return
+	}
+	if v.sending != nil {
+		v.again = true
+		return
+	}
+	node, upTo, done := v.node, v.added, make(chan struct{})
+	if s.chooseLocked(v) != node {
+		return
+	}
+	b := &Batch{Volume: v.id, Version: Version{v.epoch, v.term}, Seq: v.seq + 1, Records: v.queue}
+	if !post.Post(node, b, s.cfg.Within, func(err error) { s.posted(v, node, upTo, done, err) }) {
+		return
+	}
+	v.seq, v.queue, v.sending = b.Seq, nil, done
+}
+
+// posted is told of the end of what was posted. Who waits for it sends by himself what has failed.
+func (s *Sender) posted(v *volume, node string, upTo uint64, done chan struct{}, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_ = s.sentLocked(v, node, upTo, err)
+	v.sending = nil
+	close(done)
+	if v.again {
+		v.again = false
+		s.postLocked(v)
+	}
+}
+
+// sentLocked notes how a batch has ended.
+func (s *Sender) sentLocked(v *volume, node string, upTo uint64, err error) error {
 	switch {
 	case err == nil:
 		v.safe = upTo

@@ -9,6 +9,7 @@ package shadow
 
 import (
 	"context"
+	"time"
 
 	"causeway"
 )
@@ -57,6 +58,13 @@ type Network interface {
 	// Collect asks a gateway for the copy that it keeps of a volume, or for what it knows as the owner that it was. e is the new
 	// ownership: what an older one sends afterwards is refused.
 	Collect(ctx context.Context, node string, v causeway.VolumeID, e causeway.Epoch) (Copy, error)
+}
+
+// Poster is a Network that can send a batch without a goroutine that waits for the answer.
+type Poster interface {
+	// Post begins to give a batch to a gateway, which has within to take it, and returns; done is called once, by another goroutine,
+	// which it must not keep. False: it would have to wait, and nothing was sent.
+	Post(node string, b *Batch, within time.Duration, done func(error)) bool
 }
 
 // Copy is all that one gateway keeps of a volume. Its zero value is no copy.

@@ -63,7 +63,7 @@ func (o *object) write(ctx context.Context, data []byte, off uint64, how causewa
 	if len(data) == 0 {
 		return 0, nil
 	}
-	if !o.validExactly() {
+	if !o.validExactly() || gateway.Abandoned(ctx) {
 		return 0, causeway.ErrDelay // the call was held up; see vouch
 	}
 	if o.vol.blocks != nil && o.mapped == nil { // done by the owner, in its journal when it is synced

@@ -33,6 +33,14 @@ func (c *copies) Add(v causeway.VolumeID, op causeway.OpID, data []byte) {
 // Wait implements replies.Copies.
 func (c *copies) Wait(ctx context.Context, v causeway.VolumeID) error { return c.sender.Wait(ctx, v) }
 
+// Post implements replies.Copies.
+func (c *copies) Post(v causeway.VolumeID) uint64 { return c.sender.Post(v) }
+
+// Until implements replies.Copies.
+func (c *copies) Until(ctx context.Context, v causeway.VolumeID, mark uint64) error {
+	return c.sender.Until(ctx, v, mark)
+}
+
 // observe is told what clients hold and give up, before they are.
 func (c *copies) observe(ctx context.Context, changes []causeway.Held) {
 	volumes := make(map[causeway.VolumeID]bool, 1)

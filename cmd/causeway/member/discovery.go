@@ -95,7 +95,7 @@ func view(t *record.Table) discovery.View {
 	home := Answering(t) // an address that was taken over goes back, and its clients with it
 	for _, item := range t.Items(record.KindNode) {
 		n := item.Value.(*record.Node)
-		g := discovery.Gateway{Name: n.Name, Addresses: home[n.Name], Capacity: n.Weight, Threshold: n.Threshold, Domains: n.Domains,
+		g := discovery.Gateway{Name: n.Name, Addresses: home[n.Name], Capacity: n.Weight, Threshold: n.Threshold, Domains: DomainsOf(t, n),
 			Utilization: discovery.UnknownUtilization}
 		if member, _ := t.Member(n.Name); member != nil {
 			g.State, g.DNS, g.Services = discovery.Active, member.DNS, slices.Sorted(maps.Keys(member.Services))
@@ -111,7 +111,7 @@ func view(t *record.Table) discovery.View {
 	}
 	for _, item := range t.Items(record.KindVolume) {
 		r := item.Value.(*record.Volume)
-		one := discovery.Volume{Name: r.Name, Domain: r.Domain, Strict: r.DomainPolicy == record.Strict}
+		one := discovery.Volume{Name: r.Name, Domain: DomainOf(t, r), Strict: r.DomainPolicy == record.Strict}
 		if r.Share().Off {
 			one.Protocols = exceptSMB
 		}

@@ -43,6 +43,8 @@ type Volumes interface {
 	// another gateway administers it. Neither blocks.
 	Open(id causeway.VolumeID) bool
 	Near(id causeway.VolumeID) bool
+	// Probe asks a volume's storage whether it answers, by reading what no memory of this machine holds.
+	Probe(ctx context.Context, id causeway.VolumeID) error
 	// Update says which volumes there are. It opens what it can in the background.
 	Update(ctx context.Context, list []Published)
 }
@@ -95,6 +97,13 @@ type Member struct {
 	behind  atomic.Bool // the membership may outlast this process
 	tasks   sync.WaitGroup
 
+	storage struct { // volumes whose storage this gateway has lost, or has again
+		mu      sync.Mutex
+		faults  map[causeway.VolumeID]error
+		back    []causeway.VolumeID
+		changed chan struct{}
+	}
+
 	front     atomic.Pointer[LockFront]
 	lost      lost
 	announcer announcer
@@ -110,6 +119,7 @@ type Member struct {
 // New returns a Member that has not joined: calls wait.
 func New(cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, log: cfg.Log, joined: make(chan struct{}), wake: make(chan struct{}, 1), attesting: make(chan struct{}, 1), stop: func() {}, events: newEvents(time.Now), metrics: NewMetrics()}
+	m.storage.changed = make(chan struct{}, 1)
 	m.lost.waiting, m.lost.told = make(map[record.Key]waited), make(map[record.Key]uint64)
 	m.life, m.end = context.WithCancel(context.Background())
 	m.metrics.m, m.events.count = m, func(what string) { m.metrics.events.WithLabelValues(what).Inc() }
@@ -236,6 +246,7 @@ func (m *Member) Serve() error {
 	m.tasks.Go(func() { m.split.copies.renew(ctx) })
 	m.tasks.Go(func() { m.attest(ctx) })
 	m.tasks.Go(func() { m.weigh(ctx) })
+	m.tasks.Go(func() { m.tellReach(ctx) })
 	if m.cfg.Reading != nil {
 		m.tasks.Go(func() { m.report(ctx) })
 	}

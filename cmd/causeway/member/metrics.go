@@ -32,8 +32,11 @@ var (
 	serversDesc   = gauge("database_servers_count", "Servers of the configuration database that vote, and those of them that answer.", "state")
 	revisionDesc  = gauge("database_revision_count", "Changes of the configuration database that this gateway has seen.")
 	usedDesc      = gauge("utilization_percent", "What this gateway reported of itself last.", "part")
+	pathsDesc     = gauge("storage_paths_count", "Volumes whose storage this gateway has lost, and objects with writes of which nobody knows whether another gateway did them.", "state")
+	aroundDesc    = prometheus.NewDesc("causeway_cluster_storage_calls_total", "Reads, writes and syncs after a failure of this gateway's path to the storage, or without one: by which path they were answered.", []string{"path"}, nil)
+	probesDesc    = prometheus.NewDesc("causeway_cluster_storage_events_total", "Probes of paths to the storage that failed something, and what they found.", []string{"event"}, nil)
 
-	memberDescs = []*prometheus.Desc{validDesc, masterDesc, leaseDesc, nodesDesc, volumesDesc, ownedDesc, addressesDesc, serversDesc, revisionDesc, usedDesc}
+	memberDescs = []*prometheus.Desc{validDesc, masterDesc, leaseDesc, nodesDesc, volumesDesc, ownedDesc, addressesDesc, serversDesc, revisionDesc, usedDesc, pathsDesc, aroundDesc, probesDesc}
 )
 
 // happenings are the events that are counted: the label values.
@@ -119,6 +122,7 @@ func (x *Metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	put(ownedDesc, float64(owned))
 	x.addresses(put, t, self)
+	x.storage(put, to)
 	x.database(put, c)
 	if item := t.Get(record.Named(record.KindLoad, self)); item != nil {
 		for part, v := range item.Value.(*record.Load).Parts {
@@ -139,6 +143,21 @@ func (x *Metrics) addresses(put func(*prometheus.Desc, float64, ...string), t *r
 	for home, n := range homes {
 		put(addressesDesc, float64(n), home)
 	}
+}
+
+func (x *Metrics) storage(put func(*prometheus.Desc, float64, ...string), to chan<- prometheus.Metric) {
+	s := x.m.split.Paths()
+	put(pathsDesc, float64(s.Dead), "dead")
+	put(pathsDesc, float64(s.Unsettled), "unsettled")
+	count := func(d *prometheus.Desc, n uint64, label string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), label)
+	}
+	count(aroundDesc, s.Here, "own")
+	count(aroundDesc, s.Away, "other")
+	count(aroundDesc, s.Failed, "none")
+	count(probesDesc, s.Probes, "probed")
+	count(probesDesc, s.Died, "died")
+	count(probesDesc, s.Back, "back")
 }
 
 func (x *Metrics) database(put func(*prometheus.Desc, float64, ...string), c *cluster.Cluster) {

@@ -17,7 +17,9 @@ import (
 	"causeway/gateway"
 	"causeway/gateway/peer"
 	"causeway/gateway/replies"
+	"causeway/gateway/rounds"
 	"causeway/gateway/shadow"
+	"causeway/gateway/transfer"
 	"causeway/lockmgr"
 )
 
@@ -29,9 +31,10 @@ type Engines struct {
 		gateway.Stateful
 	}
 	Transfer gateway.Transfer
-	Holder   gateway.Holder // of all grants and leases of this gateway
-	State    gateway.Keeper // of what clients hold by Access
-	Layouts  interface {    // of what gateways hold by Access
+	Lost     func(causeway.VolumeID) // what Transfer wrote and did not sync may be lost
+	Holder   gateway.Holder          // of all grants and leases of this gateway
+	State    gateway.Keeper          // of what clients hold by Access
+	Layouts  interface {             // of what gateways hold by Access
 		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
 		Lost(node string)
 	}
@@ -48,9 +51,10 @@ type Split struct {
 	m       *Member
 	engines Engines
 	memory  *replies.Memory
+	rounds  *rounds.Rounds // of what clients here and other gateways have changed
 	peers   *peer.Peers
 	router  *peer.Router
-	proxy   *peer.Proxy
+	paths   *transfer.Paths
 	near    interface{ Drop(causeway.VolumeID) }
 	copies  copies
 }
@@ -63,6 +67,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if s.memory, err = replies.New(replies.Config{Access: e.Access, Copies: &s.copies}); err != nil {
 		return nil, err
 	}
+	s.rounds = rounds.Of(s.memory)
 	if s.peers, err = peer.New(peer.Config{
 		Node: m.cfg.Cluster.Node, Address: m.gatewayAt, Client: m.client, Server: m.server(), Table: m.routes,
 		Member: m.joining, Joining: func() uint64 { joining, _ := m.joining(m.cfg.Cluster.Node); return joining }, Known: func(v causeway.VolumeID) bool { return m.cfg.Catalog.ByID(v) != nil },
@@ -71,11 +76,11 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 		return nil, err
 	}
 	guarded := &guarded{e.Transfer, m.routes}
-	s.peers.Offer(peer.Services{Access: s.memory, Stateful: e.Access, Holder: e.Holder, Transfer: guarded, Copies: &s.copies})
-	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
+	if err := s.findPaths(guarded); err != nil {
 		return nil, err
 	}
-	if s.proxy, err = peer.NewProxy(peer.ProxyConfig{Peers: s.peers, Local: guarded, Reach: s.reach}); err != nil {
+	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: e.Access, Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
+	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
 		return nil, err
 	}
 	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.all, Log: m.log})
@@ -101,16 +106,19 @@ func (s *Split) Leased(id causeway.VolumeID) *causeway.Volume {
 func (s *Split) Near(n interface{ Drop(causeway.VolumeID) }) { s.near = n }
 
 // Transfer is the data part of all volumes.
-func (s *Split) Transfer() gateway.Transfer { return s.proxy }
+func (s *Split) Transfer() gateway.Transfer { return s.paths }
 
 // Stable makes changes stable that were made here, also while their volume is about to move.
-func (s *Split) Stable() gateway.Persister { return s.memory }
+func (s *Split) Stable() gateway.Persister { return s.rounds }
 
 // Serve answers other gateways until Close.
 func (s *Split) Serve(l net.Listener) error { return s.peers.Serve(l) }
 
 // Close ends what is asked of other gateways and by them.
-func (s *Split) Close() { s.peers.Close() }
+func (s *Split) Close() {
+	s.peers.Close()
+	s.paths.Close()
+}
 
 // server makes the certificate of this gateway known when it has one.
 func (m *Member) server() *tls.Config {
@@ -186,18 +194,6 @@ func (s *Split) keepers(v causeway.VolumeID) []string {
 		return 1
 	})
 	return nodes
-}
-
-// reach says where a volume's bytes are moved: here if its storage is open, else by its owner, who reaches it for sure.
-func (s *Split) reach(v causeway.VolumeID) (here bool, node string) {
-	if s.m.cfg.Volumes.Open(v) {
-		return true, ""
-	}
-	now := s.m.routes.Now(v)
-	if !now.Open || now.Here {
-		return false, ""
-	}
-	return false, now.Node
 }
 
 // acquire takes over what the last owner of a volume knew.

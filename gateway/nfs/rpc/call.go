@@ -91,11 +91,4 @@ func (f HandlerFunc) Handle(ctx context.Context, c *Call) Verdict { return f(ctx
 
 // Abandoned reports whether the connection that a waiting call came by has ended. Then its client has sent it again elsewhere, and what
 // was done after that must not be undone: a call that has not begun must not begin any more.
-func (c *Call) Abandoned() bool {
-	if c.conn == nil {
-		return false
-	}
-	c.conn.mu.Lock()
-	defer c.conn.mu.Unlock()
-	return c.conn.readerDone || c.conn.broken
-}
+func (c *Call) Abandoned() bool { return c.conn != nil && c.conn.over() }

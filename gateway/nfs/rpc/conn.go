@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -23,6 +24,9 @@ type port interface {
 	sendFile(fd int, off int64, n int) (int, error)
 	// awaitWritable waits after errFull and returns true, or arranges for conn.flush to be called and returns false.
 	awaitWritable() bool
+	// left reports whether the other side has closed the connection, however much of what it sent has not been read; false where
+	// that cannot be seen.
+	left() bool
 	// wake makes a reader that paused try again.
 	wake()
 	// stop makes the reader see that it has to end (conn.stopping), also where it waits for input.
@@ -39,6 +43,8 @@ type conn struct {
 	port          port
 	remote, local netip.AddrPort
 	since         time.Duration
+	number        uint64 // of the client's connections
+	ctx           atomic.Pointer[context.Context]
 
 	input
 

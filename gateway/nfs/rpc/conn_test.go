@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -193,6 +194,63 @@ func testTurns(t *testing.T, cfg Config) {
 	if n := len(p.parked); n != 1 {
 		t.Errorf("%d repetitions were run, want the one whose sender is there", n)
 	}
+}
+
+// TestReplacedConnection: what is found in a connection that its client has closed is not run once the client has come over another one.
+func TestReplacedConnection(t *testing.T) { each(t, testReplaced) }
+
+func testReplaced(t *testing.T, cfg Config) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the end of a connection is seen behind what it brings")
+	}
+	cfg.MaxCallsPerConn = 1
+	s, p, addr := serve(t, cfg)
+	old := dial(t, addr)
+	old.Write(marked(callBytes(1, testProg, testVers, procPark, opaque([]byte("runs")))))
+	<-p.parked
+	again := marked(callBytes(2, testProg, testVers, procPark, opaque([]byte("again"))))
+	old.Write(again) // it waits: there is no place for it
+	eventually(t, "it is here", func() bool { return s.Stats().Conns == 1 })
+	old.Close()
+	replacing := dial(t, addr)
+	replacing.Write(again)
+	<-p.parked
+	close(p.release)
+	wantEcho(t, replacing, 2, []byte("again"))
+	eventually(t, "the old connection is gone", func() bool { return s.Stats().Conns == 1 })
+	if n := len(p.parked); n != 0 {
+		t.Errorf("%d calls were run after their repetition", n)
+	}
+}
+
+// TestAwait: who gives an address up waits for the calls that have begun, and those that have not begun do not begin any more.
+func TestAwait(t *testing.T) { each(t, testAwait) }
+
+func testAwait(t *testing.T, cfg Config) {
+	s, p, addr := serve(t, cfg)
+	nc := dial(t, addr)
+	nc.Write(marked(callBytes(1, testProg, testVers, procPark, opaque(nil))))
+	<-p.parked
+	s.Disconnect(addr.Addr())
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if s.Await(short, addr.Addr()) {
+		t.Error("a call runs still")
+	}
+	if !gateway.Abandoned(*p.latest.Load()) {
+		t.Error("the call is not told that nobody waits for it")
+	}
+	other := dial(t, addr)
+	other.Write(marked(callBytes(2, testProg, testVers, procPark, opaque(nil))))
+	<-p.parked
+	if gateway.Abandoned(*p.latest.Load()) {
+		t.Error("a call whose client waits is called abandoned")
+	}
+	close(p.release)
+	if !s.Await(t.Context(), addr.Addr()) {
+		t.Error("no call runs any more")
+	}
+	wantEcho(t, other, 2, nil)
 }
 
 // TestHalfClose: a client that has said all still gets its answers.

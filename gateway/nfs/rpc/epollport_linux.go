@@ -176,6 +176,12 @@ func (p *epollPort) awaitWritable() bool {
 	return false
 }
 
+func (p *epollPort) left() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed || hasLeft(p.fd)
+}
+
 func (p *epollPort) wake() { p.loop.kick(p) }
 func (p *epollPort) stop() { p.loop.kick(p) }
 

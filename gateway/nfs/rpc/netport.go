@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -116,6 +117,20 @@ func (p *netPort) sendFile(fd int, off int64, n int) (int, error) {
 }
 
 func (p *netPort) awaitWritable() bool { return true } // write waits by itself
+
+func (p *netPort) left() bool {
+	c, ok := p.nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	left := true // it is closed here
+	_ = raw.Control(func(fd uintptr) { left = hasLeft(int(fd)) })
+	return left
+}
 
 func (p *netPort) wake() { p.woken.wake(nil) }
 

@@ -51,8 +51,7 @@ func (c *conn) park(record []byte) bool {
 		p.record = c.srv.pool.Get(len(record))
 		copy(p.record.B, record)
 	}
-	c.srv.running.Add(1)
-	go p.start()
+	c.srv.crew.Do(&c.srv.running, p.start)
 	return true
 }
 
@@ -60,7 +59,6 @@ func (c *conn) park(record []byte) bool {
 func (p *parked) run() {
 	c := p.conn
 	s := c.srv
-	defer s.running.Done()
 	p.out = s.pool.Get(parkedReply)
 	p.call.Reply = xdr.NewGrowingEncoder(p.out.B[:0], p.grow)
 	p.call.Remote, p.call.Local, p.call.Datagram, p.call.NoWait = c.remote, c.local, false, false
@@ -102,10 +100,10 @@ func (p *parked) answer() (v Verdict) {
 	record := p.record.B[p.off : p.off+p.n]
 	before, end := p.conn.client.turns.take(p.conn, record)
 	defer end()
-	if !p.turn(before) {
+	if !p.turn(before) || p.conn.abandoned() {
 		return Drop
 	}
-	return s.answer(s.ctx, &p.call, &p.groups, record)
+	return s.answer(p.conn.context(), &p.call, &p.groups, record)
 }
 
 // send sends the reply; the slot is given back when it is sent.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"causeway/internal/buf"
+	"causeway/internal/crew"
 	"causeway/internal/sleep"
 )
 
@@ -27,6 +28,7 @@ type Server struct {
 	workers  workerList
 	watch    watch
 	loops    loops
+	crew     crew.Crew // runs calls that may wait
 	counts   counters
 	epoch    time.Time
 
@@ -59,10 +61,14 @@ type versionHandler struct {
 type client struct {
 	addr  netip.Addr
 	conns int // guarded by Server.mu
+	newest
 	calls gate
 	bytes gate // large buffers
 	turns turns
 }
+
+// maxSpare is how many goroutines wait for the next call that may wait.
+const maxSpare = 64
 
 // NewServer returns a server without programs that listens nowhere yet.
 func NewServer(cfg Config) (*Server, error) {
@@ -77,6 +83,7 @@ func NewServer(cfg Config) (*Server, error) {
 		clients:   map[netip.Addr]*client{},
 		ended:     make(chan struct{}),
 	}
+	s.crew = crew.New(maxSpare, s.ended)
 	s.calls.max, s.bytes.max = int64(cfg.MaxCalls), cfg.MaxBytes
 	s.watch.roused = newSignal()
 	s.programs.Store(&[]program{})
@@ -190,6 +197,7 @@ func (s *Server) admit(c *conn) bool {
 	}
 	cl.conns++
 	c.client = cl
+	c.number = cl.came(c.since)
 	s.conns[c] = struct{}{}
 	s.running.Add(1) // until forget
 	if !s.sweeping {

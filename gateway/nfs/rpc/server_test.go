@@ -37,6 +37,7 @@ const (
 type testProgram struct {
 	release chan struct{}
 	parked  chan uint32
+	latest  atomic.Pointer[context.Context] // of the call that was parked last
 	file    atomic.Pointer[func(c *Call) Verdict]
 }
 
@@ -55,6 +56,8 @@ func (p *testProgram) Handle(ctx context.Context, c *Call) Verdict {
 			c.Reply.Uint32(0xdeadbeef) // must be taken back
 			return Park
 		}
+		kept := ctx
+		p.latest.Store(&kept)
 		p.parked <- c.XID
 		<-p.release
 		return p.echo(c)

@@ -105,6 +105,10 @@ func (w *worker) visit(c *conn) (next turn) {
 		c.passOn()
 		return next
 	}
+	if c.replaced() {
+		c.passOn()
+		return turnEnd
+	}
 	w.renew()
 	w.call.Remote, w.call.Local, w.call.Datagram, w.call.NoWait = c.remote, c.local, false, true
 	w.conn.Store(c)
