@@ -2,7 +2,6 @@ package aware
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -22,9 +21,6 @@ const (
 	maxLoans      = 4096 // at once: each keeps an object of the gateway open
 	maxLocal      = 4 << 10
 )
-
-// errNoLending is what a machine answers that cannot pass descriptors.
-var errNoLending = &causeway.Error{Op: "lend", Code: causeway.ErrNotSupp, Err: errors.New("descriptors are passed on Linux only")}
 
 // Lender lends programs on this machine the descriptors of files, open for reading, for as long as this gateway may read them itself.
 type Lender struct {
