@@ -19,6 +19,9 @@ func (p *Planner) even(s State, nodes []*view, self *view, budget int) (out []Mo
 		return nil
 	}
 	p.lentNow(s.Now, nodes)
+	if !p.lasts(s.Now, self, p.excess(s.Uses, nodes, self)) {
+		return nil
+	}
 	for _, u := range p.order(s, self) {
 		if len(out) >= budget {
 			break
@@ -60,6 +63,34 @@ func (p *Planner) sharers(nodes []*view, self *view, u *Use) (among []*view, sha
 		capacity += v.capacity()
 	}
 	return among, func(v *view) float64 { return total * v.capacity() / capacity }
+}
+
+// excess is how many clients a gateway has above its share: the most of those that it has for the sites of its clients.
+func (p *Planner) excess(uses []Use, nodes []*view, self *view) float64 {
+	most, seen := 0.0, map[string]bool{}
+	for i := range uses {
+		if u := &uses[i]; !seen[u.Site] {
+			seen[u.Site] = true
+			_, share := p.sharers(nodes, self, u)
+			most = max(most, float64(self.Clients)-share(self))
+		}
+	}
+	return most
+}
+
+// briefly is for how many reports a gateway may have a client more than its share before that one goes: those of another gateway that only
+// pause for a moment are not counted there meanwhile.
+const briefly = 3
+
+// lasts reports whether what a gateway has above its share is more than chance. More than one client is.
+func (p *Planner) lasts(now time.Time, self *view, excess float64) bool {
+	switch {
+	case excess < 1:
+		p.uneven = time.Time{}
+	case p.uneven.IsZero() || now.Before(p.uneven):
+		p.uneven = now
+	}
+	return excess >= 2 || excess >= 1 && now.Sub(p.uneven) >= briefly*self.Interval
 }
 
 // emptiest is the gateway that lacks the most of its share, after the client has come at most one of it; nil: none lacks one.
