@@ -98,11 +98,7 @@ func (t *Table) Adopt(c Client, gateway string) {
 	if cl := t.clients[c]; cl != nil {
 		for _, own := range cl.owners {
 			own.gateway = gateway
-			for _, list := range own.holds {
-				for _, s := range list {
-					t.noteLock(s, false)
-				}
-			}
+			t.noteHolds(own)
 		}
 		for _, o := range t.opens {
 			if o.client == cl {
