@@ -359,6 +359,7 @@ func (e *Engine) AssertGrants(holder string, epoch causeway.Epoch, held []gatewa
 
 // Lost tells that a gateway is surely stopped: nobody waits for what it held.
 func (e *Engine) Lost(node string) {
+	e.locks.Died(node)
 	for _, v := range *e.volumes.Load() {
 		if v.grants != nil && e.holderOf(node) != grants.Local {
 			v.grants.step(func(now time.Duration, table *grants.Table) { table.Lost(now, node) })
