@@ -160,3 +160,27 @@ func TestSMBSurvives(t *testing.T) {
 		}
 	}
 }
+
+// TestSMBLeftBehind: what a client had open and locked through a gateway that has died, and was promised to no one, is free.
+func TestSMBLeftBehind(t *testing.T) {
+	s := setSMB(t)
+	for _, owner := range []int{2, 0} {
+		s.move(s.volume, s.Members[owner])
+		name := "left by " + s.Members[owner].Name
+		o := plain(name)
+		o.Share = 0
+		f := must(t, s.a, o)
+		want(t, "lock", f.Lock(smb2.Exclusive|smb2.AtOnce, 0, 10), nil)
+		_, err := s.b.Create(plain(name))
+		want(t, "open", err, smb2.SharingViolation)
+		s.Members[0].Kill()
+		var g *smb2.File
+		s.Await("the file is free", func() bool {
+			g, err = s.b.Create(plain(name))
+			return err == nil
+		})
+		want(t, "lock", g.Lock(smb2.Exclusive|smb2.AtOnce, 0, 10), nil)
+		want(t, "close", g.Close(), nil)
+		s.ready(t)
+	}
+}
