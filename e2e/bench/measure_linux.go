@@ -19,11 +19,15 @@ const warmUp = 300 * time.Millisecond
 type clocks struct {
 	at          time.Time
 	server, own time.Duration
+	there       time.Duration
 	totals      load.Totals
 }
 
 func readClocks(run *load.Run, server *peer.Server) (c clocks, err error) {
 	if c.server, err = server.CPU(); err != nil {
+		return c, err
+	}
+	if c.there, err = server.Process.CPU(); err != nil {
 		return c, err
 	}
 	var own unix.Rusage
@@ -131,6 +135,7 @@ func (m measurement) run(plan workload.Plan) (s Sample, err error) {
 		Calls:    after.totals.Calls - before.totals.Calls,
 		Duration: after.at.Sub(before.at),
 		CPU:      after.server - before.server,
+		There:    after.there - before.there,
 		Own:      after.own - before.own,
 		P50:      latencies.Quantile(0.50),
 		P99:      latencies.Quantile(0.99),

@@ -16,6 +16,7 @@ type Line struct {
 	Server   string  `json:"server"`
 	Unit     string  `json:"unit"`
 	PerUnit  float64 `json:"server_cpu_ns_per_unit"`
+	There    float64 `json:"process_cpu_ns_per_unit"`
 	Own      float64 `json:"generator_cpu_ns_per_unit"`
 	Ratio    float64 `json:"ratio"` // median of the rounds' ratios to the base server; 0 if there is none
 	Target   float64 `json:"target"`
@@ -47,6 +48,7 @@ func summarise(samples []Sample, base string, goal func(workload, server string)
 			Server:    k.server,
 			Unit:      own[0].Unit,
 			PerUnit:   median(own, Sample.PerUnit),
+			There:     median(own, func(s Sample) float64 { return float64(s.There) / s.Units }),
 			Own:       median(own, func(s Sample) float64 { return float64(s.Own) / s.Units }),
 			Ratio:     ratio(own, groups[key{k.workload, base}], Sample.PerUnit),
 			RateRatio: ratio(own, groups[key{k.workload, base}], Sample.Rate),

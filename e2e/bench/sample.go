@@ -12,6 +12,7 @@ type Sample struct {
 	Calls    int64         `json:"calls"`
 	Duration time.Duration `json:"duration_ns"`
 	CPU      time.Duration `json:"server_cpu_ns"`
+	There    time.Duration `json:"process_cpu_ns"` // of it, in the process that was asked, with what it uses when idle
 	Own      time.Duration `json:"generator_cpu_ns"`
 	P50      time.Duration `json:"p50_ns"`
 	P99      time.Duration `json:"p99_ns"`

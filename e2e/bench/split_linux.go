@@ -105,7 +105,7 @@ func splitGoal(workload, server string) float64 {
 // writeSplit prints a block per workload. Ratios are those to the administrative gateway of the same volume.
 func writeSplit(plain, exclusive []Line) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "workload\tat\tCPU/unit\t× owner\ttarget\t\trate/s\t× owner\tp50\tp99\t")
+	fmt.Fprintln(out, "workload\tat\tCPU/unit\tthere\t× owner\ttarget\t\trate/s\t× owner\tp50\tp99\t")
 	for i, l := range plain {
 		if strings.HasPrefix(l.Server, "exclusive") {
 			l = exclusive[i]
@@ -117,7 +117,7 @@ func writeSplit(plain, exclusive []Line) {
 				verdict = "MISSED"
 			}
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%.3f\t%s\t%s\t%s\t%.3f\t%s\t%s\t\n", l.Workload, l.Server, cost(l.PerUnit, l.Unit), l.Ratio, goal, verdict,
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.3f\t%s\t%s\t%s\t%.3f\t%s\t%s\t\n", l.Workload, l.Server, cost(l.PerUnit, l.Unit), cost(l.There, l.Unit), l.Ratio, goal, verdict,
 			rate(l.Rate, l.Unit), l.RateRatio, brief(l.P50), brief(l.P99))
 	}
 	out.Flush()

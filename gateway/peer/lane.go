@@ -137,5 +137,6 @@ func (c *conduit) answer(list []held) {
 	for i := range list {
 		c.finishLocked(list[i].job, list[i].reply)
 	}
-	c.flushLocked(true)
+	c.wakeLocked() // other replies of the round share the packet
+	c.mu.Unlock()
 }
