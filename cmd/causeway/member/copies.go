@@ -93,6 +93,17 @@ func (c *copies) all(ctx context.Context, v causeway.VolumeID) ([]shadow.Record,
 	return list, err
 }
 
+// whole is all of a volume that this gateway owns. A copy that is begun while the volume is given up must not begin with what is left of it
+// then: it would be the newest, and empty.
+func (c *copies) whole(ctx context.Context, v causeway.VolumeID) ([]shadow.Record, error) {
+	c.ending.RLock()
+	defer c.ending.RUnlock()
+	if _, mine := c.epoch(v); !mine {
+		return nil, causeway.ErrStaleEpoch
+	}
+	return c.all(ctx, v)
+}
+
 // restore takes a copy over. A record that cannot be read is worth a line, not the volume.
 func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow.Copy) error {
 	var ended []replies.Record

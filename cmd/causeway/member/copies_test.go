@@ -53,7 +53,7 @@ func newCopies(t *testing.T, s *state) *copies {
 		t.Fatal(err)
 	}
 	if c.sender, err = shadow.New(shadow.Config{
-		Network: struct{ shadow.Network }{}, Choose: func(causeway.VolumeID) []string { return nil }, All: c.all,
+		Network: struct{ shadow.Network }{}, Choose: func(causeway.VolumeID) []string { return nil }, All: c.whole,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,22 @@ func TestNextOwnerAsksWhileTheLastEnds(t *testing.T) {
 	s.entered = nil
 	if n := ask(); n != 1 {
 		t.Errorf("%d records when it asks again", n)
+	}
+}
+
+// TestNoCopyOfWhatWasGivenUp: a copy that begins when the volume has been given up is none.
+func TestNoCopyOfWhatWasGivenUp(t *testing.T) {
+	const v = causeway.VolumeID(3)
+	c := newCopies(t, &state{held: []causeway.Held{{Kind: causeway.HeldLock, Handle: causeway.Handle{Volume: v}, Owner: causeway.Owner{Client: "c"}}}})
+	c.begin(v, at(5))
+	if list, err := c.whole(t.Context(), v); err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if err := c.end(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := c.whole(t.Context(), v); causeway.CodeOf(err) != causeway.ErrStaleEpoch {
+		t.Error("what is left of a volume is sent as all that there is of it:", list, err)
 	}
 }
 

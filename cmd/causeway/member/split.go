@@ -84,7 +84,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
 		return nil, err
 	}
-	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.all, Log: m.log})
+	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.whole, Log: m.log})
 	e.State.Observe(s.copies.observe)
 	return s, err
 }
