@@ -62,7 +62,7 @@ func (p *parked) run() {
 	p.out = s.pool.Get(parkedReply)
 	p.call.Reply = xdr.NewGrowingEncoder(p.out.B[:0], p.grow)
 	p.call.Remote, p.call.Local, p.call.Datagram, p.call.NoWait = c.remote, c.local, false, false
-	p.call.conn = c
+	p.call.conn, p.call.Life = c, c.life
 	p.call.Reply.Uint32(0) // the record mark
 	began := s.now()
 	verdict := p.answer()

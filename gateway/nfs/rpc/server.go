@@ -133,18 +133,23 @@ func (s *Server) unlisten(l interface{ Close() error }) {
 	s.running.Done()
 }
 
-// Serve accepts connections until Shutdown, or until the listener fails for good. It closes l.
+// Serve accepts connections until Shutdown, or until the listener fails for good. It closes l. A listener may say by a method Life() uint64
+// to which life of the gateway its connections belong: their calls carry it, so that one that is held up is recognized.
 func (s *Server) Serve(l net.Listener) error {
 	if err := s.listen(l); err != nil {
 		return err
 	}
 	defer s.unlisten(l)
+	life := uint64(0)
+	if x, ok := l.(interface{ Life() uint64 }); ok {
+		life = x.Life() + 1
+	}
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			s.welcome(nc)
+			s.welcome(nc, life)
 		case s.draining.Load():
 			return ErrServerClosed
 		case isTransient(err):
@@ -164,12 +169,12 @@ func isTransient(err error) bool {
 }
 
 // welcome starts to serve a connection, or closes it where there are too many.
-func (s *Server) welcome(nc net.Conn) {
+func (s *Server) welcome(nc net.Conn, life uint64) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetNoDelay(true)
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 6})
 	}
-	c := &conn{srv: s, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr()), since: s.now()}
+	c := &conn{srv: s, remote: addrPort(nc.RemoteAddr()), local: addrPort(nc.LocalAddr()), since: s.now(), life: life}
 	c.lastCall.Store(int64(c.since))
 	c.replies.max = int64(s.cfg.MaxQueued)
 	c.port = s.newPort(c, nc)
