@@ -1,6 +1,9 @@
 package causeway
 
-import "slices"
+import (
+	"encoding/hex"
+	"slices"
+)
 
 // Cred is who asks, after authentication, squashing and group lookup. UID 0 is the superuser: squash it before, not after.
 type Cred struct {
@@ -23,6 +26,9 @@ type OpenID [16]byte
 // OpID names one call that must not be done twice, and is the same each time the client repeats it: at any gateway, and after a
 // restart. Zero is no name: the call is done each time.
 type OpID [16]byte
+
+// String is for logs.
+func (o OpID) String() string { return hex.EncodeToString(o[:]) }
 
 // OwnerKind tells which protocol's rules a lock owner follows.
 type OwnerKind uint8

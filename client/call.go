@@ -27,6 +27,10 @@ const (
 	lastWait  = 100 * time.Millisecond
 )
 
+// heldUp is for how long nothing may come from a gateway whose machine takes in what is sent to it, in Config.Suspect: 2.5 s. A process that was
+// killed has its connections closed, and a machine that died takes in nothing.
+const heldUp = 10
+
 // outcome is how a gateway answered: a causeway.Code, and its text.
 type outcome interface {
 	GetCode() uint32
@@ -165,7 +169,8 @@ func answer(r outcome) error {
 // nothing comes then either. While data come, late as they may be, the gateway lives.
 func (c *Client) suspect(ctx context.Context, l *link, giveUp context.CancelCauseFunc) {
 	for ctx.Err() == nil {
-		if c.silent(&l.heard) >= c.cfg.Suspect && !c.lives(ctx, l) {
+		// A gateway that is held up is waited for a little longer: if all of its clients left it, the others would be held up.
+		if c.silent(&l.heard) >= c.cfg.Suspect && !c.lives(ctx, l) && !(c.silent(&l.heard) < heldUp*c.cfg.Suspect && l.held()) {
 			giveUp(errSilent)
 			return
 		}

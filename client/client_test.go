@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"causeway"
 	"causeway/client"
+	"causeway/redirect"
 )
 
 var background = context.Background()
@@ -372,4 +374,31 @@ func TestPatience(t *testing.T) {
 		w.revive(at)
 	}
 	w.until("it answers again", func() bool { _, err := v.Stat(background, "."); return err == nil })
+}
+
+// TestHeldUp: clients stay with a gateway whose process is held up for longer than it may be silent, while its machine takes in what they send.
+func TestHeldUp(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("what the other machine has taken in is not known")
+	}
+	w := newWorld(t, 2, nil)
+	c := w.dial(client.Config{Suspect: 200 * time.Millisecond})
+	v := w.volume(c)
+	if _, err := v.Stat(background, "."); err != nil {
+		t.Fatal(err)
+	}
+	gate := w.fronts[w.where[0]].gate
+	gate.stall.Lock()
+	time.AfterFunc(900*time.Millisecond, gate.stall.Unlock)
+	if _, err := v.Stat(background, "."); err != nil {
+		t.Error(err)
+	}
+	for _, p := range c.Paths("v") {
+		if p.State != redirect.Valid {
+			t.Errorf("%+v", p)
+		}
+	}
+	if at := c.Paths("v")[0].Gateway; at != w.where[0] {
+		t.Error("the client is at", at)
+	}
 }

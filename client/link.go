@@ -26,11 +26,12 @@ type link struct {
 	address   string
 	conn      *grpc.ClientConn
 	control   *grpc.ClientConn
-	files     clientpb.FilesClient // by conn
-	signs     clientpb.FilesClient // by control
-	heard     atomic.Int64         // when anything came by conn last: nanoseconds since the client began
-	signed    atomic.Int64         // and by control
-	responses redirect.Responses   // guarded by the client's mu
+	files     clientpb.FilesClient         // by conn
+	signs     clientpb.FilesClient         // by control
+	conns     [2]atomic.Pointer[heardConn] // of conn and control, those made last
+	heard     atomic.Int64                 // when anything came by conn last: nanoseconds since the client began
+	signed    atomic.Int64                 // and by control
+	responses redirect.Responses           // guarded by the client's mu
 }
 
 // link returns the connections to an address, which are made when they are needed.
@@ -45,10 +46,10 @@ func (c *Client) link(address string) (*link, error) {
 	}
 	l := &link{address: address}
 	var err error
-	if l.conn, err = c.connect(address, &l.heard, c.doubt); err != nil {
+	if l.conn, err = c.connect(address, &l.heard, &l.conns[0], c.doubt); err != nil {
 		return nil, err
 	}
-	if l.control, err = c.connect(address, &l.signed, func() {}); err != nil {
+	if l.control, err = c.connect(address, &l.signed, &l.conns[1], func() {}); err != nil {
 		return nil, errors.Join(err, l.conn.Close())
 	}
 	l.files, l.signs = clientpb.NewFilesClient(l.conn), clientpb.NewFilesClient(l.control)
@@ -58,7 +59,7 @@ func (c *Client) link(address string) (*link, error) {
 }
 
 // connect makes a connection of a link. anew is called when it had to be made again, before anything comes by it.
-func (c *Client) connect(address string, heard *atomic.Int64, anew func()) (*grpc.ClientConn, error) {
+func (c *Client) connect(address string, heard *atomic.Int64, last *atomic.Pointer[heardConn], anew func()) (*grpc.ClientConn, error) {
 	var made atomic.Bool
 	creds := insecure.NewCredentials()
 	if c.cfg.TLS != nil {
@@ -73,7 +74,9 @@ func (c *Client) connect(address string, heard *atomic.Int64, anew func()) (*grp
 			if made.Swap(true) {
 				anew()
 			}
-			return &heardConn{conn, c.began, heard}, nil
+			made := &heardConn{conn, c.began, heard}
+			last.Store(made)
+			return made, nil
 		}),
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
@@ -127,20 +130,32 @@ func (c *Client) lives(ctx context.Context, l *link) bool {
 	return (err == nil || c.silent(&l.signed) < 2*c.cfg.Suspect) && (errConn == nil || c.silent(&l.heard) < 2*c.cfg.Suspect)
 }
 
-// learnLocked adds an address, and the paths through it.
-func (c *Client) learnLocked(address string) {
+// held reports whether a gateway that says nothing runs on a machine that takes in what is sent to it, by both connections: it is held up,
+// and not dead.
+func (l *link) held() bool {
+	for i := range l.conns {
+		if h := l.conns[i].Load(); h == nil || !taken(h.Conn) {
+			return false
+		}
+	}
+	return true
+}
+
+// learnLocked adds an address, and the paths through it. It reports false if there are too many.
+func (c *Client) learnLocked(address string) bool {
 	for _, known := range c.known {
 		if known == address {
-			return
+			return true
 		}
 	}
 	if len(c.known) >= maxGateways {
-		return
+		return false
 	}
 	c.known = append(c.known, address)
 	for name := range c.volumes {
 		c.paths.Add(name, address, time.Now())
 	}
+	return true
 }
 
 // told takes in where the gateways are. One that serves a volume no longer, or drains, is left.
@@ -158,8 +173,12 @@ func (c *Client) told(gateways []*clientpb.Gateway) {
 				at = a
 			}
 		}
-		c.nodes[g.Node], c.records[at] = at, g
-		c.learnLocked(at)
+		if len(c.nodes) < maxGateways || c.nodes[g.Node] != "" {
+			c.nodes[g.Node] = at
+		}
+		if c.learnLocked(at) {
+			c.records[at] = g
+		}
 		for _, volume := range g.Refuses {
 			c.paths.Remove(volume, at)
 		}

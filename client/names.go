@@ -207,8 +207,12 @@ func (v *Volume) list(ctx context.Context, handle []byte) (out []fs.DirEntry, er
 		if err != nil {
 			return out, err
 		}
+		asked := cookie
 		for _, e := range m.Entries {
 			cookie = e.Cookie
+			if len(e.Name) == 0 || bytes.ContainsAny(e.Name, "/\x00") { // a program that goes by such a name would leave the directory
+				return nil, causeway.ErrServerFault
+			}
 			if n := string(e.Name); n != "." && n != ".." {
 				out = append(out, fs.FileInfoToDirEntry(entryInfo(v, n, e)))
 			}
@@ -216,6 +220,9 @@ func (v *Volume) list(ctx context.Context, handle []byte) (out []fs.DirEntry, er
 		if m.Eof || len(m.Entries) == 0 {
 			sortEntries(out)
 			return out, nil
+		}
+		if cookie == asked { // it would begin anew without end
+			return nil, causeway.ErrServerFault
 		}
 	}
 }

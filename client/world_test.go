@@ -181,6 +181,7 @@ type gatedListener struct {
 	mu    sync.Mutex
 	dead  bool
 	conns []net.Conn
+	stall sync.RWMutex // locked while the gateway is held up
 }
 
 func (g *gatedListener) Accept() (net.Conn, error) {
@@ -196,7 +197,7 @@ func (g *gatedListener) Accept() (net.Conn, error) {
 		}
 		g.mu.Unlock()
 		if !dead {
-			return c, nil
+			return &stalledConn{c, g}, nil
 		}
 		c.Close()
 	}
@@ -210,6 +211,19 @@ func (g *gatedListener) shut(dead bool) {
 		c.Close()
 	}
 	g.conns = nil
+}
+
+// stalledConn is read from only while the gateway runs.
+type stalledConn struct {
+	net.Conn
+	g *gatedListener
+}
+
+func (s *stalledConn) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.g.stall.RLock()
+	defer s.g.stall.RUnlock()
+	return n, err
 }
 
 // open is how many connections there are.

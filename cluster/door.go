@@ -18,6 +18,7 @@ import (
 	"causeway"
 	"causeway/cluster/pki"
 	"causeway/cluster/record"
+	"causeway/internal/doorman"
 )
 
 // maxLetter bounds what is read from a stranger, and from whom a stranger asks.
@@ -86,6 +87,12 @@ func authorityOf(r *record.Authority) (*pki.Authority, []byte, error) {
 	return authority, trusted, err
 }
 
+// Connections to the door that are open at once: members ask there for a moment, and anybody may knock.
+const (
+	maxAtDoor        = 256
+	maxAtDoorPerAddr = 32
+)
+
 // serveDoor answers joiners until ctx ends.
 func (c *Cluster) serveDoor(ctx context.Context) {
 	if c.cfg.Door == nil || c.identity == nil {
@@ -97,10 +104,11 @@ func (c *Cluster) serveDoor(ctx context.Context) {
 	for path, h := range c.cfg.Asked {
 		mux.Handle("POST "+path, c.members(h))
 	}
+	door := &doorman.Doorman{Total: maxAtDoor, PerAddr: maxAtDoorPerAddr}
 	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return ctx }}
 	c.tasks.Go(func() {
-		if err := server.Serve(tls.NewListener(c.cfg.Door, c.identity.Door())); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(tls.NewListener(door.Listener(c.cfg.Door), c.identity.Door())); !errors.Is(err, http.ErrServerClosed) {
 			c.log.Error("nobody can join through this gateway any more", "err", err)
 		}
 	})

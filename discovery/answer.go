@@ -13,6 +13,7 @@ type Question struct {
 	Type   uint16
 	Client netip.Addr // who will use the answer; zero: not known, the question comes from a resolver
 	Near   netip.Addr // if Client is zero: the resolver, whose site is taken for that of its clients; may be zero too
+	Most   int        // records, of which more do not fit in the reply: it may end with the one after; 0: any number
 	Draw   uint64     // a random number, by which the answers to resolvers are spread
 }
 

@@ -107,6 +107,9 @@ func (z *Zone) fillService(a *Answer, p place, q Question) {
 		a.Answer = []dns.RR{z.text(q.Name, p.volume, p.protocol)}
 	case q.Type == dns.TypePTR && p.volume == nil:
 		for _, v := range z.volumes {
+			if q.Most > 0 && len(a.Answer) > q.Most {
+				break
+			}
 			if len(a.Answer) < maxListed && z.offers(v, p.protocol) && z.group(v, netip.Addr{}).best > 0 {
 				a.Answer = append(a.Answer, z.pointer(q.Name, v.instance+"."+q.Name))
 			}

@@ -14,6 +14,7 @@ const (
 	maxQuery    = 4096 // of what is asked; more is not read
 	maxDatagram = 1232 // of what is sent in one piece: it passes every network unfragmented
 	maxStream   = dns.MaxMsgSize
+	minRecord   = 12 // of a record: its name as a pointer, and nothing in it
 )
 
 // asker is where a question came from.
@@ -148,7 +149,7 @@ func (x *exchange) answer() {
 	case !s.cfg.Fresh():
 		x.reply.Rcode = dns.RcodeServerFailure // another gateway knows better
 	default:
-		x.take(zone.Answer(Question{Name: q.Name, Type: q.Qtype, Client: x.user(), Near: x.from.addr, Draw: rand.Uint64()}))
+		x.take(zone.Answer(Question{Name: q.Name, Type: q.Qtype, Client: x.user(), Near: x.from.addr, Most: x.size / minRecord, Draw: rand.Uint64()}))
 	}
 	switch x.reply.Rcode {
 	case dns.RcodeRefused:
@@ -189,6 +190,9 @@ func (x *exchange) pack(out []byte) []byte {
 	}
 	for _, shrink := range []func(){func() {}, func() { x.reply.Extra = nil }, func() { x.truncate() }} {
 		shrink()
+		if len(x.reply.Answer)+len(x.reply.Ns)+len(x.reply.Extra) > x.size/minRecord { // a forged question must not cost more than its answer
+			continue
+		}
 		if x.edns != nil {
 			x.reply.Extra = append(x.reply.Extra[:len(x.reply.Extra):len(x.reply.Extra)], x.edns)
 		}

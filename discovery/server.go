@@ -85,7 +85,8 @@ type Server struct {
 	closed    atomic.Bool
 
 	mu     sync.Mutex
-	conns  map[net.Conn]netip.Prefix
+	conns  map[net.Conn]stream
+	seq    uint64
 	counts map[netip.Prefix]int
 }
 
@@ -94,7 +95,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, secret: sync.OnceValue(cfg.Secret), conns: map[net.Conn]netip.Prefix{}, counts: map[netip.Prefix]int{}}
+	s := &Server{cfg: cfg, secret: sync.OnceValue(cfg.Secret), conns: map[net.Conn]stream{}, counts: map[netip.Prefix]int{}}
 	if cfg.Rate > 0 {
 		s.limit = newLimiter(cfg.Rate)
 	}

@@ -408,3 +408,54 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// TestBrowseCost: to list all exports in a datagram, where they do not fit, takes no more than what fits.
+func TestBrowseCost(t *testing.T) {
+	v := sample()
+	for i := range 1000 {
+		v.Volumes = append(v.Volumes, Volume{Name: fmt.Sprint("v", i)})
+	}
+	s := serve(t, zone(t, v), nil)
+	q := question("_nfs._tcp.nas.example.com.", dns.TypePTR)
+	packed, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]byte, 0, maxStream)
+	made := testing.AllocsPerRun(10, func() { s.answerPacket(packed, netip.MustParseAddr("10.9.9.9"), out) })
+	if made > 300 {
+		t.Errorf("%v allocations", made)
+	}
+	if a := ask(t, s, "udp", q); !a.Truncated {
+		t.Error("it is not told to ask by TCP")
+	}
+	if a := ask(t, s, "tcp", q); len(a.Answer) != maxListed {
+		t.Errorf("%d exports by TCP", len(a.Answer))
+	}
+}
+
+// TestStreamsHeld: who holds all connections and says nothing keeps nobody from asking by TCP.
+func TestStreamsHeld(t *testing.T) {
+	s := serve(t, zone(t, sample()), func(c *Config) { c.MaxConns, c.Idle = 8, time.Minute })
+	for range 20 {
+		c, err := net.Dial("tcp", s.Addresses()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	for range 3 {
+		if a := ask(t, s, "tcp", question("home.nas.example.com.", dns.TypeA)); len(a.Answer) != 1 {
+			t.Error(a)
+		}
+	}
+	networks := map[netip.Prefix]int{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.conns {
+		networks[of.network]++
+	}
+	if len(s.conns) > 2 || s.counts[netip.MustParsePrefix("127.0.0.0/24")] != networks[netip.MustParsePrefix("127.0.0.0/24")] {
+		t.Errorf("%d connections, %v counted as %v", len(s.conns), networks, s.counts)
+	}
+}

@@ -39,31 +39,75 @@ func (s *Server) serveStreams(l net.Listener) {
 	}
 }
 
-// enter counts a connection, unless there are too many.
+// stream is a connection.
+type stream struct {
+	network netip.Prefix
+	seq     uint64 // of its beginning
+}
+
+// enter counts a connection. Where there are too many, the oldest one of its network makes room, or of the network that has the most: who holds
+// connections and asks nothing keeps nobody else from asking (RFC 7766 §6.2.3).
 func (s *Server) enter(c net.Conn, from netip.Addr) bool {
 	bits := 56
 	if from.Is4() {
 		bits = 24
 	}
-	prefix, err := from.WithZone("").Prefix(bits)
+	network, err := from.WithZone("").Prefix(bits)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil || s.closed.Load() || len(s.conns) >= s.cfg.MaxConns || s.counts[prefix] >= max(s.cfg.MaxConns/connsOfNetwork, 1) {
+	if err != nil || s.closed.Load() {
 		return false
 	}
-	s.conns[c] = prefix
-	s.counts[prefix]++
+	switch {
+	case s.counts[network] >= max(s.cfg.MaxConns/connsOfNetwork, 1):
+		s.dropLocked(network)
+	case len(s.conns) >= s.cfg.MaxConns:
+		most := network
+		for n, count := range s.counts {
+			if count > s.counts[most] {
+				most = n
+			}
+		}
+		s.dropLocked(most)
+	}
+	if len(s.conns) >= s.cfg.MaxConns { // none of the one that has the most
+		return false
+	}
+	s.seq++
+	s.conns[c] = stream{network, s.seq}
+	s.counts[network]++
 	return true
+}
+
+// dropLocked ends the oldest connection of a network.
+func (s *Server) dropLocked(network netip.Prefix) {
+	var oldest net.Conn
+	for c, of := range s.conns {
+		if of.network == network && (oldest == nil || of.seq < s.conns[oldest].seq) {
+			oldest = c
+		}
+	}
+	if oldest != nil {
+		s.forgetLocked(oldest)
+		oldest.Close()
+	}
 }
 
 func (s *Server) leave(c net.Conn) {
 	c.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	prefix := s.conns[c]
+	s.forgetLocked(c)
+}
+
+func (s *Server) forgetLocked(c net.Conn) {
+	of, ok := s.conns[c]
+	if !ok {
+		return
+	}
 	delete(s.conns, c)
-	if s.counts[prefix]--; s.counts[prefix] == 0 {
-		delete(s.counts, prefix)
+	if s.counts[of.network]--; s.counts[of.network] == 0 {
+		delete(s.counts, of.network)
 	}
 }
 

@@ -62,3 +62,14 @@ func TestCIFSContents(t *testing.T) {
 		s.guest.Sh("/", "umount "+dir)
 	}
 }
+
+// TestCIFSStress has many processes of the kernel's client make, change and remove files and directories at once, where nothing is signed and
+// where all is sealed.
+func TestCIFSStress(t *testing.T) {
+	s := setShare(t, "--smb-signing", "offered")
+	for name, options := range map[string]string{"plain": "vers=3.1.1", "sealed": "vers=3.1.1,seal"} {
+		dir := s.mount(name, options)
+		posix(t, s.guest, dir, "stress", "-share", "-processes", "4", "-ops", scale(80, 3000))
+		s.guest.Sh("/", "umount "+dir)
+	}
+}

@@ -26,6 +26,7 @@ type Caller struct {
 	Gateway  string          // the gateway that received the request, where events go; empty: this one
 	Later    *Pending        // if not nil, a change may leave the waiting for stable storage to whoever asked
 	ReadOnly bool            // the client's export rule forbids changes: they fail with ErrROFS
+	Life     uint64          // one more than how often this gateway had been cut off when the call came; zero: not known. An older one is ErrDelay
 	Wrote    bool            // of a Close: data was written through the open, which those who watch its directory are told
 	NoWait   bool
 }

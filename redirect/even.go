@@ -27,6 +27,9 @@ func (p *Planner) even(s State, nodes []*view, self *view, budget int) (out []Mo
 		}
 	}
 	share := func(v *view) float64 { return total * v.capacity() / capacity }
+	if !p.lasts(s.Now, self, float64(self.Clients)-share(self)) {
+		return nil
+	}
 	for _, u := range p.order(s, self) {
 		if len(out) >= budget || float64(self.Clients) < share(self)+1 {
 			break
@@ -48,6 +51,21 @@ func (p *Planner) even(s State, nodes []*view, self *view, budget int) (out []Mo
 		out = append(out, m)
 	}
 	return out
+}
+
+// briefly is for how many reports a gateway may have a client more than its share before that one goes: those of another gateway that only
+// pause for a moment are not counted there meanwhile.
+const briefly = 3
+
+// lasts reports whether what a gateway has above its share is more than chance. More than one client is.
+func (p *Planner) lasts(now time.Time, self *view, excess float64) bool {
+	switch {
+	case excess < 1:
+		p.uneven = time.Time{}
+	case p.uneven.IsZero() || now.Before(p.uneven):
+		p.uneven = now
+	}
+	return excess >= 2 || excess >= 1 && now.Sub(p.uneven) >= briefly*self.Interval
 }
 
 // emptiest is the gateway that lacks the most of its share, after the client has come at most one of it; nil: none lacks one.

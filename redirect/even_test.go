@@ -8,7 +8,8 @@ import (
 	"causeway/redirect"
 )
 
-// TestEven: four gateways that are as busy as they can be share their clients by number and weight, in one report, and then leave them alone.
+// TestEven: four gateways that are as busy as they can be share their clients by number and weight, all but the last one in one report, and then
+// leave them alone.
 func TestEven(t *testing.T) {
 	now := time.Now()
 	counts, weights := []int{32, 0, 0, 0}, []float64{1, 1, 1, 1}
@@ -35,9 +36,15 @@ func TestEven(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := append([]int(nil), test.counts...)
-		for _, m := range p.Plan(s) {
-			got[0]--
-			got[m.To[1]-'0']++
+		for range 2 {
+			for _, m := range p.Plan(s) {
+				got[0]--
+				got[m.To[1]-'0']++
+			}
+			for i := range got {
+				s.Nodes[i].Clients = got[i]
+			}
+			s.Now = s.Now.Add(4 * time.Second)
 		}
 		if fmt.Sprint(got) != fmt.Sprint(test.want) {
 			t.Errorf("%v become %v, not %v", test.counts, got, test.want)
@@ -51,5 +58,37 @@ func TestEven(t *testing.T) {
 		if calm := p.Plan(s); len(calm) > 0 {
 			t.Errorf("a gateway that is not over its threshold sends %v", calm)
 		}
+	}
+}
+
+// TestEvenPause: clients of another gateway that pause for a moment, so that it reports fewer, move nobody there; those that stay away do.
+func TestEvenPause(t *testing.T) {
+	now := time.Now()
+	p, err := redirect.NewPlanner("g0", redirect.Config{Spread: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(elsewhere int) int {
+		now = now.Add(time.Second)
+		s := redirect.State{Now: now, Volumes: map[string]redirect.Volume{"v": {Name: "v"}}}
+		for i, n := range []int{8, 8, 8, elsewhere} {
+			s.Nodes = append(s.Nodes, redirect.Node{Name: fmt.Sprint("g", i), Utilization: 100, Interval: time.Second, Threshold: 80, Clients: n})
+		}
+		for i := range 8 {
+			s.Uses = append(s.Uses, redirect.Use{Client: fmt.Sprint("c", i), Volume: "v", Load: 12, Means: redirect.Aware})
+		}
+		return len(p.Plan(s))
+	}
+	for i, n := range []int{8, 4, 4, 8, 4, 4, 4, 8, 8} {
+		if moved := plan(n); moved > 0 {
+			t.Errorf("report %d: %d clients are moved to one whose clients pause", i, moved)
+		}
+	}
+	moved := 0
+	for range 5 {
+		moved += plan(4)
+	}
+	if moved != 1 {
+		t.Errorf("%d clients are moved to one that has room", moved)
 	}
 }

@@ -28,6 +28,9 @@ type Config struct {
 	Rand       *rand.Rand    // chooses between targets; default seeded by the system
 }
 
+// maxSpread is the highest Config.Spread.
+const maxSpread = 32
+
 // Validate sets defaults and names the field at fault.
 func (c *Config) Validate() error {
 	switch {
@@ -35,8 +38,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("redirect: Ways %#x", c.Ways)
 	case c.Margin < 0 || c.Margin > 100 || c.Hysteresis < 0 || c.Hysteresis > 100:
 		return errors.New("redirect: Margin and Hysteresis must be percent")
-	case c.Budget < 0 || c.Hold < 0 || c.Stay < 0 || c.Stale < 0 || c.Spread < 0:
-		return errors.New("redirect: Budget, Hold, Stay, Stale and Spread must not be negative")
+	case c.Budget < 0 || c.Hold < 0 || c.Stay < 0 || c.Stale < 0:
+		return errors.New("redirect: Budget, Hold, Stay and Stale must not be negative")
+	case !(c.Spread >= 0 && c.Spread <= maxSpread): // of more, the powers of what is free are infinite, and the last gateway gets all
+		return fmt.Errorf("redirect: Spread %v is not from 0 to %d", c.Spread, maxSpread)
 	}
 	if c.NoWays {
 		c.Ways = 0
@@ -79,6 +84,8 @@ type Planner struct {
 	lent  []lent
 	overs int       // reports in a row that were over the threshold
 	last  time.Time // of the last of them
+
+	uneven time.Time // since when it has a client more than its share; zero: it has not
 }
 
 // moved is load that has gone from this gateway.

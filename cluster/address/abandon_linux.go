@@ -4,16 +4,17 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// Abandon makes every TCP connection of this process whose local address is addr end without a word to the client, whichever part
+// Abandon makes every TCP connection of this process whose local address is one of these end without a word to the client, whichever part
 // of the process serves it: reading ends as if the client had closed, writing fails, and closing sends neither FIN nor RST. A
 // Listener calls it from Close, after the last connection was accepted. It returns the number of connections, and needs
 // CAP_NET_ADMIN; without that the connections only end.
-func Abandon(addr netip.Addr) (int, error) {
+func Abandon(addrs ...netip.Addr) (int, error) {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return 0, err
@@ -22,14 +23,14 @@ func Abandon(addr netip.Addr) (int, error) {
 	var errs []error
 	for _, name := range names {
 		fd, err := strconv.Atoi(name.Name())
-		if err != nil || !connectedAt(fd, addr) {
+		if err != nil || !connectedAt(fd, addrs) {
 			continue
 		}
 		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) // the number may be another's at any time
 		if err != nil {
 			continue
 		}
-		if connectedAt(own, addr) {
+		if connectedAt(own, addrs) {
 			count++
 			if err := abandon(own); err != nil && len(errs) == 0 {
 				errs = append(errs, err)
@@ -45,10 +46,10 @@ func abandon(fd int) error {
 	return errors.Join(os.NewSyscallError("setsockopt(TCP_REPAIR)", err), unix.Shutdown(fd, unix.SHUT_RD))
 }
 
-// connectedAt reports whether fd is a TCP connection whose end here has the address.
-func connectedAt(fd int, addr netip.Addr) bool {
+// connectedAt reports whether fd is a TCP connection whose end here has one of these addresses.
+func connectedAt(fd int, addrs []netip.Addr) bool {
 	local, err := unix.Getsockname(fd)
-	if err != nil || addressOf(local) != addr {
+	if err != nil || !slices.Contains(addrs, addressOf(local)) {
 		return false
 	}
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)

@@ -11,4 +11,4 @@ import (
 func Freebind(string, string, syscall.RawConn) error { return nil }
 
 // Abandon does nothing: addresses do not leave this system.
-func Abandon(netip.Addr) (int, error) { return 0, nil }
+func Abandon(...netip.Addr) (int, error) { return 0, nil }

@@ -24,6 +24,7 @@ type clusterVolumes struct {
 	near    atomic.Pointer[map[causeway.VolumeID]bool] // open; true: names and attributes may be read here
 	opening sync.Map                                   // causeway.VolumeID → *attempt
 	tries   sync.WaitGroup
+	doubt   func(causeway.VolumeID, error) error                              // what clients are told of errors of names and attributes; nil: the error
 	dead    []volumeStore                                                     // that others took the place of
 	prove   func(ctx context.Context, id causeway.VolumeID, dir string) error // that it is the same everywhere; nil: who acquires it has
 }
@@ -92,7 +93,7 @@ func (v *clusterVolumes) own(id causeway.VolumeID, e causeway.Epoch) {
 			changed := *s
 			changed.epoch = e
 			next[i] = &changed
-			v.access.AttachAt(s.volume, s.store, e)
+			v.access.AttachAt(s.volume, s.names, e)
 		}
 	}
 	v.keep(next)
@@ -154,7 +155,7 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 	if err != nil {
 		return err
 	}
-	s.store = store
+	s.store, s.names = store, v.namesOf(p.ID, store)
 	if !owner && !shareable(store) {
 		return errors.Join(errElsewhere, s.store.Close())
 	}
@@ -165,7 +166,7 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.access.Attach(p.Volume, s.store)
+	v.access.Attach(p.Volume, s.names)
 	v.transfer.Attach(p.ID, s.store)
 	v.keep(append(slices.Clone(v.served), s))
 	return nil
@@ -210,7 +211,7 @@ func (v *clusterVolumes) Update(ctx context.Context, list []member.Published) {
 		}
 		changed, regrant := *s, s.volume.ReadOnly != list[at].ReadOnly
 		changed.volume = list[at].Volume
-		v.access.AttachAt(list[at].Volume, s.store, s.epoch)
+		v.access.AttachAt(list[at].Volume, s.names, s.epoch)
 		if regrant {
 			v.transfer.Regrant(list[at].ID)
 		}

@@ -104,24 +104,39 @@ func (c *crowd) look(now time.Time) {
 	}
 }
 
-// count returns how many aware clients work that can be told to go: those that called since the last look, or came a second ago.
-func (c *crowd) count(list []member.Client, now time.Time) int {
-	calls, working, watches := make(map[demand.Name]uint64, len(list)), map[string]bool{}, map[string]bool{}
+// count returns how many aware clients work here.
+func (c *crowd) count(list []member.Client, now time.Time) (n int) {
+	watches := map[string]bool{}
 	if c.aware != nil {
 		for _, u := range c.aware.Clients() {
 			watches[u.Client] = u.Watches
 		}
 	}
+	c.mu.Lock()
+	n, c.calls = working(list, watches, c.calls, c.moved, now)
+	c.mu.Unlock()
+	c.working.Store(int64(n))
+	return n
+}
+
+// leaves is how long a client that was told to go may still make calls, which it had begun before: it does not count, or others would go in its place.
+const leaves = 3 * time.Second
+
+// working counts the aware clients that can be told to go, and work: those that called since the last look, when they had made as many calls as
+// before says, or came a second ago.
+func working(list []member.Client, watches map[string]bool, before map[demand.Name]uint64, moved map[string]time.Time, now time.Time) (int, map[demand.Name]uint64) {
+	calls, clients := make(map[demand.Name]uint64, len(list)), map[string]bool{}
 	for i := range list {
 		u := &list[i]
 		calls[nameOf(u)] = u.Calls
-		if u.Kind == member.AwareClient && watches[u.Client] && (u.Calls != c.calls[nameOf(u)] || now.Sub(u.Since) < time.Second) {
-			working[u.Client] = true
+		went, told := moved[u.Client]
+		switch {
+		case u.Kind != member.AwareClient || !watches[u.Client] || told && now.Sub(went) < leaves:
+		case u.Calls != before[nameOf(u)] || now.Sub(u.Since) < time.Second:
+			clients[u.Client] = true
 		}
 	}
-	c.calls = calls
-	c.working.Store(int64(len(working)))
-	return len(working)
+	return len(clients), calls
 }
 
 // configure gives the planner what an operator has set.

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	library "causeway/client"
 	"causeway/cmd/causeway/member"
 	"causeway/redirect"
+	"causeway/redirect/demand"
 )
 
 // clientsOf lists the clients that a gateway knows of, of a kind.
@@ -299,4 +302,59 @@ func TestWeightAuto(t *testing.T) {
 	if out, _, _ := run(t, "volume", "ls", "--state-dir", c.at["g1"].state); !strings.Contains(out, "(auto)") {
 		t.Error(out)
 	}
+}
+
+// TestWorking: a client that was told to go, and whose last calls end only now, is not counted where it was.
+func TestWorking(t *testing.T) {
+	now := time.Now()
+	one := func(name string, calls uint64, since time.Duration) member.Client {
+		return member.Client{Client: name, Kind: member.AwareClient, Protocol: "causeway", Volume: "v", Calls: calls, Since: now.Add(-since)}
+	}
+	list := []member.Client{one("works", 7, time.Minute), one("idle", 5, time.Minute), one("new", 0, 0), one("deaf", 9, time.Minute), one("leaves", 2, 0), one("came back", 3, time.Minute),
+		{Client: "normal", Kind: member.NormalClient, Protocol: "nfs", Volume: "v", Calls: 3}}
+	watches := map[string]bool{"works": true, "idle": true, "new": true, "leaves": true, "came back": true}
+	moved := map[string]time.Time{"leaves": now.Add(-time.Second), "came back": now.Add(-time.Hour)}
+	n, calls := working(list, watches, map[demand.Name]uint64{nameOf(&list[1]): 5, nameOf(&list[0]): 6}, moved, now)
+	if n != 3 || calls[nameOf(&list[0])] != 7 {
+		t.Errorf("%d work: works, new and came back do; %v", n, calls)
+	}
+}
+
+// TestAddressMovesAtOnce: of orders that give one address to different gateways at the same time the last one counts, and one gateway answers.
+func TestAddressMovesAtOnce(t *testing.T) {
+	c, dir := prepareCluster(t), share(t, "home")
+	c.startAll()
+	if out, stderr, code := run(t, "volume", "create", "home", "--backend", "posix:"+dir, "--state-dir", c.at["g2"].state); code != 0 {
+		t.Fatal(out, stderr)
+	}
+	n := c.client("g1", "home")
+	var orders sync.WaitGroup
+	for i, to := range []string{"g1", "g2", "g3", "g2", "g3", "g1", "g3", "g2"} {
+		from := fmt.Sprint("g", 1+i%3)
+		orders.Go(func() { run(t, "address", "move", c.addr["g1"].String(), "--to", to, "--state-dir", c.at[from].state) }) // some find that another one was later
+	}
+	for i := range 10 {
+		n.write(fmt.Sprint("meanwhile", i), "text")
+	}
+	orders.Wait()
+	n.write("after", "text")
+	at := map[string]bool{}
+	for _, node := range []string{"g1", "g2", "g3"} {
+		for _, a := range c.status(node).Addresses {
+			if a.Address == c.addr["g1"] {
+				at[a.At] = true
+			}
+		}
+	}
+	if len(at) != 1 || at[""] {
+		t.Errorf("it is at %v", at)
+	}
+	for i := range 10 {
+		if got := n.read(fmt.Sprint("meanwhile", i)); got != "text" {
+			t.Errorf("it reads %q", got)
+		}
+	}
+	move := member.AddressMove{}
+	c.ask("g2", &move, "address", "move", c.addr["g1"].String(), "--to", "g1")
+	n.write("back", "text")
 }

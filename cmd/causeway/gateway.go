@@ -218,7 +218,7 @@ func (n *node) startEngines(context.Context) (err error) {
 	data := transfer.Config{Grants: c, Guard: c, Node: n.self}
 	if n.self != "" {
 		engine.Holders, data.Granted = c, c.granted
-		data.Alive = func(now time.Duration) bool { return c.alive(now) }
+		data.Alive, data.Life = func(now time.Duration) bool { return c.alive(now) }, func() uint64 { return c.life() }
 		engine.Alive, engine.Life = data.Alive, func() uint64 { return c.life() }
 	}
 	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c

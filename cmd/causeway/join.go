@@ -146,7 +146,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	volumes.prove = j.member.Witnessed
+	volumes.prove, volumes.doubt = j.member.Witnessed, j.member.Split().Doubt
 	j.teardown.addClose("storage that was lost", volumes.closeDead)
 	if err := j.close(holding); err != nil {
 		return err

@@ -30,6 +30,38 @@ type nodeFlags struct {
 	peerText string
 	service  []string
 	watched  bool
+
+	tokenFile string
+}
+
+// maxToken is more than a token has, in bytes.
+const maxToken = 4 << 10
+
+// readToken gets the token from where only its reader sees it.
+func (f *nodeFlags) readToken(stdin io.Reader) error {
+	if f.tokenFile == "" {
+		return nil
+	}
+	if f.token != "" {
+		return errors.New("--token and --token-file: say one of them")
+	}
+	from := stdin
+	if f.tokenFile != "-" {
+		file, err := os.Open(f.tokenFile)
+		if err != nil {
+			return fmt.Errorf("--token-file: %w", err)
+		}
+		defer file.Close()
+		from = file
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxToken))
+	if err != nil {
+		return fmt.Errorf("--token-file: %w", err)
+	}
+	if f.token = strings.TrimSpace(string(text)); f.token == "" {
+		return fmt.Errorf("--token-file: there is no token in %s", f.tokenFile)
+	}
+	return nil
 }
 
 func newNode() *cobra.Command {
@@ -46,7 +78,7 @@ func newNode() *cobra.Command {
 			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.2:9441 --join 10.0.0.1:9441 --token TOKEN",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.validate(); err != nil {
+			if err := errors.Join(f.readToken(cmd.InOrStdin()), f.validate()); err != nil {
 				return usage(cmd, err)
 			}
 			return runNode(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -63,7 +95,8 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
 	set.StringVar(&f.join, "join", "", "--peer of a gateway of the cluster that this one joins")
-	set.StringVar(&f.token, "token", "", "what causeway token printed there")
+	set.StringVar(&f.token, "token", "", "what causeway token printed there; other users of the machine see it among the processes")
+	set.StringVar(&f.tokenFile, "token-file", "", `file that holds it instead, "-": standard input`)
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
 	f.etcd.register(set)
 	f.naming.register(set)

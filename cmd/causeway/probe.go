@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/backend/posix"
 )
 
@@ -37,6 +38,10 @@ func probe(ctx context.Context, s volumeStore) error {
 	return err
 }
 
+func (v *clusterVolumes) namesOf(id causeway.VolumeID, s *posix.Store) backend.Store {
+	return &namesStore{s, id, v.doubt}
+}
+
 func (v *clusterVolumes) find(id causeway.VolumeID) *served {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -66,9 +71,9 @@ func (v *clusterVolumes) reopen(ctx context.Context, old *served) error {
 		return errors.Join(causeway.ErrDelay, store.Close()) // it has changed meanwhile
 	}
 	changed := *old
-	changed.store = store
+	changed.store, changed.names = store, v.namesOf(old.volume.ID, store)
 	v.transfer.Detach(old.volume.ID)
-	v.access.Attach(old.volume, store)
+	v.access.Attach(old.volume, changed.names)
 	v.transfer.Attach(old.volume.ID, store)
 	next := slices.Clone(v.served)
 	next[at] = &changed

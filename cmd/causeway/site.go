@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +23,7 @@ type site struct {
 
 	registering sync.Once
 	said        sync.Once
+	changing    sync.Mutex // held by what begins and ends answering at an address
 
 	mu           sync.Mutex
 	open         map[netip.Addr]*spot
@@ -34,8 +34,9 @@ type site struct {
 // spot is a service address while it is answered at.
 type spot struct {
 	sockets []interface{ Close() error }
-	smb     net.Listener // nil: none
-	serving sync.WaitGroup
+	smb     net.Listener   // nil: none
+	serving sync.WaitGroup // who accepts connections
+	packets sync.WaitGroup
 }
 
 var _ address.Listener = (*site)(nil)
@@ -61,27 +62,33 @@ func (s *site) start() (err error) {
 
 // Listen starts to answer at addr. Without TCP at the port of NFS that is an error, without the rest it is a pity.
 func (s *site) Listen(addr netip.Addr) error {
-	p := &spot{}
-	if err := p.stream(s.rpc, addr, s.port); err != nil {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.listen(addr)
+}
+
+func (s *site) listen(addr netip.Addr) error {
+	p, life := &spot{}, s.member.Routes().Life()
+	if err := p.stream(s.rpc, life, addr, s.port); err != nil {
 		return err
 	}
 	if err := p.packet(s.rpc, addr, s.port); err != nil {
 		s.log.Warn("no answers by UDP at a service address: clients that restart cannot say so", "addr", addr, "err", err)
 	}
 	if s.aware != nil {
-		if err := p.stream(s.aware, addr, s.config.Aware); err != nil {
+		if err := p.stream(s.aware, life, addr, s.config.Aware); err != nil {
 			s.log.Warn("no answers to aware clients at a service address", "addr", addr, "err", err)
 		}
 	}
 	if s.maps != nil && (s.port == nfsPort || !addr.IsLoopback()) {
-		if err := errors.Join(p.stream(s.maps, addr, portmap.Port), p.packet(s.maps, addr, portmap.Port)); err != nil {
+		if err := errors.Join(p.stream(s.maps, life, addr, portmap.Port), p.packet(s.maps, addr, portmap.Port)); err != nil {
 			s.lead(addr, err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.smbMute {
-		s.listenSMB(p, addr)
+		s.listenSMB(p, life, addr)
 	}
 	s.open[addr] = p
 	return nil
@@ -91,16 +98,34 @@ func (s *site) Listen(addr netip.Addr) error {
 const nfsPort = 2049
 
 // stream answers by TCP.
-func (p *spot) stream(server interface{ Serve(net.Listener) error }, addr netip.Addr, port uint16) error {
+func (p *spot) stream(server acceptor, life uint64, addr netip.Addr, port uint16) error {
 	at := netip.AddrPortFrom(addr, port)
 	l, err := (&net.ListenConfig{Control: address.Freebind}).Listen(context.Background(), network("tcp", at), at.String())
 	if err != nil {
 		return err
 	}
-	p.sockets = append(p.sockets, l)
-	p.serving.Go(func() { _ = server.Serve(l) }) // until it is closed
+	p.accept(server, l, life)
 	return nil
 }
+
+// acceptor is a server of connections.
+type acceptor interface{ Serve(net.Listener) error }
+
+// accept lets a server have a listener until that is closed.
+func (p *spot) accept(server acceptor, l net.Listener, life uint64) {
+	p.sockets = append(p.sockets, l)
+	p.serving.Go(func() { _ = server.Serve(lived{l, life}) })
+}
+
+// lived is a listener that tells in which life of the gateway it was made: so a connection that waited in it to be accepted while the gateway
+// was cut off is not taken for a new one.
+type lived struct {
+	net.Listener
+	life uint64
+}
+
+// Life is read by servers.
+func (l lived) Life() uint64 { return l.life }
 
 // packet answers by UDP.
 func (p *spot) packet(server *rpc.Server, addr netip.Addr, port uint16) error {
@@ -110,12 +135,14 @@ func (p *spot) packet(server *rpc.Server, addr netip.Addr, port uint16) error {
 		return err
 	}
 	p.sockets = append(p.sockets, c)
-	p.serving.Go(func() { _ = server.ServePacket(c) })
+	p.packets.Go(func() { _ = server.ServePacket(c) })
 	return nil
 }
 
 // Close stops that, and ends the connections that there are.
 func (s *site) Close(addr netip.Addr) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	s.mu.Lock()
 	p := s.open[addr]
 	delete(s.open, addr)
@@ -133,6 +160,7 @@ func (s *site) Close(addr netip.Addr) error {
 		}
 	}
 	p.serving.Wait()
+	p.packets.Wait()
 	if !addr.IsLoopback() { // clients belong to the next holder, who tells them
 		_, abandonErr := address.Abandon(addr)
 		err = errors.Join(err, abandonErr)
@@ -158,16 +186,46 @@ func (s *site) disconnect(addr netip.Addr) {
 	}
 }
 
-// CutOff ends all connections that there are: what was sent over them and not read yet is not done. Clients connect again, wherever the
-// address is then.
+// CutOff ends all connections that there are, and those that wait to be accepted: what was sent over them and not read yet is not done.
+// Clients connect again, wherever the address is then.
 func (s *site) CutOff() {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	s.mu.Lock()
-	addrs := slices.Collect(maps.Keys(s.open))
-	s.mu.Unlock()
-	for _, addr := range addrs {
-		if !addr.IsLoopback() {
-			_, _ = address.Abandon(addr) // the next holder tells them, or this kernel when they go on
+	spots := maps.Clone(s.open)
+	for _, p := range spots {
+		if p.smb != nil {
+			p.sockets = append(p.sockets, p.smb)
 		}
+	}
+	s.mu.Unlock()
+	var lost []netip.Addr
+	for addr, p := range spots {
+		for _, socket := range p.sockets {
+			_ = socket.Close() // with what it has not accepted; it may be closed already
+		}
+		p.serving.Wait() // now all that were accepted are known to the servers
+		if !addr.IsLoopback() {
+			lost = append(lost, addr)
+		}
+	}
+	_, _ = address.Abandon(lost...) // the next holder tells them, or this kernel when they go on
+	for addr := range spots {
 		s.disconnect(addr)
+		s.again(addr)
+	}
+}
+
+// again answers at an address anew. Its ports were this process's a moment ago.
+func (s *site) again(addr netip.Addr) {
+	for tries := range 10 {
+		err := s.listen(addr)
+		if err == nil {
+			return
+		}
+		if tries == 0 {
+			s.log.Error("no answers at a service address after this gateway was cut off", "addr", addr, "err", err)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }

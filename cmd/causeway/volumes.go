@@ -56,6 +56,7 @@ type served struct {
 	opened config.Modes  // as the store was opened
 	meter  *admin.Meter
 	store  volumeStore
+	names  backend.Store // the same for names and attributes, in a cluster
 	volume *causeway.Volume
 	epoch  causeway.Epoch // in which it is administered here, in a cluster; zero: elsewhere
 }

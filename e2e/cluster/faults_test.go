@@ -5,6 +5,7 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ const longer = 3500 * time.Millisecond
 
 var faults = []fault{
 	{"crash", func(s *stage, victim, _ *harness.Member) {
-		victim.Kill()
+		s.crash(victim)
 		time.Sleep(time.Duration(rand.IntN(800)) * time.Millisecond)
 		victim.Start()
 	}},
@@ -68,11 +69,27 @@ var faults = []fault{
 		leader.Start()
 	}},
 	{"two crash, one after the other", func(s *stage, victim, other *harness.Member) {
-		victim.Kill()
+		s.crash(victim)
 		victim.Start()
-		other.Kill()
+		s.crash(other)
 		other.Start()
 	}},
+}
+
+// crash kills a gateway, and notes when that was.
+func (s *stage) crash(victim *harness.Member) {
+	from := time.Since(clock)
+	victim.Kill()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crashes = append(s.crashes, [2]time.Duration{from, time.Since(clock)})
+}
+
+// crashed reports whether a gateway was killed between two times.
+func (s *stage) crashed(from, to time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.crashes, func(c [2]time.Duration) bool { return c[0] <= to && from <= c[1] })
 }
 
 // cut separates a gateway from all others, in both directions, or heals that.

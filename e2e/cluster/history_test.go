@@ -37,13 +37,29 @@ const (
 	unlock
 )
 
-// asked is an operation of a history. A change whose first answer did not arrive was sent again, and may have been made twice: ghost
-// stands for the other time, if there was one, which lies between its call and its return as well.
+// asked is an operation of a history. A change whose first answer did not arrive was sent again, and may have been made more than once: each
+// ghost stands for another time, if there was one, which lies between its call and its return as well.
 type asked struct {
 	key   string
 	act   act
 	value uint64 // written; who locks; the name, 0 or 1: of rename, the old one
 	ghost bool
+
+	// For who looks for the cause: who was asked, by which calls.
+	at          string
+	first, last uint32 // transaction ids
+	sent        int
+}
+
+// maxGhosts bounds how often a change is taken for made again: what is sent more often was not read before.
+const maxGhosts = 3
+
+func (a asked) String() string {
+	what := [...]string{"read", "write", "look for", "create", "remove", "rename", "lock", "unlock"}[a.act]
+	if a.ghost {
+		what = "perhaps again: " + what
+	}
+	return fmt.Sprintf("%s: %s %#x (at %s, xid %#x–%#x, sent %d times)", a.key, what, a.value, a.at, a.first, a.last, a.sent)
 }
 
 // got is its answer: the value that was read, or whether it was done.
@@ -98,7 +114,7 @@ var model = porcupine.NondeterministicModel{
 		}
 		return []any{next}
 	},
-	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v → %+v", input, output) },
+	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v → %+v", input, output) },
 }
 
 // player does things through one gateway and writes them down.
@@ -110,6 +126,7 @@ type player struct {
 	random  *rand.Rand
 	history []porcupine.Operation
 	next    uint64
+	crashed func(from, to time.Duration) bool
 }
 
 var clock = time.Now()
@@ -117,17 +134,22 @@ var clock = time.Now()
 // record writes an operation down; do returns its answer.
 func (p *player) record(in asked, do func() (got, error)) error {
 	begun := time.Since(clock)
-	p.m.repeated = false
+	p.m.repeated, p.m.sent, in.first, in.at = false, 0, p.m.xid+1, p.m.at
 	out, err := do()
+	in.last, in.sent = p.m.xid, p.m.sent
 	if err != nil {
 		return fmt.Errorf("%+v: %w", in, err)
 	}
-	op := porcupine.Operation{ClientId: int(p.id), Input: in, Output: out, Call: int64(begun), Return: int64(time.Since(clock))}
+	ended := time.Since(clock)
+	op := porcupine.Operation{ClientId: int(p.id), Input: in, Output: out, Call: int64(begun), Return: int64(ended)}
 	p.history = append(p.history, op)
-	if p.m.repeated && in.act != read && in.act != look {
+	// What an owner had done and told nobody when it was killed is done again by the next one, also when a gateway asks for it again.
+	if (p.m.repeated || p.crashed(begun, ended)) && in.act != read && in.act != look {
 		in.ghost = true
 		op.Input = in
-		p.history = append(p.history, op)
+		for range min(max(1, in.sent-1), maxGhosts) {
+			p.history = append(p.history, op)
+		}
 		if in.act == lock && !out.done { // who died with a lock that nobody had been told of has taken it along
 			in.act = unlock
 			op.Input = in
@@ -272,14 +294,18 @@ var histories = []fault{
 // happen to gateways: there is an order of all operations in which each answer is right, and that does not contradict time. The long
 // version takes an hour, or what CAUSEWAY_SOAK says, as in 15m.
 func TestHistories(t *testing.T) {
-	s := setStage(t, 1, harness.ClusterConfig{})
+	config := harness.ClusterConfig{}
+	if os.Getenv("CAUSEWAY_E2E_LOGS") != "" { // which change was made where, and what became of it
+		config.Flags = []string{"--log-level", "debug"}
+	}
+	s := setStage(t, 1, config)
 	s.Members[0].Command("cluster", "set", "--hold-down", "0s")
 	s.volume("x0", "--exclusive")
 	var players []*player
 	for v, volume := range s.volumes {
 		for i, at := range s.Members {
 			id := uint64(v*len(s.Members) + i + 1)
-			p := &player{id: id, m: newMount(s.network.Host(), at.Service.String(), volume, uint32(id)<<24), random: rand.New(rand.NewPCG(11, id))}
+			p := &player{id: id, m: newMount(s.network.Host(), at.Service.String(), volume, uint32(id)<<24), random: rand.New(rand.NewPCG(11, id)), crashed: s.crashed}
 			defer p.m.close()
 			if err := p.m.begin(t.Context()); err != nil {
 				t.Fatal(err)
@@ -392,7 +418,7 @@ func judge(t *testing.T, players []*player) {
 		if result == porcupine.Ok {
 			continue
 		}
-		t.Errorf("%s: there is no order of its operations: %s; where it ends:\n%s", key, result, end(history, info))
+		t.Errorf("%s: there is no order of its operations: %s; where it ends, by a clock that began at %s:\n%s", key, result, clock.UTC().Format("15:04:05.000"), end(history, info))
 	}
 	t.Logf("%d changes were sent more than once", ghosts)
 }
@@ -418,12 +444,18 @@ func end(history []porcupine.Operation, info porcupine.LinearizationInfo) string
 	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	first := slices.IndexFunc(history, func(op porcupine.Operation) bool { return !in[describe(op)] })
 	var text strings.Builder
-	for i, op := range history[max(0, first-12):min(len(history), first+8)] {
-		mark := "  "
-		if max(0, first-12)+i == first {
-			mark = "→ "
+	// What may still run then is part of it, however long ago it began.
+	at := history[first].Call
+	for i, op := range history[:min(len(history), first+8)] {
+		switch {
+		case i == first:
+			text.WriteString("→ ")
+		case i >= first-16 || op.Return >= at-int64(100*time.Millisecond):
+			text.WriteString("  ")
+		default:
+			continue
 		}
-		fmt.Fprintln(&text, mark+describe(op))
+		fmt.Fprintln(&text, describe(op))
 	}
 	return text.String()
 }

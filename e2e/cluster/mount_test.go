@@ -35,6 +35,7 @@ type mount struct {
 	last   []byte // the latest answer
 
 	repeated bool // a call was sent more than once
+	sent     int  // how often
 }
 
 func newMount(host *harness.Host, at string, volume string, xid uint32) *mount {
@@ -94,6 +95,7 @@ func (m *mount) exchange(ctx context.Context, record nfs3.Record) ([]byte, error
 		}
 		m.conn = conn
 	}
+	m.sent++
 	m.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := m.conn.Write(record); err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ type stage struct {
 	volumes []string
 	dirs    map[string]string
 	root    string // what they lie in
+
+	mu      sync.Mutex
+	crashes [][2]time.Duration // from before to after each, by clock
 }
 
 // setStage starts gateways and makes volumes.

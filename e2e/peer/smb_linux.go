@@ -88,6 +88,10 @@ func StartSMBD(ctx context.Context, cfg Config, at netip.AddrPort) (*SMBServer, 
 }
 
 func launchSMB(ctx context.Context, cfg Config, s *SMBServer, cmd *exec.Cmd) (_ *SMBServer, err error) {
+	if c, err := net.DialTimeout("tcp", s.Addr.String(), time.Second); err == nil { // it would be taken for the one that is started
+		c.Close()
+		return nil, fmt.Errorf("somebody listens at %v already: a server that an interrupted run has left?", s.Addr)
+	}
 	here, err := HostNamespace()
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ func runStress(args []string) int {
 	flags.Uint64Var(&config.Seed, "seed", 1, "seed of the operations")
 	flags.IntVar(&config.Processes, "processes", 8, "number of processes")
 	flags.IntVar(&config.Ops, "ops", 500, "operations per process")
+	flags.BoolVar(&config.Share, "share", false, "the directory is on a share of SMB")
 	worker := flags.Int("worker", -1, "be this worker")
 	flags.Parse(args)
 	var err error

@@ -61,6 +61,7 @@ type Engine struct {
 	watches   watches
 	sticky    stickies
 	spellings spelling.Cache // of volumes whose names have no case
+	listings  chan struct{}  // one for each directory that is listed for them
 	running   sync.WaitGroup // recalls
 
 	asserting sync.Map // causeway.VolumeID → true: what clients held of it under its last owner is being taken over
@@ -89,7 +90,7 @@ func New(cfg Config) *Engine {
 	if cfg.Now == nil {
 		cfg.Now = boottime.Now
 	}
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, listings: make(chan struct{}, maxListings)}
 	e.locker = newLocker(cfg.Locks, func(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.Attr, error) {
 		_, attr, err := e.statFor(ctx, c, h)
 		return attr, err

@@ -69,7 +69,7 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 		return victim{}, err
 	}
 	h := causeway.Handle{Volume: ch.v.ID, Object: id}
-	if c.Owner.Kind == causeway.OwnerSMB && e.locks.OpensOn(h) > 0 {
+	if c.Owner.Kind == causeway.OwnerSMB && e.openedByOthers(c, h) {
 		return victim{}, causeway.ErrAccess // he dooms what he has open himself
 	}
 	if err := e.maySever(c, ch.v, h); err != nil {
@@ -84,6 +84,15 @@ func (e *Engine) remove(ctx context.Context, c *gateway.Caller, ch *change, name
 		return victim{}, err
 	}
 	return victim{id, attr}, ch.v.store.Remove(ctx, ch.id, name, isDir)
+}
+
+// openedByOthers reports whether an object is open, but for the open through which the caller asks.
+func (e *Engine) openedByOthers(c *gateway.Caller, h causeway.Handle) bool {
+	n := e.locks.OpensOn(h)
+	if n == 1 && e.mine(c, h, c.Open) == nil {
+		n = 0
+	}
+	return n > 0
 }
 
 // mayUnname decides whether the caller may take an entry out of dir: he needs to write it, and in a sticky directory to own

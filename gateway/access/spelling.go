@@ -42,11 +42,24 @@ func (e *Engine) spelt(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 	return stored, nil
 }
 
+// maxListings is how many directories are listed for spellings at a time: each takes memory for all names of one.
+const maxListings = 4
+
 // spellingIn lists a directory for the spelling of a name, and remembers all of them.
 func (e *Engine) spellingIn(ctx context.Context, v *volume, dir causeway.Handle, attr *causeway.Attr, key string, now time.Time) (string, error) {
-	byKey := map[string]string{}
+	select {
+	case e.listings <- struct{}{}:
+		defer func() { <-e.listings }()
+	case <-ctx.Done():
+		return "", causeway.ErrDelay
+	}
+	byKey, stored := map[string]string{}, ""
 	eof, err := v.store.List(ctx, dir.Object, 0, false, func(x *causeway.DirEntry) bool {
-		if k := e.cfg.Fold(x.Name); byKey[k] == "" {
+		k := e.cfg.Fold(x.Name)
+		if k == key && stored == "" {
+			stored = strings.Clone(x.Name)
+		}
+		if len(byKey) <= spelling.MaxNames && byKey[k] == "" {
 			byKey[strings.Clone(k)] = strings.Clone(x.Name)
 		}
 		return true
@@ -54,7 +67,6 @@ func (e *Engine) spellingIn(ctx context.Context, v *volume, dir causeway.Handle,
 	if err != nil {
 		return "", err
 	}
-	stored := byKey[key]
 	if after, err := v.store.Stat(ctx, dir.Object); err == nil && eof && spelling.Same(&after, attr) {
 		e.spellings.Listed(dir, attr, byKey, now)
 	}

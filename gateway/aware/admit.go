@@ -88,6 +88,9 @@ func (s *Server) brief(ctx context.Context, do func() error) error {
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}
+	if ctx.Err() != nil { // its client has had it done elsewhere by now: done late, it would undo what came after
+		return status.FromContextError(ctx.Err()).Err()
+	}
 	defer s.cfg.Enter().Leave()
 	return do()
 }

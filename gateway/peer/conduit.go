@@ -28,6 +28,7 @@ var (
 	errUnsent = errors.New("peer: the call was not sent")
 	errLost   = errors.New("peer: nobody knows whether the call was executed")
 	errFrame  = errors.New("peer: a frame that makes no sense")
+	errUnread = errors.New("peer: the other side asks and does not take the answers")
 )
 
 // conduit is one side of a session between two gateways: calls of this side, and the other side's calls. It survives the streams
@@ -453,6 +454,9 @@ func (c *conduit) read(k *carrier) error {
 			if err := c.receive(k, f); err != nil {
 				return err
 			}
+			if c.unread(k) {
+				return errUnread
+			}
 		}
 		select {
 		case <-k.gone:
@@ -460,6 +464,14 @@ func (c *conduit) read(k *carrier) error {
 		default:
 		}
 	}
+}
+
+// unread reports whether more waits to be sent than the other side can have asked for and this side ask: an end that asks on, and does not
+// read, would fill the memory. The stream ends, and with it what waits.
+func (c *conduit) unread(k *carrier) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.carrier == k && len(c.queue) > 8*c.most
 }
 
 func (c *conduit) receive(k *carrier, f *peerpb.Frame) error {

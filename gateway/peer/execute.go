@@ -110,7 +110,7 @@ func (p *Peers) administer(ctx context.Context, from string, r *peerpb.Request) 
 	switch {
 	case p.cfg.Table.Valid() && life == p.cfg.Table.Life():
 		return reply
-	case wire.Repeatable(r.Op):
+	case wire.Repeatable(r):
 		return wire.Failed(causeway.ErrStaleEpoch)
 	}
 	return wire.Failed(gateway.ErrUnknown)

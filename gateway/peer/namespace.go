@@ -12,7 +12,7 @@ import (
 // call is a call of one caller whose reply is an ordinary result.
 func (r *Router) call(ctx context.Context, c *gateway.Caller, v causeway.VolumeID, near bool, to *wire.Result, local func() error, remote func() *peerpb.Request) error {
 	return r.route(ctx, &asked{
-		volume: v, noWait: c.NoWait, near: near, op: c.Op, local: local, remote: remote,
+		volume: v, noWait: c.NoWait, near: near, op: c.Op, life: c.Life, local: local, remote: remote,
 		accept: func(m *peerpb.Reply) (err error) {
 			*to, err = wire.ResultOf(m, v)
 			return err
@@ -154,7 +154,7 @@ func (r *Router) ReadDir(ctx context.Context, c *gateway.Caller, dir causeway.Ha
 		var to wire.Result
 		consumed, given, here := 0, 0, false
 		err := r.route(ctx, &asked{
-			volume: dir.Volume, noWait: c.NoWait, near: true,
+			volume: dir.Volume, noWait: c.NoWait, near: true, life: c.Life,
 			local: func() (err error) {
 				here = true
 				to.Dir, to.EOF, err = r.local.ReadDir(ctx, c, dir, cookie, want, func(e *causeway.DirEntry) bool {

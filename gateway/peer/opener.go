@@ -13,7 +13,7 @@ var _ gateway.Stateful = (*Router)(nil)
 
 // opening is what all calls for protocols that open have in common. Where no such protocol is served they are ErrNotSupp.
 func (r *Router) opening(ctx context.Context, c *gateway.Caller, v causeway.VolumeID, local func(gateway.Stateful) error, remote func() *peerpb.Request, accept func(*peerpb.Reply) error) error {
-	return r.route(ctx, &asked{volume: v, noWait: c.NoWait, op: c.Op, remote: remote, accept: accept, local: func() error {
+	return r.route(ctx, &asked{volume: v, noWait: c.NoWait, op: c.Op, life: c.Life, remote: remote, accept: accept, local: func() error {
 		s := r.peers.services.Stateful
 		if s == nil {
 			return causeway.ErrNotSupp

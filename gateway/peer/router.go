@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"causeway"
@@ -74,6 +75,7 @@ type asked struct {
 	near   bool           // a read that needs no owner where the storage is the same everywhere
 	epoch  causeway.Epoch // if not zero, the only one in which the call makes sense
 	op     causeway.OpID
+	life   uint64 // of the caller
 	local  func() error
 	remote func() *peerpb.Request
 	accept func(*peerpb.Reply) error
@@ -150,6 +152,13 @@ func (r *Router) await(ctx context.Context, changed <-chan struct{}, v causeway.
 // try answers a call if that is possible now.
 func (r *Router) try(ctx context.Context, a *asked) (gateway.Standing, verdict, error) {
 	s, pass := r.table.Enter(a.volume)
+	if a.life != 0 && a.life != r.table.Life()+1 { // looked at now that who cuts this gateway off again waits for the call
+		pass.Leave()
+		if a.noWait {
+			return s, answered, causeway.ErrWouldBlock
+		}
+		return s, answered, causeway.ErrDelay
+	}
 	if s.Open && s.Here || a.near && r.cfg.Near(a.volume) {
 		defer pass.Leave()
 		v, err := r.here(a)
@@ -198,12 +207,16 @@ func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdic
 	end := r.watch(a.volume, s, cancel)
 	reply, err := r.peers.ask(ctx, s.Node, m)
 	end()
+	if log := r.peers.cfg.Log; log.Enabled(ctx, slog.LevelDebug) {
+		log.LogAttrs(ctx, slog.LevelDebug, "the owner was asked", slog.String("op", m.Op.String()), slog.Any("volume", a.volume), slog.String("owner", s.Node),
+			slog.Any("epoch", s.Epoch), slog.Any("call", a.op), slog.Int("code", int(reply.GetCode())), slog.Any("err", err))
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, errUnsent):
 		return refused, nil
 	case errors.Is(err, errLost):
-		return r.lost(a, m.Op)
+		return r.lost(a, m)
 	default:
 		return answered, err
 	}
@@ -211,14 +224,14 @@ func (r *Router) away(ctx context.Context, a *asked, s gateway.Standing) (verdic
 		return refused, nil
 	}
 	if reply.Unknown {
-		return r.lost(a, m.Op)
+		return r.lost(a, m)
 	}
 	return answered, a.accept(reply)
 }
 
 // lost decides about a call of which nobody knows whether it was executed. What has a name is remembered by whoever executed it.
-func (r *Router) lost(a *asked, op peerpb.Op) (verdict, error) {
-	if wire.Repeatable(op) || a.op != (causeway.OpID{}) {
+func (r *Router) lost(a *asked, m *peerpb.Request) (verdict, error) {
+	if wire.Repeatable(m) || a.op != (causeway.OpID{}) {
 		return refused, nil
 	}
 	return answered, gateway.ErrUnknown

@@ -14,6 +14,7 @@ import (
 
 	"causeway/gateway/peer/depth"
 	"causeway/gateway/peer/peerpb"
+	"causeway/internal/doorman"
 )
 
 // session is what another gateway asks here.
@@ -30,7 +31,7 @@ type server struct {
 }
 
 func (p *Peers) serveGRPC() {
-	p.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(p.cfg.Server)), grpc.ConnectionTimeout(5*time.Second),
+	p.grpc = grpc.NewServer(grpc.Creds(bounded{credentials.NewTLS(p.cfg.Server), &doorman.Doorman{Total: maxStrangers, PerAddr: maxStrangersPerAddr}, &p.counts}), grpc.ConnectionTimeout(5*time.Second),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(2*streamWindow), grpc.MaxConcurrentStreams(256), grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
 	peerpb.RegisterPeerServer(p.grpc, server{Peers: p})

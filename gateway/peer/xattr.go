@@ -60,7 +60,7 @@ func (r *Router) RemoveXattr(ctx context.Context, c *gateway.Caller, h causeway.
 }
 
 func (r *Router) xattr(ctx context.Context, c *gateway.Caller, h causeway.Handle, near bool, local func(gateway.Stateful) error, remote func() *peerpb.Request, accept func(*peerpb.Reply) error) error {
-	return r.route(ctx, &asked{volume: h.Volume, noWait: c.NoWait, near: near, op: c.Op, remote: remote, accept: accept, local: func() error {
+	return r.route(ctx, &asked{volume: h.Volume, noWait: c.NoWait, near: near, op: c.Op, life: c.Life, remote: remote, accept: accept, local: func() error {
 		s := r.peers.services.Stateful
 		if s == nil {
 			return causeway.ErrNotSupp

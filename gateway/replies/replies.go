@@ -9,6 +9,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ type Config struct {
 	MaxEntries int            // default 65,536; the oldest are forgotten first
 	MaxAge     time.Duration  // default 5 minutes, longer than any client repeats a call
 	Now        func() time.Time
+	Log        *slog.Logger // default: none
 }
 
 // Validate sets defaults and names the field at fault.
@@ -45,6 +47,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return errors.Join(setting.Positive("replies: MaxEntries", &c.MaxEntries, 64<<10), setting.Positive("replies: MaxAge", &c.MaxAge, 5*time.Minute))
 }
@@ -143,7 +148,9 @@ func (m *Memory) run(ctx context.Context, c *gateway.Caller, e *entry, change fu
 		c.Later = &gateway.Pending{}
 		defer func() { c.Later = nil }()
 	}
-	if r, err = change(); transient(err) {
+	r, err = change()
+	m.trace(ctx, "a change has ended", e, err)
+	if transient(err) {
 		return r, err
 	}
 	r.Code = causeway.CodeOf(err)
@@ -171,6 +178,12 @@ func (m *Memory) run(ctx context.Context, c *gateway.Caller, e *entry, change fu
 		return r, waitErr
 	}
 	return r, err
+}
+
+func (m *Memory) trace(ctx context.Context, what string, e *entry, err error) {
+	if m.cfg.Log.Enabled(ctx, slog.LevelDebug) {
+		m.cfg.Log.LogAttrs(ctx, slog.LevelDebug, what, slog.Any("volume", e.volume), slog.Any("call", e.op), slog.Any("code", causeway.CodeOf(err)))
+	}
 }
 
 // transient reports an end after which the call may be made again: it has changed nothing, or nobody knows.
@@ -222,6 +235,7 @@ func (m *Memory) again(ctx context.Context, c *gateway.Caller, e *entry) (Result
 	m.mu.Lock()
 	r, pending := e.result, e.pending
 	m.mu.Unlock()
+	m.trace(ctx, "a change is repeated", e, r.Code)
 	switch {
 	case c.Later != nil && (m.cfg.Copies != nil || pending != [2]causeway.ObjectID{}):
 		*c.Later = gateway.Pending{Volume: e.volume, Objects: pending}

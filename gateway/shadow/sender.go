@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"causeway"
+	"causeway/internal/sleep"
 )
 
 // Config says what a Sender works with.
@@ -20,7 +22,10 @@ type Config struct {
 	All func(context.Context, causeway.VolumeID) ([]Record, error)
 	// Within is how long a gateway has to take a batch; one that does not is left out for Shun. Defaults 300 ms and 1 s.
 	Within, Shun time.Duration
-	Log          *slog.Logger
+	// Alone is for how long no gateway that lives has to have taken a copy before this one goes on without: longer than it remains a
+	// member when it cannot reach the database. Else one that is cut off from all answers what nobody will know. Default 2.5 s.
+	Alone time.Duration
+	Log   *slog.Logger
 }
 
 // Validate names the field at fault.
@@ -32,14 +37,17 @@ func (c *Config) Validate() error {
 		return errors.New("shadow: Choose is missing")
 	case c.All == nil:
 		return errors.New("shadow: All is missing")
-	case c.Within < 0 || c.Shun < 0:
-		return errors.New("shadow: Within or Shun is negative")
+	case c.Within < 0 || c.Shun < 0 || c.Alone < 0:
+		return errors.New("shadow: Within, Shun or Alone is negative")
 	}
 	if c.Within == 0 {
 		c.Within = 300 * time.Millisecond
 	}
 	if c.Shun == 0 {
 		c.Shun = time.Second
+	}
+	if c.Alone == 0 {
+		c.Alone = 2500 * time.Millisecond
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -72,6 +80,7 @@ type volume struct {
 	again   bool                 // something is to be posted when that has ended
 	failed  map[string]int       // times in a row
 	shunned map[string]time.Time // until when
+	silent  time.Time            // since when nobody has taken a copy; zero: the last one was taken
 }
 
 // chances is how often in a row a gateway may fail before it is left out: a connection that breaks is no gateway that dies.
@@ -180,12 +189,16 @@ func (s *Sender) Refresh(ctx context.Context) error {
 
 // chooseLocked returns the gateway that shall keep the copy, "" for none.
 func (s *Sender) chooseLocked(v *volume) string {
-	for _, node := range s.cfg.Choose(v.id) {
-		if until, ok := v.shunned[node]; !ok || time.Now().After(until) {
+	nodes, now := s.cfg.Choose(v.id), time.Now()
+	for _, node := range nodes {
+		if until, ok := v.shunned[node]; !ok || now.After(until) {
 			return node
 		}
 	}
-	return ""
+	if len(nodes) == 0 || !v.silent.IsZero() && now.Sub(v.silent) >= s.cfg.Alone {
+		return ""
+	}
+	return slices.MinFunc(nodes, func(a, b string) int { return v.shunned[a].Compare(v.shunned[b]) })
 }
 
 // sendLocked sends what is queued, and unlocks while it does. A gateway that fails is no error: the next one is tried then.
@@ -214,9 +227,16 @@ func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
 	v.seq++
 	batch.Seq, batch.Version = v.seq, Version{v.epoch, v.term}
 	v.mu.Unlock()
+	begun := time.Now()
 	err := s.send(ctx, node, batch)
 	v.mu.Lock()
-	return s.sentLocked(v, node, upTo, err)
+	failed := s.sentLocked(v, node, upTo, begun, err)
+	if pause := s.cfg.Within/10 - time.Since(begun); v.safe < upTo && failed == nil && pause > 0 { // it failed at once: so may the next one
+		v.mu.Unlock()
+		sleep.For(ctx, pause)
+		v.mu.Lock()
+	}
+	return failed
 }
 
 // postLocked sends what is queued to the gateway that has what came before, if that needs no waiting.
@@ -229,22 +249,22 @@ func (s *Sender) postLocked(v *volume) {
 		v.again = true
 		return
 	}
-	node, upTo, done := v.node, v.added, make(chan struct{})
+	node, upTo, begun, done := v.node, v.added, time.Now(), make(chan struct{})
 	if s.chooseLocked(v) != node {
 		return
 	}
 	b := &Batch{Volume: v.id, Version: Version{v.epoch, v.term}, Seq: v.seq + 1, Records: v.queue}
-	if !post.Post(node, b, s.cfg.Within, func(err error) { s.posted(v, node, upTo, done, err) }) {
+	if !post.Post(node, b, s.cfg.Within, func(err error) { s.posted(v, node, upTo, begun, done, err) }) {
 		return
 	}
 	v.seq, v.queue, v.sending = b.Seq, nil, done
 }
 
 // posted is told of the end of what was posted. Who waits for it sends by himself what has failed.
-func (s *Sender) posted(v *volume, node string, upTo uint64, done chan struct{}, err error) {
+func (s *Sender) posted(v *volume, node string, upTo uint64, begun time.Time, done chan struct{}, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	_ = s.sentLocked(v, node, upTo, err)
+	_ = s.sentLocked(v, node, upTo, begun, err)
 	v.sending = nil
 	close(done)
 	if v.again {
@@ -253,22 +273,27 @@ func (s *Sender) posted(v *volume, node string, upTo uint64, done chan struct{},
 	}
 }
 
-// sentLocked notes how a batch has ended.
-func (s *Sender) sentLocked(v *volume, node string, upTo uint64, err error) error {
+// sentLocked notes how a batch has ended that was sent at a time.
+func (s *Sender) sentLocked(v *volume, node string, upTo uint64, begun time.Time, err error) error {
 	switch {
 	case err == nil:
-		v.safe = upTo
+		v.safe, v.silent = upTo, time.Time{}
 		delete(v.failed, node)
 		return nil
 	case causeway.CodeOf(err) == causeway.ErrStaleEpoch:
 		v.node = ""
 		return err // somebody else owns the volume: no answer may leave
 	case causeway.CodeOf(err) != causeway.ErrNotSync:
+		if v.silent.IsZero() {
+			v.silent = begun
+		}
 		if v.failed[node]++; v.failed[node] >= chances {
 			v.shunned[node] = time.Now().Add(s.cfg.Shun)
 			delete(v.failed, node)
 		}
-		s.cfg.Log.Warn("a second copy is not kept", "node", node, "volume", v.id, "err", err)
+		if begun.Sub(v.silent) < s.cfg.Within || v.shunned[node].Before(begun) { // the news of a silence, not each attempt to end it
+			s.cfg.Log.Warn("a second copy is not kept", "node", node, "volume", v.id, "err", err)
+		}
 	}
 	v.node = "" // what is kept there is not known: the next batch is whole
 	return nil

@@ -231,10 +231,38 @@ func TestOneBatchForMany(t *testing.T) {
 	})
 }
 
-func TestAlone(t *testing.T) {
-	c := newCluster("b")
+// TestAlone: an owner whose copies nobody takes goes on without, but not before it would know that it is cut off itself: what it answered
+// then, the next owner would not know.
+func TestAlone(t *testing.T) { synctest.Test(t, testAlone) }
+
+func testAlone(t *testing.T) {
+	c := newCluster("b", "c")
+	o := newOwner(t, c, epoch(1), "b", "c")
+	if err := o.set("lock", "held"); err != nil {
+		t.Fatal(err)
+	}
+	c.lose = func() (bool, bool) { time.Sleep(300 * time.Millisecond); return true, true }
+	begun := time.Now()
+	if err := o.set("lock", ""); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took < 2500*time.Millisecond || took > 4*time.Second {
+		t.Fatal("an answer that nobody else knows of was given after", took)
+	}
+	begun = time.Now()
+	if err := o.set("lock", "held"); err != nil || time.Since(begun) > time.Second {
+		t.Fatal("who is alone waits again:", time.Since(begun), err)
+	}
+	c.lose = nil
+	if o.Refresh(t.Context()); len(collect(t, c, epoch(1), "b", "c")) != 1 {
+		t.Fatal("the copy does not begin anew")
+	}
+	o.End(vol)
+	if o = newOwner(t, c, epoch(1)); o.set("k", "v") != nil { // nobody lives: there is nothing to wait for
+		t.Fatal("who is alone waits")
+	}
 	c.set("b", true)
-	o := newOwner(t, c, epoch(1), "b")
+	o = newOwner(t, c, epoch(1), "b")
 	if err := o.set("k", "v"); err != nil { // after some attempts
 		t.Fatal(err)
 	}

@@ -189,7 +189,9 @@ func TestOpensOfOneUser(t *testing.T) {
 	if _, status := r.create(t, 0, createBody("f", 0, 0)); status != ntstatus.InsufficientResources {
 		t.Error("more than he may:", status)
 	}
-	if n := r.srv.files.of(1000); n != 5 {
+	r.srv.files.mu.Lock()
+	defer r.srv.files.mu.Unlock()
+	if n := r.srv.files.users[1000]; n != 5 {
 		t.Error(n, "are counted")
 	}
 }

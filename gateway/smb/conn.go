@@ -25,6 +25,7 @@ type conn struct {
 	srv           *Server
 	nc            net.Conn
 	remote, local netip.Addr
+	life          uint64 // see gateway.Caller
 	in            *bufio.Reader
 	out           output
 	window        *window

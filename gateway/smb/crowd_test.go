@@ -107,8 +107,9 @@ func TestHalfOpenCrowd(t *testing.T) {
 // lateListener lets time pass for the connections that it has accepted.
 type lateListener struct {
 	net.Listener
-	mu    sync.Mutex
-	conns []*lateConn
+	mu     sync.Mutex
+	conns  []*lateConn
+	passed atomic.Int64 // nanoseconds: they count for who comes to wait to log on later, too
 }
 
 func (l *lateListener) Accept() (net.Conn, error) {
@@ -118,12 +119,13 @@ func (l *lateListener) Accept() (net.Conn, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	late := &lateConn{Conn: c}
+	late := &lateConn{Conn: c, passed: &l.passed}
 	l.conns = append(l.conns, late)
 	return late, nil
 }
 
 func (l *lateListener) pass(d time.Duration) {
+	l.passed.Store(int64(d))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.conns {
@@ -138,14 +140,20 @@ func (l *lateListener) pass(d time.Duration) {
 // lateConn remembers until when its reader waits.
 type lateConn struct {
 	net.Conn
+	passed  *atomic.Int64
 	mu      sync.Mutex
 	reading time.Time
+	began   bool
 }
 
 func (c *lateConn) SetReadDeadline(until time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reading = until
+	first := !c.began // that of logging on
+	c.reading, c.began = until, true
+	if first && time.Until(until) <= time.Duration(c.passed.Load()) {
+		until = time.Now()
+	}
 	return c.Conn.SetReadDeadline(until)
 }
 

@@ -125,10 +125,16 @@ func (m *message) command() error {
 	case wire.Logoff:
 		return m.logoff()
 	case wire.TreeConnect:
+		if err := m.named(); err != nil {
+			return err
+		}
 		return m.treeConnect()
 	case wire.TreeDisconnect:
 		return m.treeDisconnect()
 	case wire.Create:
+		if err := m.named(); err != nil {
+			return err
+		}
 		return m.create()
 	case wire.Close:
 		return m.close()
@@ -156,6 +162,15 @@ func (m *message) command() error {
 		return m.oplockBreak()
 	}
 	return ntstatus.InvalidParameter
+}
+
+// named refuses what needs a user, in a session whose client has logged on again as nobody. Rights on what is open were decided when it
+// was opened; by name, nothing can be reached any more.
+func (m *message) named() error {
+	if m.ch.session.nameless.Load() {
+		return ntstatus.AccessDenied
+	}
+	return nil
 }
 
 func (m *message) echo() error {

@@ -96,11 +96,16 @@ func (f *files) keep(o *open, now time.Time) {
 	f.kept[o.id.Persistent] = k
 	f.users[k.uid]++
 	if now.Sub(f.swept) > time.Minute {
-		f.swept = now
-		for id, k := range f.kept {
-			if now.After(k.until) {
-				f.forgetKeptLocked(id)
-			}
+		f.sweepLocked(now)
+	}
+}
+
+// sweepLocked forgets what was kept once its time is over: of some the engines have not kept, and do not tell of it.
+func (f *files) sweepLocked(now time.Time) {
+	f.swept = now
+	for id, k := range f.kept {
+		if now.After(k.until) {
+			f.forgetKeptLocked(id)
 		}
 	}
 }

@@ -81,11 +81,14 @@ func (f *files) drop(o *open) {
 	}
 }
 
-// of is how many opens a user has.
-func (f *files) of(uid uint32) int {
+// full reports whether a user has as many opens as he may.
+func (f *files) full(uid uint32, most int, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.users[uid]
+	if f.users[uid] >= most && now.Sub(f.swept) > time.Second {
+		f.sweepLocked(now)
+	}
+	return f.users[uid] >= most
 }
 
 func (f *files) lessLocked(uid uint32) {

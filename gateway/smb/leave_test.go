@@ -137,3 +137,46 @@ func TestReturn(t *testing.T) {
 		t.Error("nobody can log on")
 	}
 }
+
+// TestDrainKeepsDurable: what a client was promised to outlive its connection does, and waits for it where the volume is administered.
+func TestDrainKeepsDurable(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	r.known()
+	body := createBody("f", 1, stateRWH)
+	at := le.Uint32(body[48:]) - wire.HeaderSize
+	list, err := contexts.Parse(body[at:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := make([]byte, 32) // of version 2: for as long as the server likes, no flags, an id
+	ask[16] = 7
+	all := contexts.Append(nil, append(list, contexts.Context{Name: contexts.DurableV2Request, Data: ask}))
+	body = append(body[:at], all...)
+	le.PutUint32(body[52:], uint32(len(all)))
+	r.send(t, r.request(wire.Create, 0, body))
+	if _, h := r.final(t); h.Status != ntstatus.OK {
+		t.Fatal(h.Status)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); r.srv.Drain(ctx) }()
+	if from, to := r.acknowledge(t); from != stateRWH || to != stateRH {
+		t.Fatalf("broken from %v to %v", from, to)
+	}
+	cancel() // its time is over
+	if !r.ended(t) {
+		t.Error("the connection is still there")
+	}
+	<-done
+	for range 1000 { // the connection's end is on its way
+		if r.srv.files.count() == 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	opens, err := r.srv.cfg.Access.Opens(t.Context(), 7)
+	if err != nil || len(opens) != 1 || opens[0].Keep == 0 || len(r.srv.files.kept) != 1 {
+		t.Errorf("%+v, %v", opens, err)
+	}
+}

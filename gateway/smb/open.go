@@ -67,8 +67,13 @@ type open struct {
 func (m *message) register(o *open) error {
 	s := m.ch.session
 	o.session, o.tree, o.uid = s, m.tree, m.caller.Cred.UID
+	tooMany := false
+	if o.pipe == nil { // before the session, whose end closes it
+		tooMany = s.srv.files.full(o.uid, s.srv.cfg.MaxOpensPerUser, s.srv.cfg.Now())
+		s.srv.files.add(o)
+	}
 	s.mu.Lock()
-	full := s.gone || len(s.opens) >= s.srv.cfg.MaxOpens || o.pipe != nil && s.pipes >= maxPipes || o.pipe == nil && s.srv.files.of(o.uid) >= s.srv.cfg.MaxOpensPerUser
+	full := tooMany || s.gone || len(s.opens) >= s.srv.cfg.MaxOpens || s.pipes >= maxPipes && o.pipe != nil
 	if !full {
 		s.opens[o.id] = o
 	}
@@ -76,9 +81,6 @@ func (m *message) register(o *open) error {
 		s.pipes++
 	}
 	s.mu.Unlock()
-	if o.pipe == nil {
-		s.srv.files.add(o)
-	}
 	if full {
 		o.end(m.conn.ctx)
 		return ntstatus.InsufficientResources

@@ -22,6 +22,9 @@ func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
 	if r.File != wire.AnyFile {
 		return nil, ntstatus.InvalidParameter
 	}
+	if err := m.named(); err != nil {
+		return nil, err
+	}
 	parse := dfs.Parse
 	if r.Control == wire.CtlDFSReferralsEx {
 		parse = dfs.ParseEx

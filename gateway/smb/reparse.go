@@ -74,6 +74,9 @@ func (m *message) deleteReparsePoint(r *wire.IOCtlRequest) error {
 
 // exchange puts a new object where an open one was.
 func (m *message) exchange(o *open, spec *gateway.CreateSpec) error {
+	if err := m.named(); err != nil {
+		return err
+	}
 	access := m.conn.srv.cfg.Access
 	dir, name := o.place()
 	if name == "" {

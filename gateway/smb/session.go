@@ -33,7 +33,10 @@ type session struct {
 	signed         bool           // every request must be signed or encrypted
 	encrypt        bool           // every request must be encrypted
 	expired        atomic.Bool
+	nameless       atomic.Bool  // its client has logged on again as nobody: what is open stays so, and nothing more is opened
 	notices        atomic.Int64 // bytes of changes that its watches hold
+
+	ending sync.WaitGroup // of its opens
 
 	mu       sync.Mutex
 	gone     bool
@@ -351,12 +354,19 @@ func (s *session) bindable(n *negotiated) error {
 func (m *message) loggedOn(ch *channel, r *wire.SessionSetupRequest, res *auth.Result) error {
 	ses := ch.session
 	switch old := ses.user.Load(); {
+	case res.Anonymous:
+		if !ch.valid() {
+			return auth.ErrLogon
+		}
+		ses.nameless.Store(true)
+		return nil
 	case ch.valid():
 		if old.Name != res.User.Name {
 			return ntstatus.AccessDenied // opens were granted to someone else
 		}
 		ses.user.Store(&res.User)
 		ses.expired.Store(false)
+		ses.nameless.Store(false)
 		return nil
 	case ch.binding:
 		if old.Name != res.User.Name {
@@ -459,6 +469,7 @@ func (s *Server) endPrevious(id uint64, user string) {
 	}
 	if u := old.user.Load(); u != nil && u.Name == user {
 		old.end()
+		old.ending.Wait() // what is kept for the client he may ask for at once
 	}
 }
 
@@ -513,6 +524,8 @@ func (s *session) end() {
 		return
 	}
 	s.gone = true
+	s.ending.Add(1)
+	defer s.ending.Done()
 	channels := s.channels
 	opens := make([]*open, 0, len(s.opens))
 	for _, o := range s.opens {

@@ -52,8 +52,14 @@ func (m *message) setFile(class fscc.FileClass, data []byte) error {
 	case fscc.FileBasicInformation:
 		return m.setBasic(data)
 	case fscc.FileRenameInformation, fscc.FileRenameInformationEx:
+		if err := m.named(); err != nil {
+			return err
+		}
 		return m.rename(data, class == fscc.FileRenameInformationEx)
 	case fscc.FileLinkInformation:
+		if err := m.named(); err != nil {
+			return err
+		}
 		return m.link(data)
 	case fscc.FileDispositionInformation, fscc.FileDispositionInformationEx:
 		return m.setDisposition(data, class == fscc.FileDispositionInformationEx)

@@ -98,11 +98,15 @@ func (s *Server) Serve(l net.Listener) error {
 		s.mu.Unlock()
 		s.running.Done()
 	}()
+	life := uint64(0) // of the gateway, and one, if the listener says to which its connections belong
+	if x, ok := l.(interface{ Life() uint64 }); ok {
+		life = x.Life() + 1
+	}
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
-			s.welcome(nc)
+			s.welcome(nc, life)
 			continue
 		}
 		if s.draining.Load() {
@@ -121,12 +125,13 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // welcome starts to serve a connection, or closes it where there are too many.
-func (s *Server) welcome(nc net.Conn) {
+func (s *Server) welcome(nc net.Conn, life uint64) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		t.SetNoDelay(true)
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 6})
 	}
 	c := newConn(s, nc)
+	c.life = life
 	s.mu.Lock()
 	addr := c.remote
 	refused := s.draining.Load() || len(s.conns) >= s.cfg.MaxConns || s.perClient[addr] >= s.cfg.MaxConnsPerClient

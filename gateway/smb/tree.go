@@ -133,7 +133,7 @@ func (m *message) treeDisconnect() error {
 
 // newCaller is who asks: the session's user.
 func (m *message) newCaller() gateway.Caller {
-	c := gateway.Caller{Client: m.conn.remote, NoWait: m.reader}
+	c := gateway.Caller{Client: m.conn.remote, NoWait: m.reader, Life: m.conn.life}
 	if m.ch != nil {
 		c.Cred, c.Owner = m.ch.session.cred(), m.ch.session.owner()
 	}

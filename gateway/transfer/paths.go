@@ -75,6 +75,7 @@ type Paths struct {
 	mu        sync.Mutex
 	paths     map[causeway.VolumeID]*probed
 	unsettled map[causeway.Handle]pin
+	good      map[causeway.VolumeID]time.Duration // when a probe found nothing
 }
 
 // probed is a path of this gateway that failed, until it is alive again.
@@ -97,7 +98,7 @@ func NewPaths(cfg PathsConfig) (*Paths, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	x := &Paths{cfg: cfg, paths: make(map[causeway.VolumeID]*probed), unsettled: make(map[causeway.Handle]pin)}
+	x := &Paths{cfg: cfg, paths: make(map[causeway.VolumeID]*probed), unsettled: make(map[causeway.Handle]pin), good: make(map[causeway.VolumeID]time.Duration)}
 	x.ctx, x.stop = context.WithCancel(context.Background())
 	return x, nil
 }
@@ -143,6 +144,27 @@ func (x *Paths) Suspect(ctx context.Context, v causeway.VolumeID, fault error) e
 		}
 	}
 	return nil
+}
+
+// believed is how long an error is the storage's answer after a probe found nothing.
+const believed = 10 * time.Second
+
+// Doubt is for what is not done by paths: it returns what a client is told of an error of this gateway's own path. ErrDelay as long as the path
+// is dead or that is being found out, else the error. It does not block.
+func (x *Paths) Doubt(v causeway.VolumeID, err error) error {
+	if verdict := x.cfg.Rule.Analyse(&path.Failure{Op: path.Read, Err: err}); !verdict.Suspect {
+		return err
+	} else if verdict.Action == path.Ask && x.state(v) != path.Dead { // files vanish all the time
+		return err
+	}
+	x.mu.Lock()
+	at, probed := x.good[v]
+	answer := probed && x.paths[v] == nil && x.cfg.Now()-at < believed
+	x.mu.Unlock()
+	if answer || x.suspect(v, err) == nil {
+		return err
+	}
+	return causeway.ErrDelay
 }
 
 // suspect returns what is closed when more is known; nil after Close.
@@ -193,6 +215,7 @@ func (x *Paths) judge(v causeway.VolumeID, p *probed, fault error) {
 	now, _ := p.health.State()
 	if now == path.Alive {
 		delete(x.paths, v)
+		x.good[v] = x.cfg.Now()
 		x.troubled.Add(-1)
 	}
 	close(p.news)

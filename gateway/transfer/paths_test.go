@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,7 @@ func TestDeadPath(t *testing.T) {
 		w.own.fail(nil)
 		w.probe.fail(nil)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if err := w.write(); err != nil || w.own.calls != 2 || !w.Reaches(1) || len(w.told) != 2 || w.told[1] != nil {
 			t.Error(err, w.own.calls, w.told)
 		}
@@ -162,15 +164,15 @@ func TestStuckProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWays(t)
 		defer w.Close()
-		release, begun := make(chan struct{}), 0
-		w.cfg.Test = func(context.Context, causeway.VolumeID) error { begun++; <-release; return nil }
+		release, begun := make(chan struct{}), atomic.Int32{}
+		w.cfg.Test = func(context.Context, causeway.VolumeID) error { begun.Add(1); <-release; return nil }
 		w.own.fail(causeway.ErrIO)
 		if err := w.write(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if w.Reaches(1) || begun != 1 {
-			t.Error(w.Reaches(1), begun)
+		if w.Reaches(1) || begun.Load() != 1 {
+			t.Error(w.Reaches(1), begun.Load())
 		}
 		w.own.fail(nil)
 		close(release)
@@ -203,6 +205,34 @@ func TestPinned(t *testing.T) {
 		over = true
 		if err := w.write(); err != nil || w.own.calls == own || w.Stats().Unsettled != 0 {
 			t.Error(err)
+		}
+	})
+}
+
+// TestDoubt: errors of names are to be tried later while it is found out whether the path is dead, and are told when it is not.
+func TestDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWays(t)
+		defer w.Close()
+		ask := func() causeway.Code { return causeway.CodeOf(w.Doubt(1, causeway.ErrIO)) }
+		if ask() != causeway.ErrDelay {
+			t.Error("told before it was probed")
+		}
+		synctest.Wait()
+		if ask() != causeway.ErrIO {
+			t.Error("one object's error is kept from the client")
+		}
+		w.probe.fail(causeway.ErrIO)
+		time.Sleep(2 * believed)
+		if ask() != causeway.ErrDelay {
+			t.Error("believed for ever")
+		}
+		synctest.Wait()
+		if ask() != causeway.ErrDelay || causeway.CodeOf(w.Doubt(1, causeway.ErrStale)) != causeway.ErrDelay || w.Reaches(1) {
+			t.Error("a dead path's errors are told")
+		}
+		if causeway.CodeOf(w.Doubt(1, causeway.ErrNoEnt)) != causeway.ErrNoEnt || causeway.CodeOf(w.Doubt(2, causeway.ErrStale)) != causeway.ErrStale {
+			t.Error("answers are doubted")
 		}
 	})
 }

@@ -33,6 +33,8 @@ type Config struct {
 	Now func() time.Duration
 	// Alive reports whether this gateway may do I/O at a moment of Now. Writes and syncs ask it before and after. nil: always.
 	Alive func(now time.Duration) bool
+	// Life counts how often this gateway was cut off: what was sent before is not written after (gateway.Caller.Life). nil: never.
+	Life func() uint64
 	// Renew is how often leases of grants in use are renewed; default 1 s, which must be well below what leases last.
 	Renew time.Duration
 	// Granted is told of each grant before it is used, with its number. nil: nobody is.

@@ -32,7 +32,7 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 			err = o.denied(ctx, c, off, len(data), true)
 		}
 		if err == nil {
-			r.N, err = o.write(ctx, data, off, how)
+			r.N, err = o.write(ctx, c, data, off, how)
 		}
 	}
 	r.Change = o.end(ctx, mark.End, before)
@@ -49,6 +49,11 @@ func (o *object) vouch(r gateway.WriteResult, err error) (gateway.WriteResult, e
 	return r, err
 }
 
+// late reports whether a call came in an earlier life of this gateway: its client has had another one do it, and more after it.
+func (e *Engine) late(c *gateway.Caller) bool {
+	return c.Life != 0 && e.cfg.Life != nil && c.Life != e.cfg.Life()+1
+}
+
 func (o *object) mayWrite(c *gateway.Caller, a *causeway.Attr) error {
 	switch {
 	case o.grant.Mode != causeway.IOReadWrite:
@@ -59,11 +64,11 @@ func (o *object) mayWrite(c *gateway.Caller, a *causeway.Attr) error {
 	return nil
 }
 
-func (o *object) write(ctx context.Context, data []byte, off uint64, how causeway.Stability) (int, error) {
+func (o *object) write(ctx context.Context, c *gateway.Caller, data []byte, off uint64, how causeway.Stability) (int, error) {
 	if len(data) == 0 {
 		return 0, nil
 	}
-	if !o.validExactly() || gateway.Abandoned(ctx) {
+	if !o.validExactly() || o.engine.late(c) || gateway.Abandoned(ctx) {
 		return 0, causeway.ErrDelay // the call was held up; see vouch
 	}
 	if o.vol.blocks != nil && o.mapped == nil { // done by the owner, in its journal when it is synced

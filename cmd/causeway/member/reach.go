@@ -26,6 +26,9 @@ func (s *Split) findPaths(own gateway.Transfer) error {
 	return err
 }
 
+// Doubt is what a client is told of an error of the storage that this gateway has open.
+func (s *Split) Doubt(v causeway.VolumeID, err error) error { return s.paths.Doubt(v, err) }
+
 // Paths tells of the ways to the storage, for metrics.
 func (s *Split) Paths() transfer.PathStats { return s.paths.Stats() }
 

@@ -64,7 +64,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	s := &Split{m: m, engines: e}
 	s.copies = copies{split: s, owned: make(map[causeway.VolumeID]causeway.Epoch)}
 	var err error
-	if s.memory, err = replies.New(replies.Config{Access: e.Access, Copies: &s.copies}); err != nil {
+	if s.memory, err = replies.New(replies.Config{Access: e.Access, Copies: &s.copies, Log: m.log}); err != nil {
 		return nil, err
 	}
 	s.rounds = rounds.Of(s.memory)
@@ -214,6 +214,7 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 		return err
 	}
 	if newest.Version == (shadow.Version{}) && s.m.mayHaveHeld(v) {
+		s.m.log.Info("no gateway has a copy of what clients held of the volume before", "volume", v, "epoch", e)
 		s.m.lose(v, e)
 	}
 	s.copies.begin(v, e)

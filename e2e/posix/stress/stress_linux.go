@@ -18,7 +18,8 @@ type Config struct {
 	Dir       string
 	Seed      uint64
 	Processes int
-	Ops       int // per process
+	Ops       int  // per process
+	Share     bool // the tree is on a share of SMB: there are no symbolic links, and what somebody else has open may be refused
 	Log       io.Writer
 }
 
@@ -73,7 +74,7 @@ func Work(config Config, worker int) error {
 	if err != nil {
 		return err
 	}
-	together := &sharer{dir: filepath.Join(config.Dir, "shared"), random: random}
+	together := &sharer{dir: filepath.Join(config.Dir, "shared"), share: config.Share, random: random}
 	for i := range config.Ops {
 		if random.IntN(2) == 0 {
 			err = own.step()
@@ -90,12 +91,16 @@ func Work(config Config, worker int) error {
 // sharer works where others work too.
 type sharer struct {
 	dir    string
+	share  bool
 	random *rand.Rand
 }
 
 // expected are the answers that calls on names may give when others change them meanwhile.
 var expected = []unix.Errno{unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOTEMPTY, unix.EINVAL, unix.ELOOP, unix.EPERM,
 	unix.ENXIO, unix.ESTALE, unix.EBUSY}
+
+// ofShares are further ones where the client speaks SMB.
+var ofShares = []unix.Errno{unix.EOPNOTSUPP, unix.EACCES}
 
 func (s *sharer) path() string {
 	path := s.dir
@@ -109,7 +114,7 @@ func (s *sharer) step() error {
 	call := sharedCalls[s.random.IntN(len(sharedCalls))]
 	err := call.do(s)
 	var errno unix.Errno
-	if err == nil || errors.As(err, &errno) && slices.Contains(expected, errno) || errors.Is(err, io.EOF) {
+	if err == nil || errors.As(err, &errno) && (slices.Contains(expected, errno) || s.share && slices.Contains(ofShares, errno)) || errors.Is(err, io.EOF) {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", call.name, err)

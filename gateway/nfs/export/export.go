@@ -54,6 +54,7 @@ func (g *Guard) AdmitVolume(c *rpc.Call, v *causeway.Volume) (*causeway.ExportRu
 		ReadOnly: rule.ReadOnly || v.ReadOnly,
 		NoWait:   c.NoWait,
 		Op:       c.Op,
+		Life:     c.Life,
 	}
 	if c.MayLater {
 		c.Caller.Later = &c.Later

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"log/slog"
 
 	"causeway/gateway/nfs/xdr"
 )
@@ -47,6 +48,10 @@ func (s *Server) dispatch(ctx context.Context, c *Call, start int) Verdict {
 	}
 	accept(&c.Reply, c.XID, acceptSuccess)
 	verdict := h.Handle(ctx, c)
+	if verdict != Park && s.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "a call has ended", slog.Any("client", c.Remote), slog.Uint64("xid", uint64(c.XID)),
+			slog.Uint64("prog", uint64(c.Prog)), slog.Uint64("proc", uint64(c.Proc)), slog.Bool("answered", verdict == Done), slog.Any("call", c.Caller.Op))
+	}
 	switch verdict {
 	case Done:
 		return Done

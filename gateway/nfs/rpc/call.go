@@ -45,7 +45,8 @@ type Call struct {
 	Cred             causeway.Cred // of AUTH_SYS: as the client claims, not squashed; Nobody otherwise
 	Machine          string        // of AUTH_SYS: the client's name for itself; borrowed
 	Remote, Local    netip.AddrPort
-	Datagram         bool // came by UDP: replies must be small
+	Datagram         bool   // came by UDP: replies must be small
+	Life             uint64 // of the listener by which it came, and one; see Server.Serve
 
 	// NoWait: Handle runs on the goroutine that reads sockets. It answers Park, before any side effect, where it would wait
 	// for a disk, the network or another owner, and for transfers of Bulk bytes and more unless LargeNow is set.

@@ -43,6 +43,7 @@ type conn struct {
 	port          port
 	remote, local netip.AddrPort
 	since         time.Duration
+	life          uint64 // see Call
 	number        uint64 // of the client's connections
 	ctx           atomic.Pointer[context.Context]
 

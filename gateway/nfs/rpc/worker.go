@@ -111,6 +111,7 @@ func (w *worker) visit(c *conn) (next turn) {
 	}
 	w.renew()
 	w.call.Remote, w.call.Local, w.call.Datagram, w.call.NoWait = c.remote, c.local, false, true
+	w.call.Life = c.life
 	w.conn.Store(c)
 	defer func() {
 		if r := recover(); r != nil {

@@ -139,12 +139,14 @@ func Prompt(r *peerpb.Request) bool {
 	return false
 }
 
-// Repeatable reports whether an operation may be done again where nobody remembers whether it was done.
-func Repeatable(op peerpb.Op) bool {
-	switch op {
-	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK,
-		peerpb.Op_OPEN, peerpb.Op_RECONNECT, peerpb.Op_CLOSE, peerpb.Op_ACKNOWLEDGE, peerpb.Op_SET_XATTR, peerpb.Op_REMOVE_XATTR:
+// Repeatable reports whether an operation may be done again where nobody remembers whether it was done. Of an open or close that an owner
+// has done and could not tell of, the next owner knows nothing, and what was closed already is closed.
+func Repeatable(r *peerpb.Request) bool {
+	switch r.GetOp() {
+	case peerpb.Op_SETATTR, peerpb.Op_CREATE, peerpb.Op_REMOVE, peerpb.Op_RENAME, peerpb.Op_LINK, peerpb.Op_SET_XATTR, peerpb.Op_REMOVE_XATTR:
 		return false
+	case peerpb.Op_OPEN:
+		return gateway.Disposition(r.GetOpen().GetDisposition()) != gateway.CreateNew
 	}
 	return true
 }

@@ -1,5 +1,6 @@
 // Package auth tells who logs on: SPNEGO (RFC 4178, [MS-SPNG]) around NTLMv2 ([MS-NLMP]). It turns the tokens of SESSION_SETUP
-// into a user and a session key, and holds no session. There are no guests and no anonymous users. Kerberos would be a second
+// into a user and a session key, and holds no session. There are no guests; what
+// becomes of anonymous users is the server's affair. Kerberos would be a second
 // mechanism beside ntlm.go: an Exchange picks the mechanism by what the client offers.
 package auth
 
@@ -91,10 +92,11 @@ func (a *Authenticator) Domain() string { return a.cfg.Domain }
 // Hint is the token that a server sends first: the mechanisms that it takes.
 func (a *Authenticator) Hint() []byte { return hint }
 
-// Result is a successful logon.
+// Result is a successful logon, or with Anonymous that of nobody: no more than that the client says so, and without a key.
 type Result struct {
-	User User
-	Key  [16]byte // session key
+	User      User
+	Key       [16]byte // session key
+	Anonymous bool
 }
 
 // Exchange is one logon, from its first token to its last. It is used by one goroutine at a time.
@@ -169,8 +171,8 @@ func (x *Exchange) wrapped(ctx context.Context, t *token) ([]byte, *Result, erro
 	if res == nil {
 		return appendReply(acceptIncomplete, first, out, nil), nil, nil
 	}
-	if t.mic == nil {
-		if x.needMIC {
+	if t.mic == nil || res.Anonymous {
+		if x.needMIC && !res.Anonymous {
 			return nil, nil, ErrLogon
 		}
 		return appendReply(acceptCompleted, false, nil, nil), res, nil

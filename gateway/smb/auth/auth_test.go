@@ -199,3 +199,12 @@ func FuzzExchange(f *testing.F) {
 		}
 	})
 }
+
+// TestAnonymous: who says that he is nobody is known as that, without a key; whoever asked decides what becomes of him.
+func TestAnonymous(t *testing.T) {
+	a := authenticator(t)
+	_, res, err := example().step(t.Context(), &a.cfg, message(exampleFlags|flagAnonymous, "", "", nil, nil, false))
+	if err != nil || res == nil || !res.Anonymous || res.Key != [16]byte{} || res.User.Name != "" {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

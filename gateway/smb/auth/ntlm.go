@@ -191,8 +191,11 @@ func (n *ntlm) authenticate(ctx context.Context, cfg *Config, b []byte) (*Result
 	if err != nil {
 		return nil, err
 	}
+	if a.user == "" && len(a.response) == 0 {
+		return &Result{Anonymous: true}, nil
+	}
 	if a.flags&flagAnonymous != 0 || a.user == "" || len(a.response) < 16+clientBlob {
-		return nil, ErrLogon // anonymous, or NTLMv1
+		return nil, ErrLogon // neither anonymous nor NTLMv2
 	}
 	user, known := cfg.Users.Lookup(ctx, a.user)
 	if !known {
@@ -220,7 +223,7 @@ func (n *ntlm) authenticate(ctx context.Context, cfg *Config, b []byte) (*Result
 	if !ok || !known {
 		return nil, ErrLogon
 	}
-	return &Result{user, n.key}, nil
+	return &Result{User: user, Key: n.key}, nil
 }
 
 // checkMIC compares the MIC over all three messages, the last one with zeros in its place.

@@ -298,3 +298,51 @@ func FuzzPipe(f *testing.F) {
 		}
 	})
 }
+
+// TestRefusedCalls: who asks for what only administrators are told, for a level or an operation that there is not, or for names of a kind that
+// is not known here, is told so.
+func TestRefusedCalls(t *testing.T) {
+	name := func(text string, kind, flags uint32) []byte {
+		w := &writer{}
+		w.u32(0)
+		w.string(text)
+		w.u32(kind, flags)
+		return w.b
+	}
+	level := func(texts int, level uint32) []byte {
+		w := &writer{}
+		for range 1 + texts {
+			w.u32(0)
+		}
+		w.u32(level, level, 0, unlimited, 0)
+		return w.b
+	}
+	for _, c := range []struct {
+		op   uint16
+		stub []byte
+		want uint32
+	}{
+		{8, level(1, 1), resultAccessDenied}, {8, level(1, 2), resultInvalidLevel},
+		{9, level(2, 3), resultAccessDenied}, {9, level(2, 1), resultInvalidLevel},
+		{12, level(2, 1), resultAccessDenied}, {12, level(2, 3), resultInvalidLevel},
+		{33, name("home", 9, 0), 0}, {33, name("ho/me", 9, 0), resultInvalidName}, {33, name("", 9, 0), resultInvalidName},
+		{33, name(strings.Repeat("x", 80), 9, 0), 0}, {33, name(strings.Repeat("x", 81), 9, 0), resultInvalidName},
+		{33, name(strings.Repeat("x", 13), 9, 0x80000000), resultInvalidName},
+		{33, name("home", 1, 0), resultNotSupported}, {33, name("home", 14, 0), resultInvalidParameter}, {33, name("home", 9, 1), resultInvalidParameter},
+	} {
+		p, err := Open("srvsvc", testServer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.contexts[0] = true
+		got, err := p.Transact(request(c.op, 3, c.stub), 1<<16)
+		if err != nil || got[2] != pduResponse || le.Uint32(got[len(got)-4:]) != c.want {
+			t.Errorf("%d with %x: %x, %v; want %d", c.op, c.stub, got, err, c.want)
+		}
+	}
+	p, _ := Open("srvsvc", testServer())
+	p.contexts[0] = true
+	if got, err := p.Transact(request(60, 3, nil), 1<<16); err != nil || got[2] != pduFault || le.Uint32(got[24:]) != faultOperation {
+		t.Errorf("an operation that there is not: %x, %v", got, err)
+	}
+}

@@ -7,7 +7,8 @@ var srvsvc = &iface{
 	name:   "srvsvc",
 	syntax: syntax{[16]byte{0xc8, 0x4f, 0x32, 0x4b, 0x70, 0x16, 0xd3, 0x01, 0x12, 0x78, 0x5a, 0x47, 0xbf, 0x6e, 0xe1, 0x88}, 3},
 	ops: map[uint16]func(*Server, *reader, *writer){
-		15: shareEnum, 16: shareGetInfo, 21: serverGetInfo, 28: remoteTOD, 36: shareEnum,
+		8: forAdministrators(1, 0, 1), 9: forAdministrators(2, 2, 3), 12: forAdministrators(2, 0, 1, 2, 10, 502),
+		15: shareEnum, 16: shareGetInfo, 21: serverGetInfo, 28: remoteTOD, 33: nameValidate, 36: shareEnum,
 	},
 }
 
