@@ -51,7 +51,8 @@ func (c *conn) park(record []byte) bool {
 		p.record = c.srv.pool.Get(len(record))
 		copy(p.record.B, record)
 	}
-	c.srv.crew.Do(&c.srv.running, p.start)
+	c.srv.running.Add(1)
+	go p.start()
 	return true
 }
 
@@ -59,6 +60,7 @@ func (c *conn) park(record []byte) bool {
 func (p *parked) run() {
 	c := p.conn
 	s := c.srv
+	defer s.running.Done()
 	p.out = s.pool.Get(parkedReply)
 	p.call.Reply = xdr.NewGrowingEncoder(p.out.B[:0], p.grow)
 	p.call.Remote, p.call.Local, p.call.Datagram, p.call.NoWait = c.remote, c.local, false, false

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"causeway/internal/buf"
-	"causeway/internal/crew"
 	"causeway/internal/sleep"
 )
 
@@ -28,7 +27,6 @@ type Server struct {
 	workers  workerList
 	watch    watch
 	loops    loops
-	crew     crew.Crew // runs calls that may wait
 	counts   counters
 	epoch    time.Time
 
@@ -67,9 +65,6 @@ type client struct {
 	turns turns
 }
 
-// maxSpare is how many goroutines wait for the next call that may wait.
-const maxSpare = 64
-
 // NewServer returns a server without programs that listens nowhere yet.
 func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
@@ -83,7 +78,6 @@ func NewServer(cfg Config) (*Server, error) {
 		clients:   map[netip.Addr]*client{},
 		ended:     make(chan struct{}),
 	}
-	s.crew = crew.New(maxSpare, s.ended)
 	s.calls.max, s.bytes.max = int64(cfg.MaxCalls), cfg.MaxBytes
 	s.watch.roused = newSignal()
 	s.programs.Store(&[]program{})
