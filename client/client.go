@@ -33,12 +33,14 @@ type Config struct {
 	Groups   []uint32                                                             // supplementary groups; default the process's if UID is nil
 	TLS      *tls.Config                                                          // nil: plain
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how gateways are connected to; default a net.Dialer
+	Local    string                                                               // the socket of a gateway on this machine; default DefaultLocal if that is there, "-": none
 	Resolver *net.Resolver                                                        // of names with SRV records; default net.DefaultResolver
 	Ways     redirect.Ways                                                        // by which it lets itself be moved; default WayPath, WayNoPath and WayFailOver
 
 	Patience    time.Duration // how long a call is repeated before it fails with ErrDelay; default 1 minute
 	Suspect     time.Duration // a gateway of which nothing was heard for so long is pinged, and left if that has no answer for twice as long; default 250 ms
 	Balance     time.Duration // how often WayTable and WayPoll look for a less busy gateway, give or take a half; default 10 s
+	MirrorFor   time.Duration // how long a volume is read at a mirror before the volume itself is asked again; default 5 minutes
 	StripeUnit  int           // bytes of a large transfer that one gateway moves in one call, at most 1 MiB, which is the default
 	Width       int           // gateways that share a large transfer; default 4
 	Parallel    int           // calls of one transfer at once; default 8
@@ -53,7 +55,7 @@ func (c *Config) Validate() error {
 		name  string
 		value *time.Duration
 		def   time.Duration
-	}{{"Patience", &c.Patience, time.Minute}, {"Suspect", &c.Suspect, 250 * time.Millisecond}, {"Balance", &c.Balance, 10 * time.Second}} {
+	}{{"Patience", &c.Patience, time.Minute}, {"Suspect", &c.Suspect, 250 * time.Millisecond}, {"Balance", &c.Balance, 10 * time.Second}, {"MirrorFor", &c.MirrorFor, 5 * time.Minute}} {
 		if *d.value < 0 {
 			return fmt.Errorf("client: %s is negative", d.name)
 		}
@@ -78,6 +80,12 @@ func (c *Config) Validate() error {
 	}
 	if c.Ways == 0 {
 		c.Ways = redirect.WayPath | redirect.WayNoPath | redirect.WayFailOver
+	}
+	if c.Local == "" {
+		c.Local = DefaultLocal
+	}
+	if c.UID != nil && *c.UID != uint32(os.Getuid()) || c.GID != nil && *c.GID != uint32(os.Getgid()) {
+		c.Local = "-" // there it is the process that counts
 	}
 	c.setUser()
 	if c.Dial == nil {
@@ -131,6 +139,7 @@ type Client struct {
 	known   []string          // addresses, in the order in which they were learned
 	volumes map[string]*Volume
 	locks   lockKeeper
+	local   *localGateway                // nil: there is none on this machine
 	records map[string]*clientpb.Gateway // by address
 }
 
@@ -157,6 +166,7 @@ func Dial(ctx context.Context, cfg Config, at ...string) (*Client, error) {
 		c.Close()
 		return nil, err
 	}
+	c.local = c.findLocal()
 	c.tasks.Go(c.probe)
 	c.tasks.Go(c.keepLocks)
 	if cfg.Ways&(redirect.WayTable|redirect.WayPoll) != 0 {
@@ -229,6 +239,7 @@ func (c *Client) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	c.end()
+	c.local.close()
 	c.tasks.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()

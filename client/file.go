@@ -19,13 +19,15 @@ type File struct {
 	v      *Volume
 	ctx    context.Context // io's methods have none
 	name   string
-	handle []byte
+	handle []byte // of the file in the volume itself; nil until original has found it, where it was opened at a mirror
 	flag   int
 	keep   keep
 
 	order sync.RWMutex // writers share it; who writes again what was kept has it alone
 
 	place atomic.Pointer[place] // at a mirror
+
+	borrowed atomic.Pointer[borrowed] // from a gateway on this machine
 
 	owner uint64 // of its locks
 	locks held
@@ -58,6 +60,11 @@ func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.Fi
 	}
 	if flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE|os.O_TRUNC) != 0 {
 		v.changes()
+	}
+	if flag == os.O_RDONLY {
+		if f := v.openMirror(ctx, name); f != nil {
+			return f, nil
+		}
 	}
 	o, err := v.open(ctx, name, flag, perm)
 	if err != nil {
@@ -122,7 +129,10 @@ func (f *File) pieces(off int64, n int, spread bool) (out []piece) {
 	unit := int64(f.v.c.cfg.StripeUnit)
 	gateways := []string(nil)
 	if spread && int64(n) > unit {
-		gateways = f.at().v.gateways()
+		gateways = f.v.gateways()
+		if p, err := f.at(); err == nil {
+			gateways = p.v.gateways()
+		}
 	}
 	for at := 0; at < n; {
 		stripe := (off + int64(at)) / unit
@@ -184,6 +194,9 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // readPieces reads all of p, or what there is, or what comes before a piece that failed.
 func (f *File) readPieces(p []byte, off int64) (n int, err error) {
+	if n, ok := f.readLocal(p, off); ok {
+		return n, nil
+	}
 	pieces := f.pieces(off, len(p), true)
 	got := make([]int, len(pieces))
 	err = f.each(pieces, func(i int, c piece) (err error) {
@@ -202,15 +215,18 @@ func (f *File) readPieces(p []byte, off int64) (n int, err error) {
 func (f *File) read(c piece, p []byte, off uint64) (n int, err error) {
 	for n < len(p) {
 		var r *clientpb.ReadReply
-		at := f.at()
+		at, err := f.at()
+		if err != nil {
+			return n, err
+		}
 		request := &clientpb.ReadRequest{Caller: f.v.c.caller, Handle: at.handle, Offset: off + uint64(n), Count: uint32(len(p) - n)}
-		_, err := f.v.c.do(f.ctx, at.v.name, c.gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
+		_, err = f.v.c.do(f.ctx, at.v.name, c.gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
 			m, err := files.Read(ctx, request)
 			r = m
 			return m, err
 		})
-		if err != nil && at.v != f.v && f.ctx.Err() == nil {
-			f.v.mirror.CompareAndSwap(at.v, nil)
+		if err != nil && at.mirror != nil && f.ctx.Err() == nil {
+			f.v.mirror.CompareAndSwap(at.mirror, nil)
 			continue
 		}
 		if err != nil {
@@ -341,14 +357,26 @@ func (f *File) Stat() (fs.FileInfo, error) {
 		return nil, failed("stat", f.name, err)
 	}
 	var m *clientpb.Reply
-	err := f.settled(func() (err error) {
-		m, err = f.v.c.ask(f.ctx, f.v.name, &clientpb.Request{Handle: f.handle}, method(clientpb.FilesClient.GetAttr))
-		return err
-	})
+	err := f.settled(func() (err error) { m, err = f.attributes(); return err })
 	if err != nil {
 		return nil, failed("stat", f.name, err)
 	}
 	return newInfo(base(f.name), m.Attr), nil
+}
+
+// attributes asks for those of the file, or of what is read in its place.
+func (f *File) attributes() (*clientpb.Reply, error) {
+	for {
+		at, err := f.at()
+		if err != nil {
+			return nil, err
+		}
+		m, err := f.v.c.ask(f.ctx, at.v.name, &clientpb.Request{Handle: at.handle}, method(clientpb.FilesClient.GetAttr))
+		if err == nil || at.mirror == nil || f.ctx.Err() != nil {
+			return m, err
+		}
+		f.v.mirror.CompareAndSwap(at.mirror, nil)
+	}
 }
 
 // Truncate sets the size. What was written before is made stable first, so that it is not written again behind the new end.
@@ -384,6 +412,7 @@ func (f *File) Close() error {
 	if unlockErr := f.unlockAll(); err == nil {
 		err = unlockErr
 	}
+	f.giveBack()
 	f.mu.Lock()
 	f.closed = true
 	f.mu.Unlock()

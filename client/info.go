@@ -41,9 +41,12 @@ var modes = map[causeway.FileType]fs.FileMode{
 	causeway.TypeChar: fs.ModeDevice | fs.ModeCharDevice, causeway.TypeSocket: fs.ModeSocket, causeway.TypeFIFO: fs.ModeNamedPipe,
 }
 
+// modeBits are those beside the permissions.
+var modeBits = map[uint32]fs.FileMode{causeway.ModeSetUID: fs.ModeSetuid, causeway.ModeSetGID: fs.ModeSetgid, causeway.ModeSticky: fs.ModeSticky}
+
 func (i *info) Mode() fs.FileMode {
 	m := fs.FileMode(i.attr.Mode&causeway.ModePerm) | modes[causeway.FileType(i.attr.Type)]
-	for bit, mode := range map[uint32]fs.FileMode{causeway.ModeSetUID: fs.ModeSetuid, causeway.ModeSetGID: fs.ModeSetgid, causeway.ModeSticky: fs.ModeSticky} {
+	for bit, mode := range modeBits {
 		if i.attr.Mode&bit != 0 {
 			m |= mode
 		}

@@ -114,6 +114,9 @@ func (f *File) lock(ctx context.Context, off, length int64, exclusive, wait bool
 		err = f.usable(true)
 	}
 	if err == nil {
+		_, err = f.original()
+	}
+	if err == nil {
 		s.exclusive = exclusive
 		f.locks.calls.Lock()
 		defer f.locks.calls.Unlock()
@@ -179,6 +182,9 @@ const assertWithin = 5 * time.Second
 // Unlock gives a span back, whether it was locked or not.
 func (f *File) Unlock(ctx context.Context, off, length int64) error {
 	s, err := ranged(off, length)
+	if err == nil {
+		_, err = f.original()
+	}
 	if err == nil {
 		f.locks.calls.Lock()
 		defer f.locks.calls.Unlock()

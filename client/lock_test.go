@@ -122,8 +122,37 @@ func TestLockLease(t *testing.T) {
 	})
 }
 
+// TestLockPartition: a gateway lives that its client cannot reach, which works through another one. The lease ends at the first, and what the client
+// has locked stays locked.
+func TestLockPartition(t *testing.T) {
+	w, ctx := newWorld(t, 2, nil), context.Background()
+	line := &cutLine{only: w.where[0]}
+	c := w.dial(client.Config{Dial: line.dial, Suspect: 50 * time.Millisecond}, w.where[0], w.where[1])
+	f, err := w.volume(c).Create(ctx, "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fine(t, f.Lock(ctx, 0, 10), f.RLock(ctx, 20, 10))
+	b := w.opened("file")
+	line.cut(true)
+	w.until("the client works through the other gateway", func() bool {
+		_, err := f.WriteAt([]byte("mine"), 0)
+		fine(t, err)
+		return c.Paths("v")[0].Gateway == w.where[1]
+	})
+	for begun := time.Now(); time.Since(begun) < 4*lease; time.Sleep(lease / 16) {
+		locked(t, b.TryLock(ctx, 9, 1))
+		locked(t, b.TryLock(ctx, 25, 1))
+	}
+	_, err = f.WriteAt([]byte("mine"), 0)
+	fine(t, err, c.Close())
+	fine(t, b.Lock(ctx, 0, 0)) // a client that is gone everywhere
+}
+
 // cutLine is a client's network.
 type cutLine struct {
+	only string // the address that cannot be reached; "": none can
+
 	mu    sync.Mutex
 	down  bool
 	conns []net.Conn
@@ -132,6 +161,9 @@ type cutLine struct {
 func (l *cutLine) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.only != "" && l.only != address {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
 	if l.down {
 		return nil, errors.New("the line is cut")
 	}

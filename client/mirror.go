@@ -11,6 +11,12 @@ import (
 // mirrorWithin bounds how long it may take to open a mirror; the client stays where it is meanwhile.
 const mirrorWithin = 10 * time.Second
 
+// mirror is where a volume is read for some time.
+type mirror struct {
+	*Volume
+	until time.Time
+}
+
 // toMirror obeys a redirect to another volume that offers the same. A client that has changed something stays: a mirror has no changes.
 func (c *Client) toMirror(v *Volume, r *clientpb.Redirect) {
 	ctx, cancel := context.WithTimeout(c.life, mirrorWithin)
@@ -26,13 +32,27 @@ func (c *Client) toMirror(v *Volume, r *clientpb.Redirect) {
 		c.paths.Redirect(r.Mirror, r.Address, time.Now())
 		c.mu.Unlock()
 	}
-	v.mirror.Store(m)
+	v.mirror.Store(&mirror{m, time.Now().Add(c.cfg.MirrorFor)})
 	c.cfg.Log.Info("redirected to a mirror", "volume", v.name, "mirror", r.Mirror, "to", r.Address)
+}
+
+// read is the mirror in use; nil: none. A time at one ends by itself, since who sent the client there does not see it any more: if the volume's
+// gateways are still too busy they send it there again. It ends also when the operator switches the way off.
+func (v *Volume) read() *mirror {
+	m := v.mirror.Load()
+	if m == nil {
+		return nil
+	}
+	if !v.c.mayMirror() || time.Now().After(m.until) {
+		v.mirror.CompareAndSwap(m, nil)
+		return nil
+	}
+	return m
 }
 
 // Mirror is the volume that is read in place of this one; its name, if it is itself.
 func (v *Volume) Mirror() string {
-	if m := v.mirror.Load(); m != nil {
+	if m := v.read(); m != nil {
 		return m.name
 	}
 	return v.name
@@ -41,8 +61,8 @@ func (v *Volume) Mirror() string {
 // reading does what only reads at the mirror, if the client was sent to one. Whatever fails there is done at the volume itself, and the mirror is
 // left: what offers the same has failed to.
 func (v *Volume) reading(ctx context.Context, do func(*Volume) error) error {
-	if m := v.mirror.Load(); m != nil {
-		err := do(m)
+	if m := v.read(); m != nil {
+		err := do(m.Volume)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -55,26 +75,62 @@ func (v *Volume) reading(ctx context.Context, do func(*Volume) error) error {
 type place struct {
 	v      *Volume
 	handle []byte
+	mirror *mirror // nil: the file itself
 }
 
 // at is where to read the file: at the mirror, if the client was sent to one and the file is open for reading only.
-func (f *File) at() place {
-	own := place{f.v, f.handle}
-	m := f.v.mirror.Load()
-	if m == nil || f.writes() {
-		return own
-	}
-	if p := f.place.Load(); p != nil && p.v == m {
-		return *p
-	}
-	o, err := m.walk(f.ctx, f.name, true)
-	if err != nil {
+func (f *File) at() (place, error) {
+	if m := f.v.read(); m != nil && !f.writes() {
+		if p := f.place.Load(); p != nil && p.mirror == m {
+			return *p, nil
+		}
+		if o, err := m.walk(f.ctx, f.name, true); err == nil {
+			p := &place{m.Volume, o.handle, m}
+			f.place.Store(p)
+			return *p, nil
+		}
 		f.v.mirror.CompareAndSwap(m, nil)
-		return own
 	}
-	p := &place{m, o.handle}
-	f.place.Store(p)
-	return *p
+	handle, err := f.original()
+	return place{v: f.v, handle: handle}, err
+}
+
+// original is the handle in the volume itself, which is looked up when it is needed first if the file was opened at a mirror.
+func (f *File) original() ([]byte, error) {
+	f.mu.Lock()
+	handle := f.handle
+	f.mu.Unlock()
+	if handle != nil {
+		return handle, nil
+	}
+	o, err := f.v.walk(f.ctx, f.name, true)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.handle == nil {
+		f.handle = o.handle
+	}
+	return f.handle, nil
+}
+
+// openMirror opens a file for reading at the mirror, if the client was sent to one that has it. Then the volume itself is not asked.
+func (v *Volume) openMirror(ctx context.Context, name string) *File {
+	m := v.read()
+	if m == nil {
+		return nil
+	}
+	o, err := m.walk(ctx, name, true)
+	if err != nil {
+		if ctx.Err() == nil {
+			v.mirror.CompareAndSwap(m, nil)
+		}
+		return nil
+	}
+	f := &File{v: v, ctx: ctx, name: name, owner: v.c.owners.Add(1)}
+	f.place.Store(&place{m.Volume, o.handle, m})
+	return f
 }
 
 // mayMirror reports whether the client lets itself be sent to mirrors.

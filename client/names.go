@@ -35,9 +35,15 @@ func (v *Volume) create(ctx context.Context, name string, r *clientpb.Request) (
 	return object{m.Handle, m2.GetAttr()}, err
 }
 
-// mode is a change of the permission bits.
+// mode is a change of the permission bits, and of those that package os has beside them.
 func mode(perm fs.FileMode) *clientpb.SetAttr {
-	return &clientpb.SetAttr{Mask: uint32(causeway.SetMode), Mode: uint32(perm.Perm())}
+	bits := uint32(perm.Perm())
+	for bit, mode := range modeBits {
+		if perm&mode != 0 {
+			bits |= bit
+		}
+	}
+	return &clientpb.SetAttr{Mask: uint32(causeway.SetMode), Mode: bits}
 }
 
 // Mkdir makes a directory. If a gateway died meanwhile, an empty directory of that name counts as the one that was made.

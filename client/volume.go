@@ -22,7 +22,7 @@ type Volume struct {
 	exclusive bool
 	readOnly  bool
 
-	mirror  atomic.Pointer[Volume] // where it is read; nil: here
+	mirror  atomic.Pointer[mirror] // where it is read; nil: here
 	changed atomic.Bool            // the client has changed something, so that it stays
 }
 

@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"causeway"
+	"causeway/backend"
 	"causeway/backend/mem"
 	"causeway/client"
 	"causeway/gateway"
@@ -34,6 +36,10 @@ type world struct {
 	cache   *cache
 	fronts  map[string]*front
 	where   []string
+	off     atomic.Uint32 // ways that the operator has switched off
+	first   *causeway.Volume
+	recalls *aware.Recalls
+	attach  func(*causeway.Volume, backend.Store)
 
 	mu   sync.Mutex
 	list []aware.Gateway
@@ -58,15 +64,19 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 	}
 	engine := access.New(access.Config{Holder: h, Locks: locks})
 	moves := transfer.New(transfer.Config{Grants: engine})
-	h.Holder = moves
+	recalls := &aware.Recalls{Holder: moves}
+	h.Holder = recalls
 	v := &causeway.Volume{ID: 7, Name: "v", Async: true, Exports: rules, Keys: []causeway.HandleKey{{ID: 1, Secret: [16]byte{1}}}}
 	if change != nil {
 		change(v)
 	}
-	engine.Attach(v, store)
-	moves.Attach(v.ID, store)
 	w := &world{t: t, catalog: &gateway.Catalog{}, data: moves, cache: &cache{unstable: map[string]map[causeway.Handle][]func(){}, lives: map[string]byte{}},
-		fronts: map[string]*front{}}
+		fronts: map[string]*front{}, first: v, recalls: recalls}
+	w.attach = func(v *causeway.Volume, s backend.Store) {
+		engine.Attach(v, s)
+		moves.Attach(v.ID, s)
+	}
+	w.attach(v, store)
 	if w.access, err = replies.New(replies.Config{Access: engine}); err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +114,8 @@ func (w *world) add(name string) {
 	at := l.Addr().String()
 	w.cache.unstable[at] = map[causeway.Handle][]func(){}
 	server, err := aware.New(aware.Config{
-		Access: w.access, Transfer: &faultyTransfer{w.data, w.cache, at}, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
-		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease,
+		Access: &named{w.access, name}, Transfer: &faultyTransfer{w.data, w.cache, at}, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
+		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease, WaysOff: func() uint8 { return uint8(w.off.Load()) },
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -234,6 +244,21 @@ func (g *gatedListener) open() int {
 }
 
 type accessPart interface{ gateway.Access }
+
+// named says by way of which gateway locks are asked for, as the protocol between gateways does.
+type named struct {
+	accessPart
+	name string
+}
+
+func (n *named) Lock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
+	c.Gateway = n.name
+	return n.accessPart.Lock(ctx, c, h, s)
+}
+
+func (n *named) ReleaseVia(ctx context.Context, kind causeway.OwnerKind, client, _ string) error {
+	return n.accessPart.ReleaseVia(ctx, kind, client, n.name)
+}
 
 // heard tells all fronts of events, as the protocol between gateways does.
 type heard struct {

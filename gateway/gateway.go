@@ -142,6 +142,9 @@ type Locker interface {
 	Cancel(ctx context.Context, c *Caller, h causeway.Handle, s LockSpec) error
 	// ReleaseClient drops all locks and queued requests of a client that is gone (reboot, FREE_ALL), in all volumes.
 	ReleaseClient(ctx context.Context, kind causeway.OwnerKind, client string) error
+	// ReleaseVia is ReleaseClient for those of its owners whose latest request a gateway received (Caller.Gateway; empty: this one). What the client
+	// has asked for again by way of another gateway stays.
+	ReleaseVia(ctx context.Context, kind causeway.OwnerKind, client, gateway string) error
 	// Locks lists what is held, for status.
 	Locks(ctx context.Context) ([]Lock, error)
 }

@@ -21,6 +21,9 @@ type FileRange struct {
 	Offset int64
 	ReadResult
 	Hold Releaser
+	// Free says that nothing but the caller's rights stands between him and any of the file's bytes: no lock denies some, and none has to be asked
+	// for each read. That holds until the grant is recalled.
+	Free bool
 }
 
 // Releaser ends a borrowing.

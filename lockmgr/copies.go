@@ -70,6 +70,13 @@ func (m *Manager) ReleaseGateway(v causeway.VolumeID, gateway string) {
 	m.step(func() { m.table.ReleaseGateway(v, gateway, m.orphaned) })
 }
 
+// Died says that a gateway has died, see [table.Table.Died].
+func (m *Manager) Died(gateway string) {
+	if m.opens.Load() > 0 {
+		m.step(func() { m.table.Died(gateway) })
+	}
+}
+
 // Adopt says that a client's requests come through another gateway from now on.
 func (m *Manager) Adopt(c Client, gateway string) {
 	m.step(func() { m.table.Adopt(c, gateway) })

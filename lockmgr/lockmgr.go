@@ -303,6 +303,11 @@ func (m *Manager) ReleaseClient(c Client) {
 	m.step(func() { m.table.ReleaseClient(c) })
 }
 
+// ReleaseVia is ReleaseClient for the locks of owners whose latest request came through a gateway.
+func (m *Manager) ReleaseVia(c Client, gateway string) {
+	m.step(func() { m.table.ReleaseVia(c, gateway) })
+}
+
 // Told says that a client knows that it must reclaim: the grace period waits for it no longer than the settling time.
 func (m *Manager) Told(c Client) {
 	m.step(func() { m.table.Told(c) })

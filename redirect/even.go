@@ -19,25 +19,21 @@ func (p *Planner) even(s State, nodes []*view, self *view, budget int) (out []Mo
 		return nil
 	}
 	p.lentNow(s.Now, nodes)
-	total, capacity := 0.0, 0.0
-	for _, v := range nodes {
-		if !v.Draining && p.fresh(v.Node) {
-			total += float64(v.Clients)
-			capacity += v.capacity()
-		}
-	}
-	share := func(v *view) float64 { return total * v.capacity() / capacity }
-	if !p.lasts(s.Now, self, float64(self.Clients)-share(self)) {
+	if !p.lasts(s.Now, self, p.excess(s.Uses, nodes, self)) {
 		return nil
 	}
 	for _, u := range p.order(s, self) {
-		if len(out) >= budget || float64(self.Clients) < share(self)+1 {
+		if len(out) >= budget {
 			break
 		}
 		if u.Means != Aware {
 			continue
 		}
-		to := p.emptiest(nodes, self, &u, s.Volumes[u.Volume].Domain, share)
+		among, share := p.sharers(nodes, self, &u)
+		if float64(self.Clients) < share(self)+1 {
+			continue
+		}
+		to := p.emptiest(among, self, &u, s.Volumes[u.Volume].Domain, share)
 		if to == nil {
 			continue
 		}
@@ -51,6 +47,35 @@ func (p *Planner) even(s State, nodes []*view, self *view, budget int) (out []Mo
 		out = append(out, m)
 	}
 	return out
+}
+
+// sharers are the gateways that share a client's like, and how many each of them should have. A client that is at a gateway of its site shares that
+// with the site's gateways only: to have as many as others is no reason to go far.
+func (p *Planner) sharers(nodes []*view, self *view, u *Use) (among []*view, share func(*view) float64) {
+	total, capacity := 0.0, 0.0
+	near := u.Site != "" && self.at(u.Site)
+	for _, v := range nodes {
+		if near && !v.at(u.Site) || v.Draining || !p.fresh(v.Node) {
+			continue
+		}
+		among = append(among, v)
+		total += float64(v.Clients)
+		capacity += v.capacity()
+	}
+	return among, func(v *view) float64 { return total * v.capacity() / capacity }
+}
+
+// excess is how many clients a gateway has above its share: the most of those that it has for the sites of its clients.
+func (p *Planner) excess(uses []Use, nodes []*view, self *view) float64 {
+	most, seen := 0.0, map[string]bool{}
+	for i := range uses {
+		if u := &uses[i]; !seen[u.Site] {
+			seen[u.Site] = true
+			_, share := p.sharers(nodes, self, u)
+			most = max(most, float64(self.Clients)-share(self))
+		}
+	}
+	return most
 }
 
 // briefly is for how many reports a gateway may have a client more than its share before that one goes: those of another gateway that only
@@ -70,15 +95,19 @@ func (p *Planner) lasts(now time.Time, self *view, excess float64) bool {
 
 // emptiest is the gateway that lacks the most of its share, after the client has come at most one of it; nil: none lacks one.
 func (p *Planner) emptiest(nodes []*view, self *view, u *Use, domain string, share func(*view) float64) (best *view) {
-	most := -math.MaxFloat64
+	most, near := -math.MaxFloat64, false // those of the client's site come first
 	for _, v := range nodes {
 		if v == self || v.Draining || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
 		lacks := (share(v) - float64(v.Clients)) / v.capacity()
 		gains := float64(self.Clients)/self.capacity() > float64(v.Clients+1)/v.capacity() // else the other one would send somebody back
-		if gains && lacks > 0 && lacks > most {
-			best, most = v, lacks
+		same := u.Site != "" && v.at(u.Site)
+		if !gains || lacks <= 0 || near && !same {
+			continue
+		}
+		if same && !near || lacks > most {
+			best, most, near = v, lacks, near || same
 		}
 	}
 	return best

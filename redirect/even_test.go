@@ -8,6 +8,36 @@ import (
 	"causeway/redirect"
 )
 
+// TestEvenSites: clients of a site are shared by the gateways of that site, and those that are elsewhere go to their site first.
+func TestEvenSites(t *testing.T) {
+	s := redirect.State{Now: time.Now(), Volumes: map[string]redirect.Volume{"v": {Name: "v"}}}
+	for i, site := range []string{"paris", "paris", "rome", "rome"} {
+		s.Nodes = append(s.Nodes, redirect.Node{Name: fmt.Sprint("g", i), Site: site, Utilization: 100, Interval: time.Second, Threshold: 80})
+	}
+	s.Nodes[0].Clients = 16
+	for i := range 16 {
+		site := "paris"
+		if i >= 10 {
+			site = "rome"
+		}
+		s.Uses = append(s.Uses, redirect.Use{Client: fmt.Sprintf("c%02d", i), Volume: "v", Load: 6, Means: redirect.Aware, Site: site})
+	}
+	p, err := redirect.NewPlanner("g0", redirect.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, m := range p.Plan(s) {
+		if rome := m.Client >= "c10"; rome != (m.To > "g1") {
+			t.Errorf("%s goes to %s", m.Client, m.To)
+		}
+		got[m.To]++
+	}
+	if got["g1"] < 5 || got["g2"]+got["g3"] < 4 {
+		t.Error(got)
+	}
+}
+
 // TestEven: four gateways that are as busy as they can be share their clients by number and weight, all but the last one in one report, and then
 // leave them alone.
 func TestEven(t *testing.T) {

@@ -1847,6 +1847,137 @@ func (x *RenewReply) GetLeaseMs() uint32 {
 	return 0
 }
 
+// LocalRequest asks by a unix socket of a gateway (SOCK_SEQPACKET, one message in a packet) for the descriptor of a file, for a further lease of it, or
+// gives it back. Who asks is the process at the other end.
+type LocalRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of what is lent: the client's number, other than 0
+	Handle        []byte                 `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	Back          bool                   `protobuf:"varint,3,opt,name=back,proto3" json:"back,omitempty"` // it is not used any more: asked for (recall) or not; no reply follows
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalRequest) Reset() {
+	*x = LocalRequest{}
+	mi := &file_client_clientpb_client_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalRequest) ProtoMessage() {}
+
+func (x *LocalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalRequest.ProtoReflect.Descriptor instead.
+func (*LocalRequest) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *LocalRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LocalRequest) GetHandle() []byte {
+	if x != nil {
+		return x.Handle
+	}
+	return nil
+}
+
+func (x *LocalRequest) GetBack() bool {
+	if x != nil {
+		return x.Back
+	}
+	return false
+}
+
+// LocalReply answers a request, with a descriptor that is open for reading beside the first one of an id, or recalls what was lent.
+type LocalReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Code          uint32                 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"`                      // a causeway.Code
+	LeaseMs       uint32                 `protobuf:"varint,3,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"` // from the moment that the request was sent
+	Recall        bool                   `protobuf:"varint,4,opt,name=recall,proto3" json:"recall,omitempty"`                  // this is no reply: what was lent is to be given back before its lease ends
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalReply) Reset() {
+	*x = LocalReply{}
+	mi := &file_client_clientpb_client_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalReply) ProtoMessage() {}
+
+func (x *LocalReply) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalReply.ProtoReflect.Descriptor instead.
+func (*LocalReply) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *LocalReply) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LocalReply) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *LocalReply) GetLeaseMs() uint32 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
+}
+
+func (x *LocalReply) GetRecall() bool {
+	if x != nil {
+		return x.Recall
+	}
+	return false
+}
+
 var File_client_clientpb_client_proto protoreflect.FileDescriptor
 
 const file_client_clientpb_client_proto_rawDesc = "" +
@@ -2017,7 +2148,17 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"RenewReply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x19\n" +
-	"\blease_ms\x18\x03 \x01(\rR\aleaseMs2\xc0\v\n" +
+	"\blease_ms\x18\x03 \x01(\rR\aleaseMs\"J\n" +
+	"\fLocalRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06handle\x18\x02 \x01(\fR\x06handle\x12\x12\n" +
+	"\x04back\x18\x03 \x01(\bR\x04back\"c\n" +
+	"\n" +
+	"LocalReply\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\rR\x04code\x12\x19\n" +
+	"\blease_ms\x18\x03 \x01(\rR\aleaseMs\x12\x16\n" +
+	"\x06recall\x18\x04 \x01(\bR\x06recall2\xc0\v\n" +
 	"\x05Files\x12I\n" +
 	"\x05Hello\x12 .causeway.client.v1.HelloRequest\x1a\x1e.causeway.client.v1.HelloReply\x12F\n" +
 	"\x04Ping\x12\x1f.causeway.client.v1.PingRequest\x1a\x1d.causeway.client.v1.PingReply\x12D\n" +
@@ -2054,7 +2195,7 @@ func file_client_clientpb_client_proto_rawDescGZIP() []byte {
 	return file_client_clientpb_client_proto_rawDescData
 }
 
-var file_client_clientpb_client_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_client_clientpb_client_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_client_clientpb_client_proto_goTypes = []any{
 	(*Caller)(nil),       // 0: causeway.client.v1.Caller
 	(*HelloRequest)(nil), // 1: causeway.client.v1.HelloRequest
@@ -2079,6 +2220,8 @@ var file_client_clientpb_client_proto_goTypes = []any{
 	(*LockReply)(nil),    // 20: causeway.client.v1.LockReply
 	(*RenewRequest)(nil), // 21: causeway.client.v1.RenewRequest
 	(*RenewReply)(nil),   // 22: causeway.client.v1.RenewReply
+	(*LocalRequest)(nil), // 23: causeway.client.v1.LocalRequest
+	(*LocalReply)(nil),   // 24: causeway.client.v1.LocalReply
 }
 var file_client_clientpb_client_proto_depIdxs = []int32{
 	5,  // 0: causeway.client.v1.HelloReply.gateways:type_name -> causeway.client.v1.Gateway
@@ -2155,7 +2298,7 @@ func file_client_clientpb_client_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_client_clientpb_client_proto_rawDesc), len(file_client_clientpb_client_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

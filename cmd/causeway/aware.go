@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -22,6 +24,7 @@ const awareHelp = "port of aware clients (programs with the Go library causeway/
 func awareFlags(set *pflag.FlagSet, c *config.Config) {
 	set.Uint16Var(&c.Aware, "aware", 0, awareHelp)
 	set.StringVar(&c.AwareTLS, "aware-tls", "", "CERT,KEY: files in PEM with which aware clients are answered in TLS; read again for each connection")
+	set.StringVar(&c.AwareUnix, "aware-unix", "", "socket at which programs on this machine that use the library borrow files for reading (/run/causeway/aware.sock is where they look); empty: none")
 	set.Uint32Var(&c.LinkSpeed, "link-speed", 0, "Mbit/s that each network interface carries, where the kernel does not know it, as in many virtual machines")
 	set.BoolVar(&c.SharedCPU, "shared-cpu", false, "leave the machine's processors out of how busy this gateway is: others use them too")
 }
@@ -55,6 +58,9 @@ func (n *node) startAware(ctx context.Context) (err error) {
 		return err
 	}
 	n.teardown.add("aware clients", n.aware.Shutdown)
+	if err := n.startLending(); err != nil {
+		return err
+	}
 	if n.member != nil {
 		return nil // it is answered at service addresses
 	}
@@ -65,6 +71,24 @@ func (n *node) startAware(ctx context.Context) (err error) {
 	}
 	e.packet.Close()
 	n.run("aware clients", func() error { return n.aware.Serve(e.stream) })
+	return nil
+}
+
+// startLending lends programs on this machine the files that they read, if that is wanted.
+func (n *node) startLending() error {
+	if n.config.AwareUnix == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(n.config.AwareUnix), 0o755); err != nil {
+		return fmt.Errorf("--aware-unix: %w", err)
+	}
+	lender := n.aware.NewLender()
+	l, err := lender.Listen(n.config.AwareUnix)
+	if err != nil {
+		return fmt.Errorf("--aware-unix: %w", err)
+	}
+	n.recalls.Tell(lender)
+	n.run("programs on this machine", func() error { return lender.Serve(l) })
 	return nil
 }
 

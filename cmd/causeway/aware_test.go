@@ -203,6 +203,41 @@ func TestAwareAlone(t *testing.T) {
 	}
 }
 
+// TestAwareHost: a program on the gateway's host reads a file by itself, as the user that it is, and sees what others write.
+func TestAwareHost(t *testing.T) {
+	dir, port, socket := share(t, "home"), sharedPort(t, "127.0.0.1"), filepath.Join(t.TempDir(), "run", "socket")
+	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--aware", fmt.Sprint(port), "--aware-unix", socket, "--allow", "127.0.0.1/32=rw,no_root_squash")
+	c, err := library.Dial(t.Context(), library.Config{Local: socket}, fmt.Sprint("127.0.0.1:", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	v, err := c.Volume(t.Context(), "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.WriteFile(t.Context(), "file", []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := v.Open(t.Context(), "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got := make([]byte, 8)
+	for _, want := range []string{"text", "further"} {
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := f.ReadAt(got, 0); err != io.EOF || string(got[:n]) != want {
+			t.Fatalf("%q, %v", got[:n], err)
+		}
+		if !f.Borrowed() {
+			t.Error("it came by way of the gateway")
+		}
+	}
+}
+
 // TestAwareTLS: with a certificate the gateway answers those who trust it, and nobody in the clear. A renewed certificate counts at once.
 func TestAwareTLS(t *testing.T) {
 	dir, port, where := share(t, "home"), sharedPort(t, "127.0.0.1"), t.TempDir()

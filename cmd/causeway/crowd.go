@@ -195,9 +195,9 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 	for _, v := range s.Volumes {
 		slices.Sort(v.Mirrors)
 	}
-	watches := map[string]bool{}
+	watches, writes := map[string]bool{}, map[[2]string]bool{}
 	for _, u := range c.aware.Clients() {
-		watches[u.Client] = u.Watches
+		watches[u.Client], writes[[2]string{u.Client, u.Volume}] = u.Watches, u.Writes
 	}
 	self, shares := selfOf(nodes, c.self), c.shares.All()
 	for at, moved := range c.moved {
@@ -211,7 +211,7 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 			continue // DNS sends those elsewhere, when they mount
 		}
 		s.Uses = append(s.Uses, redirect.Use{Client: u.Client, Volume: u.Volume, Load: self.Utilization * shares[nameOf(u)], Since: u.Since,
-			Moved: c.moved[u.Client], Means: redirect.Aware, Site: u.Site})
+			Moved: c.moved[u.Client], Means: redirect.Aware, Site: u.Site, Writes: writes[[2]string{u.Client, u.Volume}]})
 	}
 	return s
 }

@@ -65,6 +65,7 @@ type node struct {
 	services []portmap.Service // what is offered
 	member   *member.Member    // nil: no cluster
 	aware    *aware.Server     // nil: none
+	recalls  *aware.Recalls    // what programs on this machine have borrowed
 	crowd    *crowd            // who uses this gateway
 	working  atomic.Int64      // aware clients that called within the last second
 	faces    faces             // of the engines, to the fronts
@@ -222,7 +223,8 @@ func (n *node) startEngines(context.Context) (err error) {
 		engine.Alive, engine.Life = data.Alive, func() uint64 { return c.life() }
 	}
 	n.access, n.moves, n.circle = access.New(engine), transfer.New(data), c
-	h.Holder, c.Layouts, c.Guard = n.moves, n.access, n.access
+	n.recalls = &aware.Recalls{Holder: n.moves}
+	h.Holder, c.Layouts, c.Guard = n.recalls, n.access, n.access
 	n.faces = faces{n.access, n.moves, n.access, func(causeway.VolumeID) gate.Pass { return n.gate.Enter() }, n.records}
 	n.volumes = &volumes{state: n.state, catalog: &gateway.Catalog{}, access: n.access, transfer: n.moves, log: n.log, gate: &n.gate}
 	n.volumes.ended, n.volumes.end = context.WithCancel(context.Background())

@@ -170,7 +170,7 @@ func (j *joining) cutOff() {
 func (j *joining) close(holding *holder) (err error) {
 	split, c := j.member.Split(), j.circle
 	c.near, err = near.New(near.Config{
-		Access: split.Router(), Leased: split.Leased, Holder: j.moves, Attr: j.moves.Attr, Node: j.name, Valid: j.member.ValidNearly,
+		Access: split.Router(), Leased: split.Leased, Holder: j.recalls, Attr: j.moves.Attr, Node: j.name, Valid: j.member.ValidNearly,
 	})
 	if err != nil {
 		return err

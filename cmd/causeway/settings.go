@@ -100,6 +100,7 @@ func (s *settings) overlay(c *config.Config) {
 		"log-level":   func() { c.LogLevel = s.flags.LogLevel },
 		"aware":       func() { c.Aware = s.flags.Aware },
 		"aware-tls":   func() { c.AwareTLS = s.flags.AwareTLS },
+		"aware-unix":  func() { c.AwareUnix = s.flags.AwareUnix },
 		"link-speed":  func() { c.LinkSpeed = s.flags.LinkSpeed },
 		"shared-cpu":  func() { c.SharedCPU = s.flags.SharedCPU },
 	}

@@ -71,6 +71,24 @@ func TestPassiveWithoutPath(t *testing.T) {
 	}
 }
 
+// TestNoPathByTheOperator: the operator lets gateways name no other one. A client that would obey names goes all the same, where it was sent the
+// longest time ago.
+func TestNoPathByTheOperator(t *testing.T) {
+	s := setStage(t, 3, "home")
+	s.Members[0].Command("cluster", "set", "--redirect-ways", "no-path")
+	u := s.dial(redirect.WayPath|redirect.WayNoPath|redirect.WayFailOver, "home", s.at(0), s.at(2), s.at(1))
+	u.work("file", busySize, busyPause)
+	s.crowd(0)
+	u.well()
+	s.Members[0].Command("node", "set", "g1", "--threshold", "10")
+	if to := u.moves("home", s.at(0)); to != s.at(2) {
+		t.Errorf("it went to %s, which is not the oldest of its other paths", to)
+	}
+	if log := s.Members[0].Log(); !strings.Contains(log, "a client is sent elsewhere") || !strings.Contains(log, `node="" mirror="" told=true`) {
+		t.Error("the gateway named another one, or did not send it")
+	}
+}
+
 // TestActiveByTable: no gateway sends anybody; the client reads how busy all are and goes to one that is less so.
 func TestActiveByTable(t *testing.T) { active(t, redirect.WayTable) }
 

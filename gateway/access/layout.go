@@ -359,12 +359,16 @@ func (e *Engine) AssertGrants(holder string, epoch causeway.Epoch, held []gatewa
 
 // Lost tells that a gateway is surely stopped: nobody waits for what it held.
 func (e *Engine) Lost(node string) {
+	e.Died(node)
 	for _, v := range *e.volumes.Load() {
 		if v.grants != nil && e.holderOf(node) != grants.Local {
 			v.grants.step(func(now time.Duration, table *grants.Table) { table.Lost(now, node) })
 		}
 	}
 }
+
+// Died ends what SMB clients had open through a gateway that is no member any more, but for what is kept for them.
+func (e *Engine) Died(node string) { e.locks.Died(node) }
 
 // Denied tells that what locks deny has changed: what is held of the object ends, so that whoever goes on learns
 // of them. It returns when no I/O runs under an earlier grant.

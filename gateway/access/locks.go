@@ -83,6 +83,12 @@ func (l *locker) ReleaseClient(_ context.Context, kind causeway.OwnerKind, clien
 	return nil
 }
 
+// ReleaseVia implements gateway.Locker.
+func (l *locker) ReleaseVia(_ context.Context, kind causeway.OwnerKind, client, gateway string) error {
+	l.locks.ReleaseVia(lockmgr.Client{Kind: kind, Name: client}, gateway)
+	return nil
+}
+
 // Locks implements gateway.Locker.
 func (l *locker) Locks(context.Context) ([]gateway.Lock, error) {
 	held := l.locks.Locks()

@@ -31,6 +31,7 @@ type use struct {
 	since time.Time
 	calls uint64
 	bytes uint64
+	wrote bool
 }
 
 // Use is what a client does with a volume: a line of status, and what the redirect policy decides from.
@@ -42,6 +43,7 @@ type Use struct {
 	Calls   uint64    // since then
 	Bytes   uint64    // read and written
 	Watches bool      // it can be told to go elsewhere
+	Writes  bool      // it has changed something: a mirror would not do for it
 }
 
 // name is how operators know a client.
@@ -125,6 +127,19 @@ func (s *Server) count(ctx context.Context, claimed *clientpb.Caller, volume str
 	}
 }
 
+// wrote notes that a client changes a volume.
+func (s *Server) wrote(ctx context.Context, claimed *clientpb.Caller, volume string) {
+	from, ok := remote(ctx)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.useLocked(who{from.Addr(), clientID(claimed)}, volume); u != nil {
+		u.wrote = true
+	}
+}
+
 // Clients lists what the clients use, by name.
 func (s *Server) Clients() []Use {
 	s.mu.Lock()
@@ -133,7 +148,7 @@ func (s *Server) Clients() []Use {
 	var out []Use
 	for w, c := range s.clients {
 		for volume, u := range c.volumes {
-			out = append(out, Use{w.name(), volume, u.since, c.last, u.calls, u.bytes, len(c.watches) > 0})
+			out = append(out, Use{w.name(), volume, u.since, c.last, u.calls, u.bytes, len(c.watches) > 0, u.wrote})
 		}
 	}
 	slices.SortFunc(out, func(a, b Use) int {

@@ -33,6 +33,7 @@ func (s *Server) Write(ctx context.Context, r *clientpb.WriteRequest) (*clientpb
 	if err != nil {
 		return &clientpb.WriteReply{Code: uint32(causeway.CodeOf(err)), Cause: cause(err)}, nil
 	}
+	s.wrote(ctx, r.Caller, v.Name)
 	result, err := s.cfg.Transfer.Write(ctx, c, h, r.Offset, r.Data, causeway.Stability(r.Stability))
 	s.count(ctx, r.Caller, v.Name, result.N)
 	return &clientpb.WriteReply{

@@ -239,7 +239,8 @@ func (s *Server) Renew(ctx context.Context, r *clientpb.RenewRequest) (*clientpb
 	return out, nil
 }
 
-// evict releases the locks of clients that do not renew, and hangs up on those that take no answers, until the server ends.
+// evict releases the locks of clients that do not renew, and hangs up on those that take no answers, until the server ends. It releases those locks
+// that were asked for last by way of this gateway: a client that cannot reach it, and lives, has asked again for its locks where it is now.
 func (s *Server) evict() {
 	tick := time.NewTicker(max(s.cfg.Lease/8, time.Millisecond))
 	defer tick.Stop()
@@ -254,7 +255,7 @@ func (s *Server) evict() {
 		}
 		for _, w := range s.overdue() {
 			ctx, cancel := context.WithTimeout(s.life, leaveWithin)
-			err := s.brief(ctx, func() error { return s.cfg.Access.ReleaseClient(ctx, causeway.OwnerAware, lockClient(w)) })
+			err := s.brief(ctx, func() error { return s.cfg.Access.ReleaseVia(ctx, causeway.OwnerAware, lockClient(w), "") })
 			cancel()
 			if err != nil {
 				s.cfg.Log.Warn("the locks of an aware client that is gone could not be released", "client", w.name(), "err", err)

@@ -72,6 +72,7 @@ func (s *Server) change(ctx context.Context, r *clientpb.Request, do func(c *gat
 		if err := named(c, r.Op); err != nil {
 			return err
 		}
+		s.wrote(ctx, r.Caller, v.Name)
 		before := s.cfg.Epoch(v.ID)
 		err := do(c, h, v, out)
 		out.Doubtful = err != nil && s.cfg.Epoch(v.ID) != before

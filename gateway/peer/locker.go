@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/peer/peerpb"
@@ -46,12 +48,28 @@ func (r *Router) Cancel(ctx context.Context, c *gateway.Caller, h causeway.Handl
 
 // ReleaseClient implements gateway.Locker: all gateways are told, for each may administer a volume in which the client held locks.
 func (r *Router) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, client string) error {
+	return r.everywhere(ctx, wire.ReleaseClient(kind, client), func() error { return r.local.ReleaseClient(ctx, kind, client) })
+}
+
+// ReleaseVia implements gateway.Locker, for what this gateway received: all gateways are told. What a copy says came by this gateway's name, when
+// another one administered the volume, is meant too.
+func (r *Router) ReleaseVia(ctx context.Context, kind causeway.OwnerKind, client, gateway string) error {
+	if gateway != "" && gateway != r.peers.cfg.Node {
+		return causeway.ErrInval
+	}
+	return r.everywhere(ctx, wire.ReleaseVia(kind, client), func() error {
+		return errors.Join(r.local.ReleaseVia(ctx, kind, client, ""), r.local.ReleaseVia(ctx, kind, client, r.peers.cfg.Node))
+	})
+}
+
+// everywhere tells all gateways something, this one too.
+func (r *Router) everywhere(ctx context.Context, what *peerpb.Request, here func() error) error {
 	others := r.peers.cfg.Others()
 	errs := make([]error, len(others)+1)
 	var all sync.WaitGroup
 	for i, node := range others {
 		all.Go(func() {
-			reply, err := r.peers.ask(ctx, node, wire.ReleaseClient(kind, client))
+			reply, err := r.peers.ask(ctx, node, proto.Clone(what).(*peerpb.Request))
 			if err != nil {
 				errs[i] = noAnswer(err)
 				return
@@ -59,7 +77,7 @@ func (r *Router) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, cli
 			errs[i] = wire.Error(reply)
 		})
 	}
-	errs[len(others)] = r.local.ReleaseClient(ctx, kind, client)
+	errs[len(others)] = here()
 	all.Wait()
 	return errors.Join(errs...)
 }

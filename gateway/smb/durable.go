@@ -168,9 +168,9 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 	files := &m.conn.srv.files
 	files.opening.Add(1)
 	defer files.settled()
-	opened, err := m.conn.srv.cfg.Access.Reconnect(m.conn.ctx, &m.caller, k.handle, k.id, k.guid, lease)
+	opened, err := m.renew(k, lease)
 	if err != nil {
-		if causeway.CodeOf(err) == causeway.ErrBadOpen {
+		if code := causeway.CodeOf(err); code == causeway.ErrBadOpen || code == causeway.ErrBusy {
 			return ntstatus.ObjectNameNotFound
 		}
 		return err
@@ -191,4 +191,31 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 	}
 	opened.Action = gateway.DidOpen
 	return m.appendCreate(list, o, &opened, asked)
+}
+
+// How long a client waits for an open that another gateway has for him: a gateway that has died is known to be dead by then.
+const (
+	heldElsewhere = 10 * time.Second
+	lookAgain     = 50 * time.Millisecond
+)
+
+// renew asks the engines for an open that is to be given back. A client whose gateway has died may be here before the others know of that.
+func (m *message) renew(k *keptOpen, lease causeway.LeaseID) (gateway.Opened, error) {
+	over := time.NewTimer(heldElsewhere)
+	defer over.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for {
+		opened, err := m.conn.srv.cfg.Access.Reconnect(m.conn.ctx, &m.caller, k.handle, k.id, k.guid, lease)
+		if causeway.CodeOf(err) != causeway.ErrBusy {
+			return opened, err
+		}
+		select {
+		case <-again.C:
+		case <-over.C:
+			return opened, err
+		case <-m.conn.ctx.Done():
+			return opened, err
+		}
+	}
 }

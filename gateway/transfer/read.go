@@ -98,6 +98,7 @@ func (e *Engine) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Ha
 		return r, err
 	}
 	r.N, r.EOF = within(off, n, attr.Size)
+	r.Free = len(o.grant.Deny) == 0 && !o.grant.Guarded
 	r.FD, r.Offset, r.Hold = o.fd.FD(), int64(off), (*lentObject)(o)
 	o.lent.Add(1)
 	if o.out.Load() {

@@ -33,7 +33,8 @@ func (t *Table) disconnect(o *open) (kept bool) {
 // Gateway and Lease count.
 type RenewRequest struct{ Held causeway.Held }
 
-// Renew connects an open again: ErrBadOpen if there is none, or it is another client's, user's or lease's, or still connected.
+// Renew connects an open again: ErrBadOpen if there is none, or it is another client's, user's or lease's, or still connected; ErrBusy if it is
+// connected at another gateway, as far as is known.
 func (t *Table) Renew(r *RenewRequest) (causeway.Held, LeaseState, causeway.Code) {
 	h := &r.Held
 	o := t.opens[h.Open]
@@ -41,7 +42,11 @@ func (t *Table) Renew(r *RenewRequest) (causeway.Held, LeaseState, causeway.Code
 		o = t.guids[h.GUID]
 	}
 	none := LeaseState{}
-	if o == nil || !o.Disconnected || o.Handle != h.Handle || o.UID != h.UID || o.GUID != h.GUID || o.Owner.Kind != h.Owner.Kind {
+	if o == nil || o.Handle != h.Handle || o.UID != h.UID || o.GUID != h.GUID || o.Owner.Kind != h.Owner.Kind {
+		return causeway.Held{}, none, causeway.ErrBadOpen
+	}
+	elsewhere := !o.Disconnected && o.Gateway != h.Gateway
+	if !o.Disconnected && !elsewhere {
 		return causeway.Held{}, none, causeway.ErrBadOpen
 	}
 	named := o.Lease.Kind == causeway.Lease
@@ -50,6 +55,9 @@ func (t *Table) Renew(r *RenewRequest) (causeway.Held, LeaseState, causeway.Code
 	}
 	if h.Open == (causeway.OpenID{}) && o.Owner.Client != h.Owner.Client {
 		return causeway.Held{}, none, causeway.ErrBadOpen
+	}
+	if elsewhere { // the gateway that it is at may be dead: that is known soon
+		return causeway.Held{}, none, causeway.ErrBusy
 	}
 	t.reconnect(o, h.Gateway)
 	return o.Held, o.leaseState(), causeway.OK
@@ -93,16 +101,30 @@ func (t *Table) ReleaseGateway(v causeway.VolumeID, gateway string, ticks int) {
 	}
 }
 
+// Died ends what SMB clients have open through a gateway that has died: their sessions were there alone. What is durable is kept for them.
+func (t *Table) Died(gateway string) {
+	var list []*open
+	for _, o := range t.opens {
+		if o.Gateway == gateway && o.Owner.Kind == causeway.OwnerSMB && !o.Disconnected {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b *open) int { return cmp.Compare(a.Serial, b.Serial) })
+	for _, o := range list {
+		if o.KeepSeconds > 0 {
+			t.disconnect(o)
+		} else {
+			t.drop(o)
+		}
+	}
+}
+
 // Adopt says that another gateway speaks for a client now, who moved to it with the address of a dead one.
 func (t *Table) Adopt(c Client, gateway string) {
 	if cl := t.clients[c]; cl != nil {
 		for _, own := range cl.owners {
 			own.gateway = gateway
-			for _, list := range own.holds {
-				for _, s := range list {
-					t.noteLock(s, false)
-				}
-			}
+			t.noteHolds(own)
 		}
 		for _, o := range t.opens {
 			if o.client == cl {

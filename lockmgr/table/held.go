@@ -40,6 +40,15 @@ func (t *Table) noteLock(l *segment, gone bool) {
 	}
 }
 
+// noteHolds notes all that an owner has locked.
+func (t *Table) noteHolds(own *owner) {
+	for _, list := range own.holds {
+		for _, s := range list {
+			t.noteLock(s, false)
+		}
+	}
+}
+
 func (t *Table) noteLease(l *lease) {
 	t.guard(l.object)
 	t.serial++

@@ -185,7 +185,7 @@ func (t *Table) lock(h causeway.Handle, o causeway.Owner, r Request, from string
 	}
 	obj, own := t.enter(h, o)
 	defer t.leave(obj, own)
-	own.gateway = from
+	t.through(own, from)
 	if blocker := obj.conflict(own, want); blocker != nil {
 		code := causeway.ErrLocked
 		if r.Wait && !r.Reclaim {
@@ -207,6 +207,16 @@ func (t *Table) lock(h causeway.Handle, o causeway.Owner, r Request, from string
 		t.wake(obj, want)
 	}
 	return Lock{}, causeway.OK
+}
+
+// through notes which gateway received an owner's request. Copies of what it holds already must know too: the gateway that it has left may speak
+// for it no more.
+func (t *Table) through(own *owner, gateway string) {
+	if own.gateway == gateway {
+		return
+	}
+	own.gateway = gateway
+	t.noteHolds(own)
 }
 
 // Test returns ErrLocked and the conflicting lock if the request could not be had now, else what Lock would return.
@@ -285,6 +295,22 @@ func (t *Table) ReleaseClient(c Client) {
 	if cl := t.clients[c]; cl != nil {
 		t.release(slices.Collect(maps.Values(cl.owners)))
 	}
+}
+
+// ReleaseVia drops what those of a client's owners hold and wait for whose latest request came through a gateway. Others have asked again by way of
+// another one, where the client lives. Opens and leases stay.
+func (t *Table) ReleaseVia(c Client, gateway string) {
+	cl := t.clients[c]
+	if cl == nil {
+		return
+	}
+	var gone []*owner
+	for _, own := range cl.owners {
+		if own.gateway == gateway {
+			gone = append(gone, own)
+		}
+	}
+	t.release(gone)
 }
 
 // fits reports whether the client may hold n more ranges.

@@ -22,6 +22,7 @@ type Config struct {
 	Allow     []string `yaml:"allow"`
 	Admin     string   `yaml:"admin"`      // "" or "off": none
 	Aware     uint16   `yaml:"aware"`      // port of aware clients; 0: none
+	AwareUnix string   `yaml:"aware-unix"` // where programs on this machine are lent descriptors; "": nowhere
 	AwareTLS  string   `yaml:"aware-tls"`  // CERT,KEY: files in PEM; "": they are answered in the clear
 	LinkSpeed uint32   `yaml:"link-speed"` // Mbit/s that each network interface carries; 0: as the kernel knows it
 	SharedCPU bool     `yaml:"shared-cpu"` // the machine's processors do not count as this gateway's
@@ -126,6 +127,9 @@ func (c *Config) Validate() (err error) {
 		if c.SMBAddr, err = address(c.SMB, 445); err != nil {
 			return &Fault{"$.smb", err}
 		}
+	}
+	if c.AwareUnix != "" && c.Aware == 0 {
+		return fault("$.aware-unix", "aware is needed too: files are opened by way of it")
 	}
 	if cert, key, _ := strings.Cut(c.AwareTLS, ","); c.AwareTLS != "" && (cert == "" || key == "") {
 		return fault("$.aware-tls", "%q is not two files, CERT,KEY", c.AwareTLS)

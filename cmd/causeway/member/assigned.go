@@ -6,6 +6,7 @@ import (
 
 	"causeway/cluster/address"
 	"causeway/cluster/record"
+	"causeway/discovery"
 )
 
 // Address is a service address.
@@ -22,6 +23,7 @@ func (a Address) settled() bool { return a.At != "" && (a.Moved || a.At == a.Hom
 // assigned says who shall answer for each service address.
 func assigned(t *record.Table) map[netip.Addr]Address {
 	all := make(map[netip.Addr]Address)
+	sites := DiscoverySites(t)
 	var strict []*record.Volume
 	for v := range t.All(record.KindVolume) {
 		if v := v.Value.(*record.Volume); v.DomainPolicy == record.Strict {
@@ -39,10 +41,36 @@ func assigned(t *record.Table) map[netip.Addr]Address {
 				all[a] = Address{a, home.Name, to, true}
 				continue
 			}
-			all[a] = Address{a, home.Name, address.Assign(a, home.Name, takers), false}
+			all[a] = Address{a, home.Name, address.Assign(a, home.Name, near(t, sites, home, a, takers)), false}
 		}
 	}
 	return all
+}
+
+// near returns those of the takers that are where the address is used: at a site of its node, or at one in whose networks it lies; all, if none is.
+func near(t *record.Table, sites []discovery.Site, home *record.Node, a netip.Addr, takers []string) []string {
+	if slices.Contains(takers, home.Name) {
+		return takers // it is its own
+	}
+	var here []string
+	for _, name := range takers {
+		n := t.Node(name)
+		if slices.ContainsFunc(sites, func(s discovery.Site) bool {
+			return (isAt(&s, home) || isAt(&s, &record.Node{Addresses: []netip.Addr{a}})) && isAt(&s, n)
+		}) {
+			here = append(here, name)
+		}
+	}
+	if len(here) == 0 {
+		return takers
+	}
+	return here
+}
+
+// isAt reports whether a node is at a site.
+func isAt(s *discovery.Site, n *record.Node) bool {
+	g := discovery.Gateway{Addresses: n.Addresses, Domains: n.Domains}
+	return g.At(s)
 }
 
 // takers returns the nodes that may answer at home's addresses: those that run and serve everything that home does. A node outside

@@ -131,6 +131,11 @@ func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow
 	if len(refused) > 0 {
 		log.Error("clients hold what contradicts", "volume", v, "refused", len(refused))
 	}
+	for _, h := range held { // its gateway may have died with the last owner, or before it
+		if h.Gateway != "" && h.Gateway != c.split.m.cfg.Cluster.Node && !c.split.m.runs(h.Gateway) {
+			c.split.engines.Layouts.Died(h.Gateway)
+		}
+	}
 	if len(held) > 0 || len(ended) > 0 {
 		log.Info("taken over from the last owner", "volume", v, "held", len(held)-len(refused), "replies", len(ended))
 	}

@@ -37,6 +37,7 @@ type Engines struct {
 	Layouts  interface {             // of what gateways hold by Access
 		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
 		Lost(node string)
+		Died(node string)
 	}
 	Locks interface {
 		Drop(causeway.VolumeID) // forgets what clients hold in a volume: another gateway knows it

@@ -180,6 +180,11 @@ func (l *tableLocker) Cancel(_ context.Context, c *gateway.Caller, h causeway.Ha
 	return orNil(l.m.Cancel(h, c.Owner, lockmgr.Request(s)))
 }
 
+func (l *tableLocker) ReleaseVia(_ context.Context, kind causeway.OwnerKind, client, gateway string) error {
+	l.m.ReleaseVia(lockmgr.Client{Kind: kind, Name: client}, gateway)
+	return nil
+}
+
 func (l *tableLocker) ReleaseClient(_ context.Context, kind causeway.OwnerKind, client string) error {
 	l.m.ReleaseClient(lockmgr.Client{Kind: kind, Name: client})
 	return nil

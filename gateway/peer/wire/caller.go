@@ -54,7 +54,7 @@ func owner(o *causeway.Owner) *peerpb.Owner {
 }
 
 func (d *decoder) owner(o *peerpb.Owner) (out causeway.Owner) {
-	if o == nil || !d.check(o.Kind <= uint32(causeway.OwnerLocal)) {
+	if o == nil || !d.check(o.Kind <= uint32(causeway.OwnerAware)) {
 		return out
 	}
 	return causeway.Owner{Kind: causeway.OwnerKind(o.Kind), Client: d.name(o.Client, maxOwner), Opaque: d.name(o.Opaque, maxOwner)}

@@ -82,6 +82,13 @@ func ReleaseClient(kind causeway.OwnerKind, client string) *peerpb.Request {
 	return &peerpb.Request{Op: peerpb.Op_RELEASE_CLIENT, Arg: uint32(kind), Client: []byte(client)}
 }
 
+// ReleaseVia makes a request to drop what a client holds by way of the gateway that sends it.
+func ReleaseVia(kind causeway.OwnerKind, client string) *peerpb.Request {
+	r := ReleaseClient(kind, client)
+	r.Flag = true
+	return r
+}
+
 // Persist makes a request to make changes stable.
 func Persist(v causeway.VolumeID, ids []causeway.ObjectID) *peerpb.Request {
 	r := &peerpb.Request{Op: peerpb.Op_PERSIST, Volume: uint64(v)}

@@ -146,8 +146,11 @@ var operations = map[peerpb.Op]func(c *call, to *Result) error{
 	peerpb.Op_CANCEL: func(c *call, _ *Result) error { return c.access.Cancel(c.ctx, c.by, c.h, c.lockSpec(c.r.Lock)) },
 	peerpb.Op_RELEASE_CLIENT: func(c *call, _ *Result) error {
 		client := c.decoder.name(c.r.Client, maxOwner)
-		if c.bad || c.r.Arg > uint32(causeway.OwnerLocal) {
+		if c.bad || c.r.Arg > uint32(causeway.OwnerAware) {
 			return causeway.ErrInval
+		}
+		if c.r.Flag {
+			return c.access.ReleaseVia(c.ctx, causeway.OwnerKind(c.r.Arg), client, c.by.Gateway)
 		}
 		return c.access.ReleaseClient(c.ctx, causeway.OwnerKind(c.r.Arg), client)
 	},
