@@ -116,7 +116,12 @@ func (c *Cluster) Prepare(words ...string) *Member {
 	}
 	m.daemon = newDaemon(c.t, m.Host, m.Name, append(append([]string(nil), m.base...), words...)...)
 	m.ordinary = true
-	c.t.Cleanup(func() { m.KillAll() })
+	c.t.Cleanup(func() {
+		if c.t.Failed() {
+			m.keep() // with what its goroutines do
+		}
+		m.KillAll()
+	})
 	m.control.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(m.State, "control.sock"))
 	}}
