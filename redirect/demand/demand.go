@@ -111,15 +111,14 @@ func place(k *Key) int {
 
 // begin makes room for a key; nil: there is none.
 func (b *Book) begin(p *shard, k Key) *entry {
-	if b.held.Add(1) > int64(b.cfg.Max) {
-		b.held.Add(-1)
-		return nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e := p.held[k]; e != nil { // somebody else was faster
-		b.held.Add(-1)
 		return e
+	}
+	if b.held.Add(1) > int64(b.cfg.Max) {
+		b.held.Add(-1)
+		return nil
 	}
 	e := &entry{since: b.now.Load()}
 	p.held[k] = e
