@@ -91,8 +91,9 @@ func TestUnlockInTurn(t *testing.T) {
 	unlocked := make(chan error, 1)
 	go func() { unlocked <- u.unlock(1, 2) }()
 	select {
-	case <-unlocked:
+	case err := <-unlocked:
 		t.Error("the unlock overtook the lock")
+		unlocked <- err
 	case <-time.After(100 * time.Millisecond):
 	}
 	slow.pass <- struct{}{}
