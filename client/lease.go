@@ -207,10 +207,11 @@ func (f *File) append(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	f.locks.calls.Lock()
-	defer f.locks.calls.Unlock()
-	if err := f.take(f.ctx, appendSpan, true); err != nil {
+	if unsure, err := f.take(f.ctx, appendSpan, true); err != nil {
+		f.taken(f.ctx, appendSpan, unsure)
 		return 0, failed("write", f.name, err)
 	}
+	defer f.locks.calls.Unlock()
 	m, err := f.v.c.ask(f.ctx, f.v.name, &clientpb.Request{Handle: f.handle}, method(clientpb.FilesClient.GetAttr))
 	end := m.GetAttr().GetSize()
 	if err == nil {

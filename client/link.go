@@ -130,9 +130,25 @@ func (c *Client) lives(ctx context.Context, l *link) bool {
 	return (err == nil || c.silent(&l.signed) < 2*c.cfg.Suspect) && (errConn == nil || c.silent(&l.heard) < 2*c.cfg.Suspect)
 }
 
+// acknowledgeWithin is how long a machine takes to acknowledge what has come: Linux waits for up to 40 ms for something to send along with that.
+const acknowledgeWithin = 100 * time.Millisecond
+
 // held reports whether a gateway that says nothing runs on a machine that takes in what is sent to it, by both connections: it is held up,
-// and not dead.
+// and not dead. What was sent just now, the end of a ping for instance, is given the time to be acknowledged.
 func (l *link) held() bool {
+	for begun := time.Now(); ; time.Sleep(acknowledgeWithin / 10) {
+		late := time.Since(begun) > acknowledgeWithin // before the look: it is the last one
+		if l.taken() {
+			return true
+		}
+		if late {
+			return false
+		}
+	}
+}
+
+// taken reports whether all that was sent by both connections has been acknowledged.
+func (l *link) taken() bool {
 	for i := range l.conns {
 		if h := l.conns[i].Load(); h == nil || !taken(h.Conn) {
 			return false

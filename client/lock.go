@@ -18,7 +18,8 @@ type span struct {
 
 // held is what a file has locked.
 type held struct {
-	calls sync.Mutex // one call about locks of a file at once, so that the list is what the gateways know
+	calls  sync.Mutex // one call about locks of a file at once, so that the list is what the gateways know
+	number uint64     // of the call that was made last; guarded by calls
 
 	mu   sync.Mutex
 	list []span
@@ -119,8 +120,9 @@ func (f *File) lock(ctx context.Context, off, length int64, exclusive, wait bool
 	if err == nil {
 		s.exclusive = exclusive
 		f.locks.calls.Lock()
-		defer f.locks.calls.Unlock()
-		err = f.take(ctx, s, wait)
+		var unsure bool
+		unsure, err = f.take(ctx, s, wait)
+		f.taken(ctx, s, unsure)
 	}
 	return failed("lock", f.name, err)
 }
@@ -128,8 +130,8 @@ func (f *File) lock(ctx context.Context, off, length int64, exclusive, wait bool
 // waitOnce is how long a gateway waits for a lock before the library asks again.
 const waitOnce = 20 * time.Second
 
-// take asks for a lock until it is had.
-func (f *File) take(ctx context.Context, s span, wait bool) error {
+// take asks for a lock until it is had. unsure: it may be had, and its user is told that it is not.
+func (f *File) take(ctx context.Context, s span, wait bool) (unsure bool, err error) {
 	f.v.c.locks.watch(f)
 	for {
 		r := f.lockRequest(s)
@@ -140,29 +142,50 @@ func (f *File) take(ctx context.Context, s span, wait bool) error {
 		switch {
 		case err == nil:
 			f.locks.add(s)
-			return nil
+			return false, nil
 		case errors.Is(err, causeway.ErrBlocked) && ctx.Err() == nil:
 			continue
-		case ctx.Err() != nil: // it may have been granted meanwhile
-			f.v.c.tasks.Go(func() { f.drop(context.WithoutCancel(ctx), s) })
-			return context.Cause(ctx)
+		case ctx.Err() != nil:
+			return true, context.Cause(ctx)
 		}
-		return err
+		return errors.Is(err, causeway.ErrDelay), err
 	}
 }
 
-// drop gives a span back that the file may have, but what it had before.
-func (f *File) drop(ctx context.Context, s span) {
-	f.locks.calls.Lock()
-	defer f.locks.calls.Unlock()
-	if err := f.askLock(ctx, f.lockRequest(s), clientpb.FilesClient.Unlock); err != nil {
-		f.v.c.cfg.Log.Warn("a lock that is not wanted could not be given back", "volume", f.v.name, "err", err)
+// taken ends the calls of a file that took a lock. One that it may have is given back first: what is locked next is locked after that.
+func (f *File) taken(ctx context.Context, s span, unsure bool) {
+	if !unsure {
+		f.locks.calls.Unlock()
+		return
 	}
-	for _, had := range f.locks.all() {
+	f.v.c.tasks.Go(func() {
+		defer f.locks.calls.Unlock()
+		f.drop(context.WithoutCancel(ctx), s)
+	})
+}
+
+// drop gives a span back that the file may have. What it had before is kept, and never free meanwhile.
+func (f *File) drop(ctx context.Context, s span) {
+	had := f.locks.all()
+	for _, gap := range s.less(had) {
+		if err := f.askLock(ctx, f.lockRequest(gap), clientpb.FilesClient.Unlock); err != nil {
+			f.v.c.cfg.Log.Warn("a lock that is not wanted could not be given back", "volume", f.v.name, "err", err)
+		}
+	}
+	for _, had := range had {
 		if had.off < s.end && s.off < had.end {
 			f.assert(had)
 		}
 	}
+}
+
+// less lists what is left of a span without others.
+func (s span) less(others []span) (left []span) {
+	h := held{list: []span{s}}
+	for _, o := range others {
+		h.cut(o.off, o.end)
+	}
+	return h.list
 }
 
 // assert takes a lock again that the file has. It is lost if somebody else got it.
@@ -212,8 +235,10 @@ func (f *File) unlockAll() error {
 	return err
 }
 
+// lockRequest makes a request that is later than those made before.
 func (f *File) lockRequest(s span) *clientpb.LockRequest {
-	r := &clientpb.LockRequest{Caller: f.v.c.caller, Handle: f.handle, Owner: f.owner, Offset: s.off, Exclusive: s.exclusive}
+	f.locks.number++
+	r := &clientpb.LockRequest{Caller: f.v.c.caller, Handle: f.handle, Owner: f.owner, Offset: s.off, Exclusive: s.exclusive, Number: f.locks.number}
 	if s.end != causeway.ToEOF {
 		r.Length = s.end - s.off
 	}

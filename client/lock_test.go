@@ -84,6 +84,23 @@ func TestLockContext(t *testing.T) {
 	locked(t, c.TryLock(ctx, 20, 10))
 }
 
+// TestLockAfterContext: what is locked after a wait was given up stays locked.
+func TestLockAfterContext(t *testing.T) {
+	w, ctx := newWorld(t, 1, nil), context.Background()
+	a, b, c := w.opened("file"), w.opened("file"), w.opened("file")
+	for range 20 {
+		fine(t, a.Lock(ctx, 0, 10))
+		short, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+		if err := b.Lock(short, 0, 10); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		cancel()
+		fine(t, a.Unlock(ctx, 0, 10), b.Lock(ctx, 0, 10))
+		locked(t, c.TryLock(ctx, 0, 10))
+		fine(t, b.Unlock(ctx, 0, 10))
+	}
+}
+
 // TestLocksMove: a gateway dies, and locks that were taken through it are held at another one.
 func TestLocksMove(t *testing.T) {
 	w, ctx := newWorld(t, 2, nil), context.Background()

@@ -65,12 +65,15 @@ func (c *cache) shrink(part int) {
 
 // makeRoom is called before a node comes into the cache. Files with unsynced writes are not evicted, because a descriptor
 // that is opened after a failed writeback may not be told of it. When they fill a quarter of the cache they are synced beside
-// the work, and when they fill most of it, before it goes on.
+// the work, and when they fill most of it, before it goes on. Those that are being synced are not evicted either.
 func (s *Store) makeRoom() {
 	dirty, most := int(s.cache.dirty.Load()), int(s.cache.max.Load())
 	switch {
 	case dirty > most*3/4:
 		_ = s.syncDirty() // failures reach OnSyncError
+	case dirty+int(s.syncing.Load()) > most*3/4:
+		s.syncAll.Lock() // until they are synced
+		s.syncAll.Unlock()
 	case dirty > most/4:
 		select {
 		case s.flush <- struct{}{}:

@@ -40,6 +40,7 @@ type Store struct {
 	fsync    func(fd int, full bool) unix.Errno
 	syncfs   func(fd int) unix.Errno
 	syncAll  sync.Mutex    // held by syncDirty
+	syncing  atomic.Int64  // files that it has in hand
 	flush    chan struct{} // asks the sweeper for syncDirty
 
 	stop    chan struct{}

@@ -258,10 +258,12 @@ func (s *Store) syncDirty() error {
 	if len(nodes) == 0 {
 		return nil
 	}
+	s.syncing.Store(int64(len(nodes)))
 	defer func() {
 		for _, n := range nodes {
 			n.unpin()
 		}
+		s.syncing.Store(0)
 	}()
 	s.syncs.done.Add(1)
 	if len(nodes) > 1 && s.syncfs(s.mount.fd) == 0 {

@@ -1568,14 +1568,17 @@ func (x *WriteReply) GetStability() uint32 {
 }
 
 type LockRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
-	Handle        []byte                 `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
-	Owner         uint64                 `protobuf:"varint,3,opt,name=owner,proto3" json:"owner,omitempty"` // of the client's; each open file has its own
-	Offset        uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	Length        uint64                 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"` // 0: to the end, wherever that will be
-	Exclusive     bool                   `protobuf:"varint,6,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
-	WaitMs        uint32                 `protobuf:"varint,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Caller    *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Handle    []byte                 `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	Owner     uint64                 `protobuf:"varint,3,opt,name=owner,proto3" json:"owner,omitempty"` // of the client's; each open file has its own
+	Offset    uint64                 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length    uint64                 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"` // 0: to the end, wherever that will be
+	Exclusive bool                   `protobuf:"varint,6,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	WaitMs    uint32                 `protobuf:"varint,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	// Those of an owner are done one after the other. A call ends an earlier one that waits, and one that comes after a later one is not done.
+	// A repeated call has its number again. 0: in no order.
+	Number        uint64 `protobuf:"varint,8,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1655,6 +1658,13 @@ func (x *LockRequest) GetExclusive() bool {
 func (x *LockRequest) GetWaitMs() uint32 {
 	if x != nil {
 		return x.WaitMs
+	}
+	return 0
+}
+
+func (x *LockRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
 	}
 	return 0
 }
@@ -2126,7 +2136,7 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x1a\n" +
 	"\bverifier\x18\x03 \x01(\fR\bverifier\x12\x1c\n" +
-	"\tstability\x18\x04 \x01(\rR\tstability\"\xd6\x01\n" +
+	"\tstability\x18\x04 \x01(\rR\tstability\"\xee\x01\n" +
 	"\vLockRequest\x122\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1a.causeway.client.v1.CallerR\x06caller\x12\x16\n" +
 	"\x06handle\x18\x02 \x01(\fR\x06handle\x12\x14\n" +
@@ -2134,7 +2144,8 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x05 \x01(\x04R\x06length\x12\x1c\n" +
 	"\texclusive\x18\x06 \x01(\bR\texclusive\x12\x17\n" +
-	"\await_ms\x18\a \x01(\rR\x06waitMs\"\x83\x01\n" +
+	"\await_ms\x18\a \x01(\rR\x06waitMs\x12\x16\n" +
+	"\x06number\x18\b \x01(\x04R\x06number\"\x83\x01\n" +
 	"\tLockReply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12\x16\n" +

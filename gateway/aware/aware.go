@@ -139,6 +139,7 @@ type Server struct {
 	life  context.Context
 
 	tenants *tenants
+	turns   turns
 	unsent  unsent
 	list    struct {
 		mu       sync.Mutex
@@ -161,6 +162,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
 	s.tenants = newTenants()
+	s.turns.of, s.turns.from = map[locksOf]*turn{}, map[netip.Addr]int{}
 	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})
 	s.unsent.holds = map[netip.AddrPort]map[*hold]bool{}
 	s.life, s.end = context.WithCancel(context.Background())

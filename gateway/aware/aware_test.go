@@ -56,8 +56,13 @@ func serve(t testing.TB, change func(*aware.Config, *causeway.Volume)) (address 
 	}
 	engine.Attach(v, store)
 	moves.Attach(v.ID, store)
+	slow, _ := cfg.Access.(*slowLocks)
 	if cfg.Access, err = replies.New(replies.Config{Access: engine}); err != nil {
 		t.Fatal(err)
+	}
+	if slow != nil {
+		slow.accessUnder = cfg.Access
+		cfg.Access = slow
 	}
 	if err := cfg.Catalog.Publish([]*causeway.Volume{v}); err != nil {
 		t.Fatal(err)

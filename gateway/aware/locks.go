@@ -148,6 +148,11 @@ func (s *Server) Lock(ctx context.Context, r *clientpb.LockRequest) (*clientpb.L
 	if !s.renewed(w) { // before: it may hold one when the answer is lost
 		return lockReply(l, causeway.ErrNoLocks), nil
 	}
+	ctx, end, err := s.turns.begin(ctx, locksOf{w, r.Owner}, r.Number, s.cfg.Now)
+	if err != nil {
+		return lockReply(l, err), nil
+	}
+	defer end()
 	spec := gateway.LockSpec{Span: l.Span, Exclusive: l.Exclusive}
 	if r.WaitMs == 0 {
 		var conflict gateway.Lock
@@ -189,21 +194,31 @@ func (s *Server) await(ctx context.Context, c *gateway.Caller, l gateway.Lock, s
 	}
 }
 
-// leave takes a request back. Who has the lock meanwhile keeps it: its client asks again, or gives it back.
-func (s *Server) leave(ctx context.Context, c *gateway.Caller, l gateway.Lock, spec gateway.LockSpec) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+// leave takes a request back. Who has the lock meanwhile keeps it: its client is told, asks again, or gives it back. A request that is not there may
+// also have been lost with the owner of the volume.
+func (s *Server) leave(wanted context.Context, c *gateway.Caller, l gateway.Lock, spec gateway.LockSpec) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(wanted), leaveWithin)
 	defer cancel()
 	err := s.brief(ctx, func() error { return s.cfg.Access.Cancel(ctx, c, l.Handle, spec) })
-	if causeway.CodeOf(err) == causeway.ErrNoEnt {
-		return nil
+	if causeway.CodeOf(err) != causeway.ErrNoEnt || wanted.Err() != nil {
+		return causeway.ErrBlocked
 	}
-	return causeway.ErrBlocked
+	spec.Wait = false
+	if err := s.brief(ctx, func() (err error) { _, err = s.cfg.Access.Lock(ctx, c, l.Handle, spec); return err }); err != nil {
+		return causeway.ErrBlocked
+	}
+	return nil
 }
 
 // Unlock gives a span back.
 func (s *Server) Unlock(ctx context.Context, r *clientpb.LockRequest) (*clientpb.LockReply, error) {
-	c, l, _, err := s.locker(ctx, r)
+	c, l, w, err := s.locker(ctx, r)
+	if err != nil {
+		return lockReply(gateway.Lock{}, err), nil
+	}
+	ctx, end, err := s.turns.begin(ctx, locksOf{w, r.Owner}, r.Number, s.cfg.Now)
 	if err == nil {
+		defer end()
 		err = s.brief(ctx, func() error { return s.cfg.Access.Unlock(ctx, c, l.Handle, l.Span) })
 	}
 	return lockReply(gateway.Lock{}, err), nil
@@ -253,6 +268,7 @@ func (s *Server) evict() {
 		if stuck := s.unsent.stuck(s.cfg.Now()); len(stuck) > 0 {
 			s.hangUp(stuck)
 		}
+		s.turns.forget(s.cfg.Now())
 		for _, w := range s.overdue() {
 			ctx, cancel := context.WithTimeout(s.life, leaveWithin)
 			err := s.brief(ctx, func() error { return s.cfg.Access.ReleaseVia(ctx, causeway.OwnerAware, lockClient(w), "") })

@@ -234,7 +234,7 @@ func TestWaitWhileClosed(t *testing.T) {
 // TestPatience: a volume that stays closed is not waited for without end.
 func TestPatience(t *testing.T) {
 	s := newSite(t, options{routes: func(c *RouterConfig) { c.Patience = 30 * time.Millisecond }})
-	h := s.root(s.g[1])
+	h := s.root(s.g[0]) // the owner, which waits for nobody
 	s.shut()
 	if _, err := s.g[1].router.GetAttr(t.Context(), gatewaytest.Root(), h); causeway.CodeOf(err) != causeway.ErrDelay {
 		t.Error(err)

@@ -81,6 +81,7 @@ type keptOpen struct {
 	position   uint64
 	allocation uint64
 	sequences  *lockSequences
+	parted     bool // the engines have been told; guarded by the files' mu
 }
 
 func (f *files) keep(o *open, now time.Time) {
@@ -110,6 +111,15 @@ func (f *files) sweepLocked(now time.Time) {
 	}
 }
 
+// parted notes that the engines have been told that an open is kept.
+func (f *files) parted(id causeway.OpenID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k := f.kept[fileID(id).Persistent]; k != nil {
+		k.parted = true
+	}
+}
+
 // lost forgets an open that was kept.
 func (f *files) lost(id causeway.OpenID) {
 	f.mu.Lock()
@@ -124,15 +134,55 @@ func (f *files) forgetKeptLocked(id uint64) {
 	}
 }
 
-func (f *files) whichKept(id uint64) *keptOpen {
+// whichKept finds an open that was kept; nil if there is none. parting: it has not been kept yet, and will be.
+func (f *files) whichKept(id causeway.OpenID) (k *keptOpen, parting bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.kept[id]
+	k, o := f.kept[fileID(id).Persistent], f.byID[id]
+	parting = k != nil && !k.parted
+	f.mu.Unlock()
+	if parting || k != nil || o == nil || o.keep == 0 {
+		return k, parting
+	}
+	return nil, o.session.left()
+}
+
+// left reports whether the session's client has ended its connections, as far as this machine knows, while the session lasts.
+func (s *session) left() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(s.channels, func(ch *channel) bool { return !ch.conn.stopping.Load() && !hungUp(ch.conn.nc) })
+}
+
+// awaitKept waits until an open is kept whose connection is ending. A client may be here again before the end of its last connection was noticed.
+func (m *message) awaitKept(id causeway.OpenID) (k *keptOpen, err error) {
+	over := time.NewTimer(heldElsewhere)
+	defer over.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for {
+		k, parting := m.conn.srv.files.whichKept(id)
+		if !parting {
+			return k, nil
+		}
+		if err := m.mayWait(); err != nil {
+			return nil, err
+		}
+		select {
+		case <-again.C:
+		case <-over.C:
+			return nil, ntstatus.ObjectNameNotFound
+		case <-m.conn.ctx.Done():
+			return nil, m.conn.ctx.Err()
+		}
+	}
 }
 
 // reconnect gives a client back an open that its last connection had. What another server kept is found by its name.
 func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, asked *caching) error {
-	k := m.conn.srv.files.whichKept(asked.file.Persistent)
+	k, err := m.awaitKept((&open{id: wire.FileID(asked.file)}).openID())
+	if err != nil {
+		return err
+	}
 	if k == nil || k.handle.Volume != m.tree.volume.ID {
 		parts, err := m.splitPath(r.Name)
 		if err != nil {
@@ -193,7 +243,7 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 	return m.appendCreate(list, o, &opened, asked)
 }
 
-// How long a client waits for an open that another gateway has for him: a gateway that has died is known to be dead by then.
+// How long a client waits for an open that another gateway has for him, or another connection: a gateway that has died is known to be dead by then.
 const (
 	heldElsewhere = 10 * time.Second
 	lookAgain     = 50 * time.Millisecond

@@ -151,13 +151,16 @@ func (o *open) finish(ctx context.Context, keep bool) error {
 	cfg := &s.srv.cfg
 	o.unwatch(cfg)
 	o.cancelWaits()
+	if keep { // before it is dropped: a client that is back already finds the one or the other
+		s.srv.files.keep(o, s.srv.cfg.Now())
+	}
 	s.srv.files.drop(o)
 	inside := cfg.Enter()
 	defer inside.Leave()
 	caller := gateway.Caller{Cred: s.cred(), Open: o.openID(), Owner: o.owner, ReadOnly: o.tree.share.ReadOnly}
 	if keep {
-		s.srv.files.keep(o, s.srv.cfg.Now())
 		if err := cfg.Access.Disconnect(ctx, &caller, o.handle, o.openID()); err == nil {
+			s.srv.files.parted(o.openID())
 			return nil
 		}
 		s.srv.files.lost(o.openID())
