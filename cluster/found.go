@@ -86,7 +86,7 @@ func (c *Cluster) connect(ctx context.Context) (err error) {
 		case c.cfg.Join != "":
 			where.Endpoints, err = c.knock(ctx)
 		default:
-			err = fmt.Errorf("%s belongs to no cluster: bootstrap one, or join one", c.cfg.Dir)
+			err = fmt.Errorf("%s belongs to no cluster: say --bootstrap to make one, or --join and --token to join one", c.cfg.Dir)
 		}
 	}
 	if err != nil {

@@ -88,6 +88,9 @@ func (s *Store) markerPlace() (*os.File, error) {
 		}
 		place.Close()
 	}
+	if openErr == unix.EACCES {
+		return nil, fmt.Errorf("posix: %s: %s belongs to another user, mostly root, who served the directory before: serve it as that user: %w", s.dir, markerDir, openErr)
+	}
 	if e != unix.EROFS && e != unix.EACCES && e != unix.EPERM {
 		return nil, fmt.Errorf("posix: %s: %s: %w", s.dir, markerDir, errors.Join(e, openErr))
 	}

@@ -146,7 +146,7 @@ func (v *Volume) Validate() error {
 	case len(v.Keys) == 0:
 		return fmt.Errorf("volume %s: no handle key", v.Name)
 	case err != nil || backend.Scheme == "":
-		return fmt.Errorf("volume %s: backend %.80q is not KIND:PLACE", v.Name, v.Backend)
+		return fmt.Errorf("volume %s: backend %.80q is not KIND:PLACE, as in posix:/mnt/shared/%s", v.Name, v.Backend, v.Name)
 	case v.Group != "" && !validName(v.Group):
 		return fmt.Errorf("volume %s: group %.80q", v.Name, v.Group)
 	case v.Preferred != "" && !validName(v.Preferred):

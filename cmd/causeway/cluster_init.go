@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"causeway/admin"
 	"causeway/cmd/causeway/member"
 )
 
@@ -32,7 +33,7 @@ func (g *growth) register(c *cobra.Command) {
 func (g *growth) parse(cmd *cobra.Command) (err error) {
 	if g.peer != "" {
 		if g.Peer, err = netip.ParseAddrPort(g.peer); err != nil || g.Peer.Addr().IsUnspecified() {
-			return usage(cmd, fmt.Errorf("--peer %q is not an IP address and port of this machine, as in 10.0.0.1:9441", g.peer))
+			return usage(cmd, fmt.Errorf("--peer %q is not an IP address and port of this machine, as in 10.0.0.11:9441", g.peer))
 		}
 	}
 	for _, text := range g.service {
@@ -60,7 +61,9 @@ func (g *growth) begin(ctx context.Context, c *control, progress io.Writer) (*fo
 	for {
 		_, _, err := clusterStatus(ctx, c)
 		if err == nil {
-			return f, nil
+			if err = isReady(ctx, c); err == nil {
+				return f, nil
+			}
 		}
 		if errors.Is(err, errNoCluster) {
 			if text, err := c.do(ctx, "GET", "/cluster/init"); err == nil {
@@ -76,6 +79,22 @@ func (g *growth) begin(ctx context.Context, c *control, progress io.Writer) (*fo
 			return nil, fmt.Errorf("it is not one yet, see its log: %w", err)
 		}
 	}
+}
+
+// isReady says whether the gateway answers clients. Before, it may still find that it cannot be one of a cluster.
+func isReady(ctx context.Context, c *control) error {
+	text, err := c.do(ctx, "GET", "/status")
+	if err != nil {
+		return err
+	}
+	st := &admin.Status{}
+	if err := unmarshalAnswer(text, st); err != nil {
+		return err
+	}
+	if !st.Process.Ready {
+		return errors.New("it does not answer clients yet")
+	}
+	return nil
 }
 
 func newClusterInit() *cobra.Command {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"causeway/cluster/record"
+	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 )
 
@@ -113,10 +114,10 @@ func writeNode(w io.Writer, st *member.Status, n *member.Node) error {
 		}
 	}
 	_, err := fmt.Fprintf(w, "node %s: %s, running: %v, owns %s\n  service addresses %v\n  weight %s: its share of the volumes' weight is %.1f, of which %.1f is left\n"+
-		"  groups %s\n  domains %s\n  utilization %s, reported every %v; threshold %d%%\n",
+		"  groups %s\n  domains %s\n  utilization %s, reported every %v; threshold %s\n",
 		n.Name, n.State, n.Running, counted(n.Owns, "volume"), own, weightText(n.Weight, n.AutoWeight), n.Ideal, n.Remaining,
 		orDash(strings.Join(n.Groups, ", ")), strings.Join(append([]string{"all"}, n.Domains...), ", "),
-		usedOf(n), time.Duration(n.UpdateInterval*float64(time.Second)), n.Threshold)
+		usedOf(n), time.Duration(n.UpdateInterval*float64(time.Second)), thresholdText(n.Threshold))
 	for _, part := range slices.Sorted(maps.Keys(n.Parts)) {
 		fmt.Fprintf(w, "    %s %d%%\n", part, n.Parts[part])
 	}
@@ -155,6 +156,13 @@ func volumeState(v *member.Volume) string {
 	return "waits for " + v.Assigned
 }
 
+func thresholdText(percent uint8) string {
+	if percent == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d%%", percent)
+}
+
 func writeVolume(w io.Writer, v *member.Volume) error {
 	by := "nobody"
 	if v.Owner != "" {
@@ -167,8 +175,8 @@ func writeVolume(w io.Writer, v *member.Volume) error {
 		fmt.Fprintf(w, "  mirror of %s: aware clients that only read are sent here when its gateways are too busy\n", v.MirrorOf)
 	}
 	fmt.Fprintf(w, "  over SMB: %s\n", shareText((&record.Volume{SMB: &v.SMB}).Share()))
-	for _, r := range v.Allow {
-		fmt.Fprintf(w, "  for %v: squash %s, read-only: %v, secure: %v\n", r.Prefix, r.Squash, r.ReadOnly, r.Secure)
+	for _, r := range (&record.Volume{Exports: v.Allow}).Volume().Exports {
+		fmt.Fprintf(w, "  for %s\n", config.FormatRule(&r))
 	}
 	return err
 }

@@ -224,7 +224,8 @@ func (s *stage) explain() {
 	fmt.Fprintf(w, "\nMore to try:\n")
 	for _, line := range []string{
 		"volume ls", "volume create spare --backend posix:" + s.spare(), "volume set " + demoVolumes[0] + " --preferred g3",
-		"node drain g2", "node set g2 --active", "node set g1 --weight 3", "rebalance --dry-run", "token", "discovery records --client 127.0.0.1",
+		"node drain g2", "node set g2 --active", "node set g1 --weight 3", "rebalance --dry-run", "clients",
+		"address move 127.0.0.1 --to g2", "address move 127.0.0.1 --to g1", "token", "discovery records --client 127.0.0.1",
 	} {
 		fmt.Fprintf(w, "  %s %s --state-dir %s\n", s.program, line, first.state)
 	}

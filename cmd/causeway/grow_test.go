@@ -54,8 +54,9 @@ func TestServeGrows(t *testing.T) {
 	c.port = sharedPort(t, "127.0.0.1", "127.0.0.2")
 	c.addr["g1"], c.addr["g2"] = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
 	words := []string{"data=" + dir, "--listen", fmt.Sprintf("127.0.0.1:%d", c.port), "--admin", "off", "--allow", "127.0.0.0/8=rw,insecure"}
-	begun := time.Now()
-	alone := startServe(t, filepath.Join(t.TempDir(), "g1"), nil, words...)
+	begun, state := time.Now(), filepath.Join(t.TempDir(), "g1")
+	userCommand(t, state, "secret", "add", "ann", "--uid", "1000", "--gid", "1000")
+	alone := startServe(t, state, nil, words...)
 	t.Logf("ready alone after %v", time.Since(begun))
 	c.at["g1"] = alone
 	user := c.client("g1", "data")
@@ -109,6 +110,9 @@ func TestServeGrows(t *testing.T) {
 	if v := st.Volumes; len(v) != 1 || v[0].Name != "data" || v[0].Owner != "g1" || len(v[0].Allow) != 1 || v[0].Allow[0].Prefix.String() != "127.0.0.0/8" {
 		t.Errorf("%+v", v)
 	}
+	if who, _, code := run(t, "user", "ls", "--state-dir", alone.state); code != 0 || !strings.Contains(who, "ann") {
+		t.Errorf("who could log on before cannot now: %s", who)
+	}
 	c.start("g2", "--join", token.Peer, "--token", token.Token)
 	check("g2")
 
@@ -158,5 +162,30 @@ func TestServeDoesNotGrow(t *testing.T) {
 	user.write("file", "alone")
 	if got := user.read("file"); !bytes.Equal([]byte(got), []byte("alone")) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestServeGoesOnAlone: a gateway that stopped to become one of a cluster, and then could not, serves alone as before.
+func TestServeGoesOnAlone(t *testing.T) {
+	dir := share(t, "data")
+	r := startServe(t, filepath.Join(t.TempDir(), "state"), nil, "data="+dir, "--listen", "127.0.0.1:0", "--admin", "off")
+	if err := os.WriteFile(filepath.Join(r.state, "cluster"), []byte("in the way"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peer := fmt.Sprintf("127.0.0.1:%d", freePorts(t, "127.0.0.1"))
+	if _, stderr, code := run(t, "token", "--name", "g1", "--peer", peer, "--state-dir", r.state); code != 1 || !strings.Contains(stderr, "it goes on alone") {
+		t.Fatalf("status %d: %s", code, stderr)
+	}
+	if stdout, stderr, code := run(t, "status", "--state-dir", r.state); code != 0 || !strings.Contains(stdout, "/data") {
+		t.Fatalf("status %d: %s", code, stderr)
+	}
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) { // what was in the way is gone, and it becomes one
+		_, stderr, code := run(t, "token", "--name", "g1", "--peer", peer, "--state-dir", r.state)
+		if code == 0 {
+			break
+		}
+		if time.Since(begun) > patience {
+			t.Fatal(stderr)
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	err := newRoot(os.Stdout, os.Stderr).ExecuteContext(context.Background())
+	err := execute(context.Background(), newRoot(os.Stdout, os.Stderr))
 	if err == nil {
 		return
 	}

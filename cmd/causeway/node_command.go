@@ -73,9 +73,9 @@ func newNode() *cobra.Command {
 			"`causeway token` prints at a gateway that runs; after that, the state directory says which cluster it is. Clients go to\n" +
 			"service addresses, which other gateways take while this one does not run.\n\n" +
 			"Ports up to five above that of --peer are used too: gateways must reach each other there.",
-		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --etcd https://e1:2379,https://e2:2379 --etcd-cacert ca.pem --etcd-cert gw.pem --etcd-key gw.key\n" +
-			"  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.1:9441 --bootstrap\n" +
-			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.2:9441 --join 10.0.0.1:9441 --token TOKEN",
+		Example: "  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.11:9441 --etcd https://e1:2379,https://e2:2379 --etcd-cacert ca.pem --etcd-cert gw.pem --etcd-key gw.key\n" +
+			"  causeway node --name g1 --service-address 10.0.0.1 --peer 10.0.0.11:9441 --bootstrap\n" +
+			"  causeway node --name g2 --service-address 10.0.0.2 --peer 10.0.0.12:9441 --join 10.0.0.11:9441 --token TOKEN",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(f.readToken(cmd.InOrStdin()), f.validate()); err != nil {
@@ -110,8 +110,16 @@ func newNode() *cobra.Command {
 }
 
 func (f *nodeFlags) validate() (err error) {
+	switch {
+	case f.name == "":
+		return errors.New("--name is missing: what the node is called in the cluster")
+	case len(f.service) == 0:
+		return errors.New("--service-address is missing: where clients go")
+	case f.peerText == "":
+		return errors.New("--peer is missing: an address of this machine and a port, where other gateways reach it, as in 10.0.0.11:9441")
+	}
 	if f.peer, err = netip.ParseAddrPort(f.peerText); err != nil || f.peer.Addr().IsUnspecified() {
-		return fmt.Errorf("--peer %q is not an IP address and port of this machine, as in 10.0.0.1:9441", f.peerText)
+		return fmt.Errorf("--peer %q is not an IP address and port of this machine, as in 10.0.0.11:9441", f.peerText)
 	}
 	f.alone = !f.watched
 	for _, text := range f.service {
@@ -122,10 +130,6 @@ func (f *nodeFlags) validate() (err error) {
 		f.addresses = append(f.addresses, a.Unmap())
 	}
 	switch {
-	case f.name == "":
-		return errors.New("--name is missing")
-	case len(f.addresses) == 0:
-		return errors.New("--service-address is missing: where clients go")
 	case f.bootstrap && f.join != "":
 		return errors.New("--bootstrap makes a cluster, --join joins one; say one of them")
 	case (f.join == "") != (f.token == ""):

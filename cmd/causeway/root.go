@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,6 +32,15 @@ func usage(cmd *cobra.Command, err error) error {
 // arguments makes what cobra finds wrong with the arguments a fault of the command line.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
+}
+
+// execute runs a command. A word that is no command is a fault of the command line too; cobra itself finds it, before any of ours runs.
+func execute(ctx context.Context, root *cobra.Command) error {
+	cmd, err := root.ExecuteContextC(ctx)
+	if fault := (*usageError)(nil); err != nil && cmd == root && !errors.As(err, &fault) {
+		return &usageError{errors.New(strings.TrimSpace(err.Error()))}
+	}
+	return err
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {

@@ -29,12 +29,14 @@ func newServe() *cobra.Command {
 	s := &settings{}
 	c := &cobra.Command{
 		Use:   "serve [NAME=]DIR...",
-		Short: "Serve directories over NFSv3",
-		Long: "Serve directories over NFSv3. Every DIR is a volume, which clients mount as /NAME; without NAME= it is named after the\n" +
-			"last element of DIR. When it is ready it prints the commands that mount the volumes.\n\n" +
+		Short: "Serve directories over NFSv3, and over SMB 3 with --smb",
+		Long: "Serve directories over NFSv3, and with --smb over SMB 3. Every DIR is a volume, which clients mount as /NAME; without NAME= it\n" +
+			"is named after the last element of DIR. When it is ready it prints the commands that mount the volumes.\n\n" +
 			"SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reads the configuration file again.",
 		Example: "  causeway serve /srv/data\n" +
 			"  causeway serve home=/export/home --listen 0.0.0.0:2049 --portmap --allow 192.168.1.0/24=rw,secure\n" +
+			"  causeway serve /srv/data --smb 0.0.0.0:445\n" +
+			"  causeway serve old=smb://ann@fileserver/data --password-file /etc/causeway/ann\n" +
 			"  causeway serve --config /etc/causeway.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s.args = args
@@ -76,6 +78,9 @@ func serve(ctx context.Context, s *settings, c *config.Config, stdout, stderr io
 		n, r, err := launch(ctx, s, c, f, g)
 		if err != nil {
 			return err
+		}
+		if n.member == nil {
+			f = nil // it goes on alone, whatever it should have become
 		}
 		warnUnprivileged(stderr, euid())
 		n.announce(stdout, f)

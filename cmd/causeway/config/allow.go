@@ -18,7 +18,13 @@ func ParseRule(text string) (causeway.ExportRule, error) {
 	r := causeway.ExportRule{AnonUID: causeway.Nobody, AnonGID: causeway.Nobody}
 	network, options, ok := strings.Cut(text, "=")
 	if !ok {
-		return r, fmt.Errorf("%q does not say ro or rw, as in %s=rw", text, text)
+		host, _, _ := strings.Cut(text, "(") // exports(5) has HOST(OPTIONS)
+		if p, err := parsePrefix(host); err == nil {
+			host = p.String()
+		} else if !strings.ContainsAny(host, ".:") {
+			host = "192.168.1.0/24"
+		}
+		return r, fmt.Errorf("%q does not say ro or rw, as in %s=rw", text, host)
 	}
 	var err error
 	if r.Prefix, err = parsePrefix(network); err != nil {
@@ -89,6 +95,9 @@ func parsePrefix(text string) (netip.Prefix, error) {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)
+	if err != nil && text == "*" {
+		return p, fmt.Errorf("%q is no network; everybody is 0.0.0.0/0, and ::/0 for IPv6", text)
+	}
 	if err != nil {
 		return p, fmt.Errorf("%q is neither an IP address nor a network such as 192.168.1.0/24", text)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -124,6 +125,9 @@ func (c *Config) Validate() (err error) {
 	}
 	c.SMBAddr = netip.AddrPort{}
 	if c.SMB != "" && c.SMB != "off" {
+		if port, wrong := strconv.ParseUint(c.SMB, 10, 16); wrong == nil {
+			return fault("$.smb", "%q is a port without an address, as in 0.0.0.0:%d", c.SMB, port)
+		}
 		if c.SMBAddr, err = address(c.SMB, 445); err != nil {
 			return &Fault{"$.smb", err}
 		}

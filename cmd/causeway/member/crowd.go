@@ -3,10 +3,12 @@ package member
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -134,7 +136,10 @@ func (m *Member) redirect(ctx context.Context, o RedirectOrder) (any, error) {
 		out = append(out, r)
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("no gateway has such a client: causeway clients lists them (not answered: %v)", list.Missing)
+		if len(list.Missing) > 0 {
+			return nil, fmt.Errorf("no gateway has such a client, though these did not answer: %s", strings.Join(list.Missing, ", "))
+		}
+		return nil, errors.New("no gateway has such a client: causeway clients lists them")
 	}
 	return out, nil
 }

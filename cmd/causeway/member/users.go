@@ -41,6 +41,15 @@ func (m *Member) users(context.Context, struct{}) (any, error) {
 
 // putUser makes or changes an account. When it returns, all gateways know.
 func (m *Member) putUser(ctx context.Context, o accounts.Order) (any, error) {
+	u, err := m.writeUser(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return accounts.Show(u), m.Cluster().Everywhere(ctx)
+}
+
+// writeUser makes or changes an account in the database.
+func (m *Member) writeUser(ctx context.Context, o accounts.Order) (*record.User, error) {
 	key := record.UserKey(o.Name)
 	for range 20 {
 		item, txn := m.Cluster().Table().Get(key), record.Txn{}
@@ -56,7 +65,7 @@ func (m *Member) putUser(ctx context.Context, o accounts.Order) (any, error) {
 		if done, err := m.transact(ctx, txn, key); err != nil {
 			return nil, err
 		} else if done {
-			return accounts.Show(u), m.Cluster().Everywhere(ctx)
+			return u, nil
 		}
 	}
 	return nil, errBusy
@@ -78,7 +87,8 @@ func (m *Member) removeUser(ctx context.Context, o Named) (any, error) {
 	return struct{}{}, err
 }
 
-// SeedUsers makes accounts that a gateway had before it was one of a cluster. Those that the cluster has stay as they are.
+// SeedUsers makes accounts that a gateway had before it was one of a cluster. Those that the cluster has stay as they are. It is
+// for before Serve, so it does not wait until clients are shown the change: this gateway has none yet.
 func (m *Member) SeedUsers(ctx context.Context, from accounts.Key, list []*record.User) error {
 	for _, u := range list {
 		if m.findUser(u.Name) != nil {
@@ -88,7 +98,7 @@ func (m *Member) SeedUsers(ctx context.Context, from accounts.Key, list []*recor
 		if err != nil {
 			return fmt.Errorf("user %s: %w", u.Name, err)
 		}
-		if _, err := m.putUser(ctx, accounts.Order{Name: u.Name, New: true, UID: &u.UID, GID: &u.GID, Groups: &u.Groups, NTHash: hash[:]}); err != nil {
+		if _, err := m.writeUser(ctx, accounts.Order{Name: u.Name, New: true, UID: &u.UID, GID: &u.GID, Groups: &u.Groups, NTHash: hash[:]}); err != nil {
 			return err
 		}
 	}
