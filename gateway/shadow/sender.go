@@ -20,7 +20,8 @@ type Config struct {
 	Choose func(causeway.VolumeID) []string
 	// All returns everything that is to be known of a volume: a copy begins with it. What is added while it runs may be in it or not.
 	All func(context.Context, causeway.VolumeID) ([]Record, error)
-	// Within is how long a gateway has to take a batch; one that does not is left out for Shun. Defaults 300 ms and 1 s.
+	// Within is how long a gateway has to take a batch; one that does not is left out for Shun, or longer where
+	// there are many. Defaults 300 ms and 1 s.
 	Within, Shun time.Duration
 	// Alone is for how long no gateway that lives has to have taken a copy before this one goes on without: longer than it remains a
 	// member when it cannot reach the database. Else one that is cut off from all answers what nobody will know. Default 2.5 s.
@@ -288,7 +289,7 @@ func (s *Sender) sentLocked(v *volume, node string, upTo uint64, begun time.Time
 			v.silent = begun
 		}
 		if v.failed[node]++; v.failed[node] >= chances {
-			v.shunned[node] = time.Now().Add(s.cfg.Shun)
+			v.shunned[node] = time.Now().Add(s.shun(v.id))
 			delete(v.failed, node)
 		}
 		if begun.Sub(v.silent) < s.cfg.Within || v.shunned[node].Before(begun) { // the news of a silence, not each attempt to end it
@@ -297,6 +298,12 @@ func (s *Sender) sentLocked(v *volume, node string, upTo uint64, begun time.Time
 	}
 	v.node = "" // what is kept there is not known: the next batch is whole
 	return nil
+}
+
+// shun is how long a gateway is left out: not less than it takes to find out that all others do not answer either. Else who is cut off from
+// all of them would begin anew with the first, and never go on alone.
+func (s *Sender) shun(id causeway.VolumeID) time.Duration {
+	return max(s.cfg.Shun, time.Duration(chances*len(s.cfg.Choose(id)))*s.cfg.Within)
 }
 
 // send is not given up with the call that happened to do it: others wait for it too.

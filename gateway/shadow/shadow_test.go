@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -279,6 +280,34 @@ func testAlone(t *testing.T) {
 	if err := o.Wait(context.Background(), vol); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAloneAmongMany: who is cut off from many gateways, each of which takes its time to fail, goes on alone too.
+func TestAloneAmongMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []string{"b", "c", "d", "e", "f", "g", "h"}
+		c := newCluster(names...)
+		o := newOwner(t, c, epoch(1), names...)
+		var healed atomic.Bool
+		c.lose = func() (bool, bool) {
+			if !healed.Load() {
+				time.Sleep(300 * time.Millisecond)
+			}
+			return !healed.Load(), !healed.Load()
+		}
+		done, begun := make(chan error, 1), time.Now()
+		go func() { done <- o.set("lock", "held") }()
+		select {
+		case err := <-done:
+			if took := time.Since(begun); err != nil || took < 2500*time.Millisecond || took > 6*time.Second {
+				t.Errorf("%v after %v", err, took)
+			}
+		case <-time.After(time.Minute):
+			t.Error("it waits for ever")
+			healed.Store(true)
+			<-done
+		}
+	})
 }
 
 // TestCollectInsists on who lives, and not on who died.

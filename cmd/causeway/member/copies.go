@@ -172,6 +172,14 @@ func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
 	if !mine {
 		return nil
 	}
+	err := c.leave(ctx, v, e)
+	// Who tells of a lock of another volume may be waiting for a copy of that one to begin, and this waits for him: so not while ending.
+	c.split.engines.Locks.Drop(v)
+	return err
+}
+
+// leave makes what this gateway owns what it keeps.
+func (c *copies) leave(ctx context.Context, v causeway.VolumeID, e causeway.Epoch) error {
 	c.ending.Lock()
 	defer c.ending.Unlock()
 	list, err := c.all(ctx, v)
@@ -185,7 +193,6 @@ func (c *copies) end(ctx context.Context, v causeway.VolumeID) error {
 	c.mu.Lock()
 	delete(c.owned, v)
 	c.mu.Unlock()
-	c.split.engines.Locks.Drop(v)
 	return err
 }
 

@@ -206,6 +206,7 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 	if mine := s.copies.keeper.Copy(v, e); newest.Version.Before(mine.Version) {
 		newest = mine
 	}
+	s.m.log.Debug("the newest copy of a volume", "volume", v, "epoch", e, "of", newest.Version.Epoch, "term", newest.Version.Term, "records", len(newest.Records))
 	made := s.m.Cluster().Table().Get(record.Of(record.KindVolume, v))
 	if made == nil {
 		return causeway.ErrNoEnt
