@@ -104,12 +104,17 @@ func compareSMB(ctx context.Context, args []string) error {
 	return nil
 }
 
+// settleTime is for the end of what was done before: the processes of connections that end use time, too, and are counted by their parent
+// then.
+const settleTime = 200 * time.Millisecond
+
 // smbCost is the server's CPU time per unit, in seconds.
 func smbCost(ctx context.Context, w smbWork, s *peer.SMBServer, dir string) (float64, error) {
 	if w.prepare != nil {
 		if _, err := withShare(w.prepare)(ctx, s, dir); err != nil {
 			return 0, fmt.Errorf("prepare: %w", err)
 		}
+		time.Sleep(settleTime)
 	}
 	before, err := s.CPU()
 	if err != nil {
@@ -119,7 +124,7 @@ func smbCost(ctx context.Context, w smbWork, s *peer.SMBServer, dir string) (flo
 	if err != nil {
 		return 0, err
 	}
-	time.Sleep(200 * time.Millisecond) // processes of connections that ended are counted by their parent
+	time.Sleep(settleTime)
 	after, err := s.CPU()
 	return (after - before).Seconds() / units, err
 }

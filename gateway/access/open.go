@@ -94,6 +94,11 @@ func (o *opening) byName(ctx context.Context) (gateway.Opened, error) {
 	if errors.Is(err, causeway.ErrWouldBlock) && !o.c.NoWait && o.entry.Attr.Valid() {
 		opened, err = o.patiently(ctx)
 	}
+	if err == nil && o.action != gateway.DidCreate { // no name has changed
+		ch.touched.end()
+		opened.Dir = causeway.Change{Before: ch.before, After: ch.before}
+		return opened, nil
+	}
 	opened.Dir = ch.end(ctx)
 	if err == nil && o.action == gateway.DidCreate {
 		o.e.made(o.v, o.h, &opened.Dir, o.spec.Name)

@@ -142,13 +142,13 @@ func (c *conn) readOn() {
 // move goes on with a large message, and reports whether nobody took over reading meanwhile.
 func (c *conn) move(m *message) bool {
 	var taken atomic.Bool
-	stuck := time.AfterFunc(stuckAfter, func() {
+	stuck := c.srv.alarms.after(stuckAfter, func() {
 		if !taken.Swap(true) {
 			c.readOn()
 		}
 	})
 	m.resume()
-	stuck.Stop()
+	stuck.stop()
 	return !taken.Swap(true)
 }
 

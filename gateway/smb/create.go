@@ -58,18 +58,18 @@ func (m *message) create() error {
 		return ntstatus.CannotDelete
 	}
 	for attempt := 0; ; attempt++ {
-		p, err := m.walk(parts)
+		p, err := m.walked(parts)
 		if err != nil {
 			return err
 		}
-		o, opened, err := m.openAt(&r, &p, list, &asked)
+		o, opened, err := m.openAt(&r, p, list, &asked)
 		if code := causeway.CodeOf(err); err != nil && attempt < 3 && (code == causeway.ErrNoEnt && p.exists) {
 			continue // somebody was faster
 		}
 		if err != nil {
 			return err
 		}
-		if err := m.mostAccess(list, o, &p, opened.Action); err != nil {
+		if err := m.mostAccess(list, o, p, opened.Action); err != nil {
 			return err
 		}
 		return m.appendCreate(list, o, &opened, &asked)
@@ -127,7 +127,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		err = ntstatus.ObjectNameNotFound
 	}
 	if err == nil && (cuts || !p.exists || asked.app != ([16]byte{})) {
-		err = m.mayWait()
+		if err = m.mayRename(); err != nil {
+			m.place = p
+		}
 	}
 	if err != nil {
 		return nil, none, err
@@ -271,8 +273,10 @@ func (m *message) close() error {
 	if err := m.find(r.File); err != nil {
 		return err
 	}
-	if err := m.mayWait(); m.open.pipe == nil && (m.open.deleting.Load() || m.open.options&wire.OptDeleteOnClose != 0) && err != nil {
-		return err
+	if m.open.pipe == nil && m.open.dooms() {
+		if err := m.mayRename(); err != nil {
+			return err
+		}
 	}
 	var info *wire.FileInfo
 	if r.Flags&wire.CloseAttributes != 0 && m.open.pipe == nil {

@@ -188,3 +188,12 @@ func (m *message) mayWait() error {
 	}
 	return nil
 }
+
+// mayRename is mayWait of what makes or removes names: where that is not made stable first, and nothing else of this client has come
+// yet, it is done sooner than another goroutine would have begun.
+func (m *message) mayRename() error {
+	if m.reader && m.tree.volume.Async && m.conn.in.Buffered() == 0 {
+		return errLarge
+	}
+	return m.mayWait()
+}

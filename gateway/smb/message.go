@@ -56,6 +56,7 @@ type request struct {
 	waits   context.Context // of the element while it may be cancelled; nil: it ends with the connection
 	counted counted
 	claim   *claim   // of a CREATE with a CreateGuid
+	place   *place   // where its path leads, found before it had to begin anew
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
 	ownBody bool     // the command's own body goes with an error ([MS-SMB2] 3.3.4.4: copies beyond the limits)

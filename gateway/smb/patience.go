@@ -18,7 +18,7 @@ type patience struct {
 	m      *message
 	p      *pending
 	cancel context.CancelFunc
-	timer  *time.Timer
+	alarm  *alarm
 
 	mu   sync.Mutex
 	over bool
@@ -50,7 +50,7 @@ func (m *message) patiently() (context.Context, *patience) {
 	}
 	c.mu.Unlock()
 	m.waits = ctx
-	w.timer = time.AfterFunc(interimAfter, w.tell)
+	w.alarm = c.srv.alarms.after(interimAfter, w.tell)
 	return ctx, w
 }
 
@@ -59,7 +59,7 @@ func (w *patience) end(err error) error {
 	if w == nil {
 		return err
 	}
-	w.timer.Stop()
+	w.alarm.stop()
 	w.mu.Lock()
 	w.over = true
 	told := w.told

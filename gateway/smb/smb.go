@@ -35,6 +35,7 @@ type Server struct {
 	started   time.Time
 	pool      buf.Pool
 	files     files
+	alarms    alarms
 	spellings spelling.Cache
 	counts    counters
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting

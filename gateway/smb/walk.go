@@ -63,6 +63,17 @@ func (m *message) walk(parts []string) (p place, err error) {
 	return p, nil
 }
 
+// walked is walk, or what it found a moment ago, when the element could not go on where it was. Whoever was faster since is noticed when
+// the object is opened, as after any walk.
+func (m *message) walked(parts []string) (*place, error) {
+	if p := m.place; p != nil {
+		m.place = nil
+		return p, nil
+	}
+	p, err := m.walk(parts)
+	return &p, err
+}
+
 // lookup finds a name as it is spelt, or else as the volume takes names for the same.
 func (m *message) lookup(dir causeway.Handle, name string) (found gateway.Entry, dirAttr causeway.Attr, stored string, err error) {
 	cfg := &m.conn.srv.cfg
