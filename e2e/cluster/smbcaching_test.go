@@ -232,7 +232,7 @@ func playDelete(t *testing.T, s *smbStage, prefix string) {
 	_, err = s.nfs.lookup(t.Context(), prefix)
 	want(t, "NFS", err, nfs3.NoEnt)
 	f = must(t, s.a, plain(prefix))
-	g = must(t, s.b, smb2.Open{Name: prefix, Access: smb2.All, Share: smb2.ShareAll, Disposition: smb2.OpenOnly, Options: smb2.DeleteOnClose})
+	must(t, s.b, smb2.Open{Name: prefix, Access: smb2.All, Share: smb2.ShareAll, Disposition: smb2.OpenOnly, Options: smb2.DeleteOnClose})
 	want(t, "close", f.Close(), nil)
 	s.b.Cut() // its connection ends with the open
 	s.b = s.connect(1, 2)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 
+	//lint:ignore SA1019 NTLM is defined with it ([MS-NLMP] 3.3.1)
 	"golang.org/x/crypto/md4"
 )
 
