@@ -225,7 +225,7 @@ func (v *Volume) IsShare() bool { return strings.HasPrefix(v.Path, ShareScheme) 
 func (v *Volume) validatePlace(at string) error {
 	switch {
 	case v.IsShare() && v.PasswordFile == "":
-		return fault(at+".password-file", "missing: the file whose first line is the password for %s", v.Path)
+		return fault(at+".password-file", "say --password-file, or password-file of the volume: the file whose first line is the password for %s", v.Path)
 	case v.IsShare():
 		v.Path = strings.TrimRight(v.Path, "/")
 		return nil

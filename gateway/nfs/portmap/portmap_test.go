@@ -38,6 +38,8 @@ func TestGetPort(t *testing.T) {
 		{100005, 3, protoUDP, 20048},
 		{100021, 4, protoTCP, 4045},
 		{100021, 4, 0, 0},
+		{Program, 2, protoTCP, 111},
+		{Program, 2, protoUDP, 111},
 		{1, 1, protoTCP, 0},
 	} {
 		call, v := ask(2, procGetPort, true, "127.0.0.1:111", func(e *xdr.Encoder) {
@@ -79,7 +81,10 @@ func TestGetAddr(t *testing.T) {
 // TestDump has the bytes that rpcinfo -p expects (RFC 1833 §3.1, pmaplist).
 func TestDump(t *testing.T) {
 	call, v := ask(2, procDump, false, "127.0.0.1:111", nil)
-	const want = "00000001000186a3000000030000000600000801" +
+	const want = "00000001000186a000000004000000060000006f" + "00000001000186a000000004000000110000006f" + // itself
+		"00000001000186a000000003000000060000006f" + "00000001000186a000000003000000110000006f" +
+		"00000001000186a000000002000000060000006f" + "00000001000186a000000002000000110000006f" +
+		"00000001000186a3000000030000000600000801" +
 		"00000001000186a5000000030000000600000801" +
 		"00000001000186a5000000030000001100004e50" +
 		"00000001000186b5000000040000000600000fcd" + "00000000"
@@ -93,7 +98,7 @@ func TestDump(t *testing.T) {
 		b := decodeBinding(&d)
 		ids = append(ids, b.netID+" "+b.addr)
 	}
-	if v != rpc.Done || !d.Done() || len(ids) != 5 || ids[3] != "tcp 0.0.0.0.15.205" || ids[4] != "tcp6 ::.15.205" {
+	if v != rpc.Done || !d.Done() || len(ids) != 11 || ids[0] != "tcp 0.0.0.0.0.111" || ids[9] != "tcp 0.0.0.0.15.205" || ids[10] != "tcp6 ::.15.205" {
 		t.Error(v, ids)
 	}
 }

@@ -28,6 +28,21 @@ type responder struct {
 // safe for concurrent calls.
 func New(services func() []Service) rpc.Handler { return &responder{services} }
 
+// all returns the services, and first the responder itself, as rpcbind does: rpcinfo -p asks it where it is before anything else.
+func (r *responder) all(c *rpc.Call) []Service {
+	everywhere := netip.IPv4Unspecified()
+	if c.Local.Addr().Unmap().Is6() {
+		everywhere = netip.IPv6Unspecified()
+	}
+	var list []Service
+	for _, vers := range [...]uint32{4, 3, 2} {
+		for _, network := range [...]string{"tcp", "udp"} {
+			list = append(list, Service{Program, vers, network, netip.AddrPortFrom(everywhere, c.Local.Port())})
+		}
+	}
+	return append(list, r.list()...)
+}
+
 // Handle implements rpc.Handler.
 func (r *responder) Handle(_ context.Context, c *rpc.Call) rpc.Verdict {
 	switch {
@@ -57,10 +72,10 @@ func (r *responder) handle2(c *rpc.Call) rpc.Verdict {
 		if !c.Args.OK() {
 			return rpc.GarbageArgs
 		}
-		s, _ := r.find(prog, vers, func(id string) bool { return proto(id) == prot && prot != 0 }, false)
+		s, _ := find(r.all(c), prog, vers, func(id string) bool { return proto(id) == prot && prot != 0 }, false)
 		c.Reply.Uint32(uint32(s.Addr.Port()))
 	case procDump:
-		for _, s := range r.list() {
+		for _, s := range r.all(c) {
 			for _, id := range s.netIDs() {
 				if p := proto(id); p != 0 {
 					c.Reply.Bool(true)
@@ -91,14 +106,14 @@ func (r *responder) handle34(c *rpc.Call) rpc.Verdict {
 				b.netID = netID("udp", c.Local.Addr())
 			}
 		}
-		s, ok := r.find(b.prog, b.vers, func(id string) bool { return id == b.netID }, c.Proc == procGetVersAddr)
+		s, ok := find(r.all(c), b.prog, b.vers, func(id string) bool { return id == b.netID }, c.Proc == procGetVersAddr)
 		answer := ""
 		if ok {
 			answer = UAddr(s.reached(b.netID, c.Local.Addr()))
 		}
 		c.Reply.String(answer)
 	case c.Proc == procDump:
-		for _, s := range r.list() {
+		for _, s := range r.all(c) {
 			for _, id := range s.netIDs() {
 				c.Reply.Bool(true)
 				binding{s.Prog, s.Vers, id, UAddr(s.reached(id, netip.Addr{})), "superuser"}.encode(&c.Reply)
@@ -113,8 +128,8 @@ func (r *responder) handle34(c *rpc.Call) rpc.Verdict {
 
 // find returns the service with the version, or, unless exact, another version of the program: its server tells the client
 // which versions it has.
-func (r *responder) find(prog, vers uint32, transport func(netid string) bool, exact bool) (other Service, ok bool) {
-	for _, s := range r.list() {
+func find(list []Service, prog, vers uint32, transport func(netid string) bool, exact bool) (other Service, ok bool) {
+	for _, s := range list {
 		if s.Prog != prog {
 			continue
 		}
