@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,19 +130,26 @@ func TestFailOver(t *testing.T) {
 	u := s.dial(redirect.WayFailOver, "home", s.at(0), s.at(1), s.at(2))
 	u.work("file", 4<<10, time.Millisecond)
 	u.well()
-	state := func(at string) redirect.PathState {
+	path := func(at string) redirect.Path {
 		for _, p := range u.Paths("home") {
 			if p.Gateway == at {
-				return p.State
+				return p
 			}
 		}
-		return redirect.Failed
+		return redirect.Path{State: redirect.Failed}
 	}
-	s.network.Test().IP("route add blackhole 10.99.0.201/32") // whoever takes the dead gateway's address is not heard of
-	s.Members[0].KillAll()
-	if to := u.moves("home", s.at(0)); to != s.at(1) {
-		t.Errorf("it went to %s, and not by its oldest path", to)
+	state := func(at string) redirect.PathState { return path(at).State }
+	kill := func(i, next int) (to int) {
+		begun := time.Now()
+		s.network.Test().IP(fmt.Sprintf("route add blackhole 10.99.0.%d/32", 201+i)) // whoever takes the dead gateway's address is not heard of
+		s.Members[i].KillAll()
+		at := u.moves("home", s.at(i))
+		if at != s.at(next) && path(s.at(next)).Since.Before(begun) { // one that was silent on a busy machine has no valid path either
+			t.Errorf("it went to %s, and not by its oldest valid path", at)
+		}
+		return slices.IndexFunc([]int{0, 1, 2}, func(i int) bool { return s.at(i) == at })
 	}
+	second := kill(0, 1)
 	if state(s.at(0)) != redirect.Failed {
 		t.Error("the failed path is not marked")
 	}
@@ -152,14 +160,10 @@ func TestFailOver(t *testing.T) {
 	}
 	s.network.Test().IP("route del blackhole 10.99.0.201/32")
 	s.Await("the path is taken back", func() bool { return state(s.at(0)) == redirect.Valid })
-	if here := u.here("home"); here != s.at(1) {
+	if here := u.here("home"); here != s.at(second) {
 		t.Errorf("that moved the client to %s", here)
 	}
-	s.network.Test().IP("route add blackhole 10.99.0.202/32")
-	s.Members[1].KillAll()
-	if to := u.moves("home", s.at(1)); to != s.at(0) {
-		t.Errorf("the second time it went to %s", to)
-	}
+	kill(second, 0)
 }
 
 // TestMirror: the volume's only gateway is too busy, and one that reaches a volume that offers the same is not. The client, which only reads, is

@@ -268,7 +268,7 @@ func TestDrain(t *testing.T) {
 
 // TestFenced: a gateway that may have lost its lease reports no success.
 func TestFenced(t *testing.T) {
-	s := newSite(t, options{routes: func(c *RouterConfig) { c.Patience = 100 * time.Millisecond }})
+	s := newSite(t, options{routes: func(c *RouterConfig) { c.Patience = time.Second }})
 	a, b := s.g[1], s.g[0]
 	s.root(a)
 	fence := func(context.Context) { b.valid.Store(false) }
