@@ -60,11 +60,15 @@ type holder struct{ gateway.Holder }
 
 // serve starts a server of one volume, "vol", that lives in s.
 func serve(t testing.TB, s backend.Store, l net.Listener, change func(*smb.Config)) *site {
+	return serveAs(t, &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}, s, l, change)
+}
+
+// serveAs is serve of a volume with settings of its own.
+func serveAs(t testing.TB, v *causeway.Volume, s backend.Store, l net.Listener, change func(*smb.Config)) *site {
 	h := &holder{}
 	a := access.New(access.Config{Holder: h, Granted: security.Granted})
 	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
-	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true}
 	a.Attach(v, s)
 	tr.Attach(v.ID, s)
 	var catalog gateway.Catalog

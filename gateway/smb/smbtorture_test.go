@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"causeway"
 	"causeway/backend/mem"
 	"causeway/gateway/smb"
 )
@@ -84,7 +85,8 @@ func torture(t *testing.T, limit time.Duration, tests ...string) (verdicts map[s
 	if err != nil {
 		t.Skip("smbtorture is not installed")
 	}
-	s := serve(t, mem.New(mem.Config{Mode: 0o777}), listen(t), func(c *smb.Config) { c.AllowUnsigned = true }) // some tests cannot sign
+	v := &causeway.Volume{ID: 7, Name: "vol", Mandatory: true, Async: true}                                         // names change on the goroutine that reads
+	s := serveAs(t, v, mem.New(mem.Config{Mode: 0o777}), listen(t), func(c *smb.Config) { c.AllowUnsigned = true }) // some tests cannot sign
 	_, port, _ := strings.Cut(s.addr, ":")
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
