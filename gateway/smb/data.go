@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
@@ -47,7 +48,11 @@ func (m *message) read() error {
 	if len(m.elements) == 1 { // else the replies before would go, with the buffer that is read into
 		ctx, wait = m.patiently()
 	}
-	res, err := m.conn.srv.cfg.Transfer.Read(ctx, &m.caller, m.open.handle, r.Offset, dst)
+	var res gateway.ReadResult
+	err := m.served(ctx, func() (err error) {
+		res, err = m.conn.srv.cfg.Transfer.Read(ctx, &m.caller, m.open.handle, r.Offset, dst)
+		return err
+	})
 	if err = wait.end(err); err != nil {
 		return err
 	}
@@ -95,7 +100,11 @@ func (m *message) write() error {
 	}
 	if n > 0 {
 		ctx, wait := m.patiently()
-		res, err := m.conn.srv.cfg.Transfer.Write(ctx, &m.caller, m.open.handle, r.Offset, r.Data, how)
+		var res gateway.WriteResult
+		err := m.served(ctx, func() (err error) {
+			res, err = m.conn.srv.cfg.Transfer.Write(ctx, &m.caller, m.open.handle, r.Offset, r.Data, how)
+			return err
+		})
 		if err = wait.end(err); err != nil {
 			return err
 		}
@@ -150,7 +159,11 @@ func (m *message) sync(o *open) error {
 	if o.dir {
 		return cfg.Access.Persist(m.conn.ctx, o.handle.Volume, o.handle.Object)
 	}
-	res, err := cfg.Transfer.Sync(m.conn.ctx, &m.caller, o.handle, causeway.Span{Length: causeway.ToEOF})
+	var res gateway.SyncResult
+	err := m.served(m.conn.ctx, func() (err error) {
+		res, err = cfg.Transfer.Sync(m.conn.ctx, &m.caller, o.handle, causeway.Span{Length: causeway.ToEOF})
+		return err
+	})
 	if err != nil {
 		return err
 	}

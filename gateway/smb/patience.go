@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"causeway"
 	"causeway/gateway/smb/ntstatus"
+	"causeway/internal/sleep"
 )
 
 // interimAfter is how long a request may wait for others, for holders of leases above all, before its client is told that the reply
@@ -100,4 +102,23 @@ func (w *patience) tell() {
 	interim.startElement()
 	interim.finishElement(ntstatus.Pending)
 	interim.finish()
+}
+
+// servedWithin is for how long bytes are asked for again that no gateway can move now: a volume changes its administrator in less.
+const servedWithin = 10 * time.Second
+
+// served moves bytes as soon as somebody can. NFS clients are told to try later; SMB has no status that its clients take for that.
+func (m *message) served(ctx context.Context, do func() error) error {
+	for until := time.Now().Add(servedWithin); ; {
+		err := do()
+		if causeway.CodeOf(err) != causeway.ErrDelay || time.Now().After(until) {
+			return err
+		}
+		if wait := m.mayWait(); wait != nil {
+			return wait
+		}
+		if !sleep.For(ctx, lookAgain) {
+			return err
+		}
+	}
 }
