@@ -143,21 +143,51 @@ func (p *player) record(in asked, do func() (got, error)) error {
 	ended := time.Since(clock)
 	op := porcupine.Operation{ClientId: int(p.id), Input: in, Output: out, Call: int64(begun), Return: int64(ended)}
 	p.history = append(p.history, op)
-	// What an owner had done and told nobody when it was killed is done again by the next one, also when a gateway asks for it again.
-	if (p.m.repeated || p.crashed(begun, ended)) && in.act != read && in.act != look {
-		in.ghost = true
-		op.Input = in
-		for range min(max(1, in.sent-1), maxGhosts) {
-			p.history = append(p.history, op)
-		}
-		if in.act == lock && !out.done { // who died with a lock that nobody had been told of has taken it along
-			in.act = unlock
-			op.Input = in
-			p.history = append(p.history, op)
-		}
+	if p.m.repeated || p.crashed(begun, ended) {
+		p.history = append(p.history, ghosts(op)...)
 	}
 	return nil
 }
+
+// ghosts are what a change may have done besides. What an owner had done and told nobody when it was killed is done again by the next one,
+// also when a gateway asks for it again.
+func ghosts(op porcupine.Operation) (out []porcupine.Operation) {
+	in := op.Input.(asked)
+	if in.act == read || in.act == look {
+		return nil
+	}
+	in.ghost = true
+	op.Input = in
+	for range min(max(1, in.sent-1), maxGhosts) {
+		out = append(out, op)
+	}
+	if in.act == lock && !op.Output.(got).done { // who died with a lock that nobody had been told of has taken it along
+		in.act = unlock
+		op.Input = in
+		out = append(out, op)
+	}
+	return out
+}
+
+// doubt adds ghosts to the changes that were under way while a gateway was put out of the cluster: it may have been an owner that had done
+// them and told nobody, as if it had been killed.
+func (p *player) doubt(dropped []time.Time) {
+	var out []porcupine.Operation
+	for i, op := range p.history {
+		out = append(out, op)
+		if op.Input.(asked).ghost || i+1 < len(p.history) && p.history[i+1].Call == op.Call { // it has some
+			continue
+		}
+		from, to := clock.Add(time.Duration(op.Call)), clock.Add(time.Duration(op.Return))
+		if slices.ContainsFunc(dropped, func(at time.Time) bool { return !to.Before(at.Add(-membership)) && !from.After(at) }) {
+			out = append(out, ghosts(op)...)
+		}
+	}
+	p.history = out
+}
+
+// membership is more than a gateway is missed for before it may come back as a new one.
+const membership = 3 * time.Second
 
 // outcome turns an answer into one of done, not done for the reason that is expected, or an error.
 func outcome(err error, refused nfs3.Status) (got, error) {
@@ -393,6 +423,15 @@ func (s *stage) history(part int, players []*player, list []fault) {
 	close(failed)
 	for err := range failed {
 		t.Error(err)
+	}
+	var dropped []time.Time
+	for _, m := range s.Members {
+		if joined := m.Said("joined the cluster"); len(joined) > 0 {
+			dropped = append(dropped, joined[1:]...)
+		}
+	}
+	for _, p := range players {
+		p.doubt(dropped)
 	}
 	judge(t, players)
 }
