@@ -100,6 +100,9 @@ func compare(ctx context.Context, args []string) error {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
+	if set.NArg() > 0 {
+		return fmt.Errorf("there is no kind %q of comparison: aware, cluster, scale, smb, or flags only", set.Arg(0))
+	}
 	workloads, err := o.selection()
 	if err != nil {
 		return err
