@@ -22,20 +22,8 @@ func forAdministrators(texts int, levels ...uint32) func(*Server, *reader, *writ
 		for range 1 + texts {
 			in.uniqueText()
 		}
-		level, union := in.u32(), in.u32()
-		if in.u32() != 0 { // the container
-			in.u32()
-			if in.u32() != 0 { // an array where there is none yet
-				in.bad = true
-			}
-		}
-		in.u32() // preferred size
-		resume := in.u32() != 0
-		if resume {
-			in.u32()
-		}
-		if in.bad || level != union {
-			in.bad = true
+		level, resume := in.enumeration()
+		if in.bad {
 			return
 		}
 		result := uint32(resultAccessDenied)

@@ -54,23 +54,28 @@ func shareFields(w *writer, level uint32, s Share) bool {
 	return true
 }
 
+// enumeration reads what all enumerations end with: an empty container of a level, the preferred size, and a handle for the rest.
+func (r *reader) enumeration() (level uint32, resume bool) {
+	level, union := r.u32(), r.u32()
+	if r.u32() != 0 { // the container
+		r.u32()
+		if r.u32() != 0 { // an array where there is none yet
+			r.bad = true
+		}
+	}
+	r.u32() // preferred size
+	if resume = r.u32() != 0; resume {
+		r.u32()
+	}
+	r.bad = r.bad || level != union
+	return level, resume
+}
+
 // shareEnum is NetrShareEnum and NetrShareEnumSticky ([MS-SRVS] 3.1.4.8): all shares at once, whatever size the client prefers.
 func shareEnum(s *Server, in *reader, out *writer) {
 	in.uniqueText()
-	level, union := in.u32(), in.u32()
-	if in.u32() != 0 { // the container
-		in.u32()
-		if in.u32() != 0 { // an array where there is none yet
-			in.bad = true
-		}
-	}
-	in.u32() // preferred size
-	resume := in.u32() != 0
-	if resume {
-		in.u32()
-	}
-	if in.bad || level != union {
-		in.bad = true
+	level, resume := in.enumeration()
+	if in.bad {
 		return
 	}
 	shares, result := s.Shares(), uint32(0)
