@@ -50,6 +50,7 @@ type Engine struct {
 	cache   cache
 	changes overlap.Table
 	returns returns
+	written written
 
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
