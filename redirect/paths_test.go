@@ -143,19 +143,3 @@ func TestPlanProperties(t *testing.T) {
 		}
 	})
 }
-
-func TestResponses(t *testing.T) {
-	var r redirect.Responses
-	for i := range 200 {
-		if r.Add(time.Duration(900+i%200) * time.Microsecond) {
-			t.Fatal("normal times")
-		}
-	}
-	left := false
-	for range 20 {
-		left = left || r.Add(5*time.Millisecond)
-	}
-	if !left {
-		t.Error("slow times are not noticed")
-	}
-}
