@@ -1,9 +1,7 @@
 package smb
 
 import (
-	"causeway/gateway/smb/auth"
 	"causeway/gateway/smb/ntstatus"
-	"causeway/gateway/smb/secure"
 	"causeway/gateway/smb/wire"
 )
 
@@ -56,24 +54,6 @@ func (s *session) bindable(n *negotiated) error {
 	case n.dialect < wire.Dialect300:
 		return ntstatus.RequestNotAccepted
 	}
-	return nil
-}
-
-// bound makes a bound channel usable, with a signing key of its own.
-func (m *message) bound(ch *channel, res *auth.Result) (err error) {
-	n, ses := &m.conn.negotiated, ch.session
-	keys := secure.NewKeys(n.dialect, n.cipher, res.Key[:], &ch.preauth)
-	if ch.signer, err = secure.NewSigner(n.signing, keys.Sign); err != nil {
-		return err
-	}
-	ses.mu.Lock()
-	defer ses.mu.Unlock()
-	if ses.gone {
-		return ntstatus.UserSessionDeleted
-	}
-	ses.channels = append(ses.channels, ch)
-	ch.usable.Store(true)
-	m.conn.welcome()
 	return nil
 }
 

@@ -39,10 +39,3 @@ func (s *Server) overdueLocked(c *conn) (gone []*session) {
 	}
 	return gone
 }
-
-// completed says that a session has a user, or is gone.
-func (s *Server) completed(ses *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.halfOpen = slices.DeleteFunc(s.halfOpen, func(other *session) bool { return other == ses })
-}

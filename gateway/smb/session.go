@@ -279,6 +279,31 @@ func (s *session) establish(c *conn, ch *channel, res *auth.Result) (err error) 
 	return nil
 }
 
+// completed says that a session has a user, or is gone.
+func (s *Server) completed(ses *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.halfOpen = slices.DeleteFunc(s.halfOpen, func(other *session) bool { return other == ses })
+}
+
+// bound makes a bound channel usable, with a signing key of its own.
+func (m *message) bound(ch *channel, res *auth.Result) (err error) {
+	n, ses := &m.conn.negotiated, ch.session
+	keys := secure.NewKeys(n.dialect, n.cipher, res.Key[:], &ch.preauth)
+	if ch.signer, err = secure.NewSigner(n.signing, keys.Sign); err != nil {
+		return err
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if ses.gone {
+		return ntstatus.UserSessionDeleted
+	}
+	ses.channels = append(ses.channels, ch)
+	ch.usable.Store(true)
+	m.conn.welcome()
+	return nil
+}
+
 // logonFailed ends what a failed logon began: the session, unless there was one before.
 func (m *message) logonFailed(ch *channel, err error) error {
 	m.conn.srv.counts.logonFailures.Add(1)
