@@ -233,7 +233,7 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 		if m == nil {
 			return "", fmt.Errorf("there is no other gateway to which it may go")
 		}
-	} else if err := c.reaches(t, to, volume); err != nil {
+	} else if err := member.Receives(t, to, volume); err != nil {
 		return "", err
 	}
 	if !c.send(t, m, now) {
@@ -241,15 +241,6 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 	}
 	c.log.Info("a client is sent elsewhere by an operator", "client", client, "volume", volume, "node", m.To)
 	return m.To, nil
-}
-
-// reaches fails if a node refuses a volume.
-func (c *crowd) reaches(t *record.Table, node, volume string) error {
-	n, v := t.Node(node), t.VolumeByName(volume)
-	if n != nil && v != nil && v.DomainPolicy == record.Strict && !record.SharesDomain(n, v) {
-		return fmt.Errorf("node %s is not in the domain %s of volume %s", node, v.Domain, volume)
-	}
-	return nil
 }
 
 // gateways is what clients are told.
