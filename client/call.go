@@ -129,12 +129,10 @@ func (c *Client) once(ctx context.Context, gateway string, what call) error {
 	}
 	attempt, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	begun := time.Now()
 	suspicion := time.AfterFunc(c.cfg.Suspect, func() { c.suspect(attempt, l, cancel) })
 	defer suspicion.Stop()
 	r, err := what(attempt, l.files)
 	if err == nil {
-		c.timed(l, time.Since(begun))
 		err = answer(r)
 		if d, ok := r.(interface{ GetDoubtful() bool }); ok && d.GetDoubtful() && err != nil {
 			err = &doubtful{err}
@@ -193,23 +191,6 @@ func (c *Client) failed(gateway string, err error) {
 // doubt says that files make what they have written stable before they are read again: a gateway that has some of it has failed, may have been
 // replaced by another one at its address, or is left, so that its death would not be noticed.
 func (c *Client) doubt() { c.doubts.Add(1) }
-
-// timed notes how long a gateway took, and goes elsewhere when that is no longer normal.
-func (c *Client) timed(l *link, took time.Duration) {
-	if c.Ways()&redirect.WayOwn == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !l.responses.Add(took) {
-		return
-	}
-	for name := range c.volumes {
-		if p, ok := c.paths.Current(name); ok && p.Gateway == l.address {
-			c.paths.RedirectAnywhere(name, time.Now())
-		}
-	}
-}
 
 // newOp names a change, so that it is done once however often it is repeated.
 func newOp() []byte {

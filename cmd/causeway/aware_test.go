@@ -30,17 +30,8 @@ import (
 func awareCluster(t *testing.T) (c *nodes, dir string, at func(string) string) {
 	t.Helper()
 	c, dir = prepareCluster(t), share(t, "home")
-	port := sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	for port == c.port {
-		port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	}
-	word := fmt.Sprint("--aware=", port)
-	c.start("g1", "--bootstrap", word)
-	token := member.Token{}
-	c.ask("g1", &token, "token")
-	for _, name := range []string{"g2", "g3"} {
-		c.start(name, "--join", token.Peer, "--token", token.Token, word)
-	}
+	port := c.anotherPort()
+	c.startAll("--aware", port)
 	var v member.Volume
 	c.ask("g2", &v, "volume", "create", "home", "--backend", "posix:"+dir)
 	for name := range c.addr {
@@ -49,7 +40,7 @@ func awareCluster(t *testing.T) (c *nodes, dir string, at func(string) string) {
 			return err == nil && strings.Count(string(text), "https://") == 3
 		})
 	}
-	at = func(name string) string { return net.JoinHostPort(c.addr[name].String(), fmt.Sprint(port)) }
+	at = func(name string) string { return net.JoinHostPort(c.addr[name].String(), port) }
 	return c, dir, at
 }
 

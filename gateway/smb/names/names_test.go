@@ -153,14 +153,6 @@ func TestWildcards(t *testing.T) {
 	}
 }
 
-func TestReserved(t *testing.T) {
-	for name, want := range map[string]bool{"con": true, "AUX.c": true, "com1": true, "com0": false, "lpt9 .x": true, "console": false, "nul": true} {
-		if Reserved(name) != want {
-			t.Error(name)
-		}
-	}
-}
-
 // Every stored name comes back from its wire form, and no two share one.
 func FuzzUnits(f *testing.F) {
 	for _, s := range []string{"a", "a:b.", "\xff\xc3", "\xef\x80\xa2", "\U0001F600 "} {
