@@ -298,7 +298,7 @@ func newNodeRemove() *cobra.Command {
 			return err
 		}
 		return o.print(w, text, nil, func() error {
-			_, err := fmt.Fprintf(w, "node %s is removed; it keeps a certificate of the cluster until: causeway cluster rotate-ca\n", args[0])
+			_, err := fmt.Fprintf(w, "node %s is removed; its certificate is good until causeway cluster rotate-ca, and a restart of the gateways\n", args[0])
 			return err
 		})
 	})
