@@ -14,6 +14,7 @@ import (
 
 	"causeway"
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -223,10 +224,7 @@ func (c *Client) watch(l *link) {
 				c.redirected(l, e.Redirect)
 			}
 		}
-		select {
-		case <-time.After(2 * c.cfg.Suspect):
-		case <-c.life.Done():
-		}
+		sleep.For(c.life, 2*c.cfg.Suspect)
 	}
 }
 
