@@ -33,6 +33,8 @@ type link struct {
 	heard     atomic.Int64                 // when anything came by conn last: nanoseconds since the client began
 	signed    atomic.Int64                 // and by control
 	responses redirect.Responses           // guarded by the client's mu
+
+	offers atomic.Pointer[offers] // what the gateway said last; nil: nothing
 }
 
 // link returns the connections to an address, which are made when they are needed.
@@ -213,6 +215,7 @@ func (c *Client) told(gateways []*clientpb.Gateway) {
 // watch hears from a gateway where the others are, and when to go to one of them.
 func (c *Client) watch(l *link) {
 	for c.life.Err() == nil {
+		l.offers.Store(nil) // another gateway may be there now
 		stream, err := l.signs.Watch(c.life, &clientpb.WatchRequest{Caller: c.caller})
 		for err == nil {
 			var e *clientpb.Event
@@ -221,6 +224,7 @@ func (c *Client) watch(l *link) {
 					c.off.Store(e.WaysOff)
 				}
 				c.told(e.Gateways)
+				c.offered(l, e.Mirrors)
 				c.redirected(l, e.Redirect)
 			}
 		}
@@ -241,7 +245,7 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	}
 	if r.Mirror != "" {
 		if v := c.volumes[r.Volume]; v != nil && c.mayMirror() {
-			c.tasks.Go(func() { c.toMirror(v, r) })
+			c.tasks.Go(func() { c.toMirror(v, from, r) })
 		}
 		return
 	}

@@ -112,6 +112,8 @@ func blank(k Kind) Record {
 		return new(Rebalance)
 	case KindUser:
 		return new(User)
+	case KindShadow:
+		return new(Shadow)
 	}
 	return nil
 }

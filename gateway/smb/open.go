@@ -50,7 +50,8 @@ type open struct {
 	refused   []causeway.Span   // granted when nobody waited any more, and not told yet
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
-	lost      bool // a later one had another verifier
+	writes    uint64 // unstable ones, ever
+	lost      bool   // a later one had another verifier
 	mode      uint32
 	announced bool             // its client knows of it
 	breaks    []*gateway.Break // that it is told of when it does

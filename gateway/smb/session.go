@@ -55,6 +55,7 @@ type channel struct {
 
 	mu       sync.Mutex // taken for the length of a SESSION_SETUP
 	exchange *auth.Exchange
+	try      *try // of a password
 	binding  bool
 	preauth  secure.Preauth
 	signer   *secure.Signer // constant once usable
@@ -93,7 +94,7 @@ func (m *message) sessionSetup() error {
 	defer ch.mu.Unlock()
 	m.h.SessionID = ch.session.id
 	if ch.exchange == nil {
-		ch.exchange = m.conn.srv.logon.Begin()
+		ch.exchange = m.conn.srv.logon.Begin(ch.admit)
 		ch.preauth = m.conn.negotiated.preauth
 	}
 	hashed := m.conn.negotiated.dialect == wire.Dialect311
@@ -108,13 +109,14 @@ func (m *message) sessionSetup() error {
 		m.b = wire.AppendSessionSetup(m.b, 0, token)
 		return ntstatus.MoreProcessingRequired
 	}
-	ch.exchange = nil
+	ch.tried(err == nil)
 	if err == nil {
 		err = m.loggedOn(ch, &r, res)
 	}
 	if err != nil {
 		return m.logonFailed(ch, err)
 	}
+	ch.exchange = nil
 	m.signer = ch.signer
 	flags := uint16(0)
 	if ch.session.encrypt {
@@ -302,24 +304,6 @@ func (m *message) bound(ch *channel, res *auth.Result) (err error) {
 	ch.usable.Store(true)
 	m.conn.welcome()
 	return nil
-}
-
-// logonFailed ends what a failed logon began: the session, unless there was one before.
-func (m *message) logonFailed(ch *channel, err error) error {
-	m.conn.srv.counts.logonFailures.Add(1)
-	m.conn.srv.cfg.Logger.Debug("logon failed", "client", m.conn.remote, "op", "session_setup", "err", err)
-	if ch.valid() {
-		ch.session.end() // who failed to prove who he is has nothing to do here any more
-	} else {
-		ch.session.leave(ch)
-	}
-	if err == auth.ErrLogon {
-		return ntstatus.LogonFailure
-	}
-	if err == auth.ErrMalformed {
-		return ntstatus.InvalidParameter
-	}
-	return err
 }
 
 // endPrevious ends the session that a client which has reconnected has lost ([MS-SMB2] 3.3.5.5.3).

@@ -49,6 +49,7 @@ type Engine struct {
 	recent  func() time.Duration // Now, nearly, for reads
 	cache   cache
 	changes overlap.Table
+	flushes flushes
 	returns returns
 
 	mu      sync.Mutex // serialises Attach and Detach
@@ -91,6 +92,7 @@ func New(cfg Config) *Engine {
 		cfg.Renew = time.Second
 	}
 	e := &Engine{cfg: cfg, recent: recent}
+	e.flushes.of = make(map[causeway.Handle]*turns)
 	e.returns.some = make(chan struct{}, 1)
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
 	e.cache.init(cfg.MaxOpen)
