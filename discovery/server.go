@@ -139,9 +139,6 @@ func (s *Server) bind(ctx context.Context, at netip.AddrPort) error {
 // Publish replaces what is answered.
 func (s *Server) Publish(z *Zone) { s.zone.Store(z) }
 
-// Zone returns what is answered now, or nil.
-func (s *Server) Zone() *Zone { return s.zone.Load() }
-
 // Addresses returns where it answers, with the ports that the system chose.
 func (s *Server) Addresses() []netip.AddrPort { return s.addresses }
 
