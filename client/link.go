@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -162,10 +163,8 @@ func (l *link) taken() bool {
 
 // learnLocked adds an address, and the paths through it. It reports false if there are too many.
 func (c *Client) learnLocked(address string) bool {
-	for _, known := range c.known {
-		if known == address {
-			return true
-		}
+	if slices.Contains(c.known, address) {
+		return true
 	}
 	if len(c.known) >= maxGateways {
 		return false
