@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -49,15 +48,29 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if n.groups != nil {
 		n.groups.Forget()
 	}
-	if fixed(n.config) != fixed(c) {
-		notes = append(notes, "a setting that is not about volumes changed and takes effect at the next start")
+	if names := waiting(n.config, c); len(names) > 0 {
+		notes = append(notes, "what changed of "+strings.Join(names, ", ")+" takes effect at the next start")
 	}
 	return strings.Join(append([]string{counted(len(c.Volumes), "volume") + " served"}, notes...), "; "), nil
 }
 
-// fixed are the settings that only a start puts into force.
-func fixed(c *config.Config) [10]string {
-	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, fmt.Sprint(c.Groups), c.LogFormat, c.LogLevel, c.SMB, c.Signing}
+// waiting names the settings that differ and that only a start puts into force.
+func waiting(now, next *config.Config) (names []string) {
+	for _, s := range []struct {
+		name string
+		same bool
+	}{
+		{"listen", now.Listen == next.Listen}, {"portmap", now.Portmap == next.Portmap}, {"admin", now.Admin == next.Admin},
+		{"aware", now.Aware == next.Aware}, {"aware-unix", now.AwareUnix == next.AwareUnix}, {"aware-tls", now.AwareTLS == next.AwareTLS},
+		{"link-speed", now.LinkSpeed == next.LinkSpeed}, {"shared-cpu", now.SharedCPU == next.SharedCPU}, {"state-dir", now.StateDir == next.StateDir},
+		{"grace", now.Grace == next.Grace}, {"groups", now.Groups == next.Groups}, {"log-format", now.LogFormat == next.LogFormat},
+		{"log-level", now.LogLevel == next.LogLevel}, {"smb", now.SMB == next.SMB}, {"smb-signing", now.Signing == next.Signing},
+	} {
+		if !s.same {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 // command is reload, logged.
