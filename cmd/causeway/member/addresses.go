@@ -76,6 +76,9 @@ func (m *Member) client() *tls.Config { return m.Cluster().Identity().Client() }
 
 func (m *Member) known(node string) bool { return m.Cluster().Table().Node(node) != nil }
 
+// Arrived says that a client has connected to a service address.
+func (m *Member) Arrived() { m.keeper.mirror.Arrived() }
+
 // changed has the others told.
 func (k *keeper) changed() {
 	if k.mirror != nil {
