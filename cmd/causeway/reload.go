@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -48,29 +49,25 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if n.groups != nil {
 		n.groups.Forget()
 	}
-	if names := waiting(n.config, c); len(names) > 0 {
-		notes = append(notes, "what changed of "+strings.Join(names, ", ")+" takes effect at the next start")
+	var wait []string
+	for i, now := range fixed(n.config) {
+		if fixed(c)[i] != now {
+			wait = append(wait, now[0])
+		}
+	}
+	if len(wait) > 0 {
+		notes = append(notes, "what changed of "+strings.Join(wait, ", ")+" takes effect at the next start")
 	}
 	return strings.Join(append([]string{counted(len(c.Volumes), "volume") + " served"}, notes...), "; "), nil
 }
 
-// waiting names the settings that differ and that only a start puts into force.
-func waiting(now, next *config.Config) (names []string) {
-	for _, s := range []struct {
-		name string
-		same bool
-	}{
-		{"listen", now.Listen == next.Listen}, {"portmap", now.Portmap == next.Portmap}, {"admin", now.Admin == next.Admin},
-		{"aware", now.Aware == next.Aware}, {"aware-unix", now.AwareUnix == next.AwareUnix}, {"aware-tls", now.AwareTLS == next.AwareTLS},
-		{"link-speed", now.LinkSpeed == next.LinkSpeed}, {"shared-cpu", now.SharedCPU == next.SharedCPU}, {"state-dir", now.StateDir == next.StateDir},
-		{"grace", now.Grace == next.Grace}, {"groups", now.Groups == next.Groups}, {"log-format", now.LogFormat == next.LogFormat},
-		{"log-level", now.LogLevel == next.LogLevel}, {"smb", now.SMB == next.SMB}, {"smb-signing", now.Signing == next.Signing},
-	} {
-		if !s.same {
-			names = append(names, s.name)
-		}
+// fixed are the settings that only a start puts into force.
+func fixed(c *config.Config) [][2]string {
+	return [][2]string{
+		{"listen", c.Listen}, {"portmap", fmt.Sprint(c.Portmap)}, {"admin", c.Admin}, {"aware", fmt.Sprint(c.Aware)}, {"aware-unix", c.AwareUnix},
+		{"aware-tls", c.AwareTLS}, {"link-speed", fmt.Sprint(c.LinkSpeed)}, {"shared-cpu", fmt.Sprint(c.SharedCPU)}, {"state-dir", c.StateDir},
+		{"grace", c.Grace}, {"groups", fmt.Sprint(c.Groups)}, {"log-format", c.LogFormat}, {"log-level", c.LogLevel}, {"smb", c.SMB}, {"smb-signing", c.Signing},
 	}
-	return names
 }
 
 // command is reload, logged.
