@@ -168,13 +168,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 
 // Read reads from the position.
 func (f *File) Read(p []byte) (int, error) {
-	f.mu.Lock()
-	at := f.pos
-	f.mu.Unlock()
-	n, err := f.ReadAt(p, at)
-	f.mu.Lock()
-	f.pos = at + int64(n)
-	f.mu.Unlock()
+	n, err := f.advance(p, f.ReadAt)
 	if n > 0 && err == io.EOF {
 		err = nil
 	}
@@ -186,10 +180,15 @@ func (f *File) Write(p []byte) (int, error) {
 	if f.flag&os.O_APPEND != 0 {
 		return f.append(p)
 	}
+	return f.advance(p, f.WriteAt)
+}
+
+// advance moves bytes at the position, and the position behind them.
+func (f *File) advance(p []byte, move func(p []byte, off int64) (int, error)) (int, error) {
 	f.mu.Lock()
 	at := f.pos
 	f.mu.Unlock()
-	n, err := f.WriteAt(p, at)
+	n, err := move(p, at)
 	f.mu.Lock()
 	f.pos = at + int64(n)
 	f.mu.Unlock()
