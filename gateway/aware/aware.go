@@ -70,13 +70,14 @@ type Config struct {
 	Epoch    func(causeway.VolumeID) causeway.Epoch      // of the ownership of a volume, as this gateway knows it; nil: it never changes
 	Enter    func() interface{ Leave() }                 // what must be held while volumes are used; nil: nothing
 
-	Every      time.Duration // how often clients are told about the gateways; default 1 s
-	Lease      time.Duration // within which a client that has locks renews them; default 30 s
-	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
-	MaxUnsent  int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
-	MaxClients int           // that are remembered, of which one client address may have a quarter; default 16,384
-	MaxConns   int           // connections, of which one client address may have a quarter; default 32,768
-	Now        func() time.Time
+	Every       time.Duration // how often clients are told about the gateways; default 1 s
+	Lease       time.Duration // within which a client that has locks renews them; default 30 s
+	MaxCalls    int           // that run at once, of all clients: about as many MiB of memory; default 256
+	MaxArriving int           // requests that have not come whole or wait for their turn, of up to 1 MiB each, of which one client address may have a quarter; default 1024
+	MaxUnsent   int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
+	MaxClients  int           // that are remembered, of which one client address may have a quarter; default 16,384
+	MaxConns    int           // connections, of which one client address may have a quarter; default 32,768
+	Now         func() time.Time
 }
 
 // Validate sets defaults and names the field at fault.
@@ -84,8 +85,9 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Access == nil || c.Transfer == nil || c.Catalog == nil || c.Log == nil:
 		return errors.New("aware: Access, Transfer, Catalog and Log are needed")
-	case c.Every < 0 || c.Lease < 0 || c.MaxCalls < 0 || c.MaxClients < 0 || c.MaxConns < 0:
-		return fmt.Errorf("aware: Every (%v), Lease (%v), MaxCalls (%d), MaxClients (%d) and MaxConns (%d) must not be negative", c.Every, c.Lease, c.MaxCalls, c.MaxClients, c.MaxConns)
+	case c.Every < 0 || c.Lease < 0 || c.MaxCalls < 0 || c.MaxArriving < 0 || c.MaxClients < 0 || c.MaxConns < 0:
+		return fmt.Errorf("aware: Every (%v), Lease (%v), MaxCalls (%d), MaxArriving (%d), MaxClients (%d) and MaxConns (%d) must not be negative",
+			c.Every, c.Lease, c.MaxCalls, c.MaxArriving, c.MaxClients, c.MaxConns)
 	}
 	if c.MaxUnsent != 0 && c.MaxUnsent < 8<<20 {
 		return fmt.Errorf("aware: MaxUnsent (%d) must be 8 MiB or more", c.MaxUnsent)
@@ -101,6 +103,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 256
+	}
+	if c.MaxArriving == 0 {
+		c.MaxArriving = 1024
 	}
 	if c.MaxUnsent == 0 {
 		c.MaxUnsent = 256 << 20
@@ -139,10 +144,11 @@ type Server struct {
 	end   context.CancelFunc
 	life  context.Context
 
-	tenants *tenants
-	turns   turns
-	unsent  unsent
-	list    struct {
+	tenants  *tenants
+	turns    turns
+	arrivals arrivals
+	unsent   unsent
+	list     struct {
 		mu       sync.Mutex
 		at       time.Time
 		gateways []Gateway
@@ -165,6 +171,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
 	s.tenants = newTenants()
 	s.turns.of, s.turns.from = map[locksOf]*turn{}, map[netip.Addr]int{}
+	s.arrivals.most, s.arrivals.all, s.arrivals.of = cfg.MaxArriving, map[*arrival]bool{}, map[netip.Addr]int{}
 	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})
 	s.unsent.holds = map[netip.AddrPort]map[*hold]bool{}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -173,7 +180,7 @@ func New(cfg Config) (*Server, error) {
 		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(16 << 20), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(10 * time.Second), grpc.MaxHeaderListSize(16 << 10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
+		grpc.InTapHandle(s.begins), grpc.ChainUnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 	}
 	if cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
@@ -235,7 +242,7 @@ func (s *Server) hangUp(stuck []netip.AddrPort) {
 	}
 	s.mu.Unlock()
 	for _, c := range gone {
-		s.cfg.Log.Info("an aware client does not take what it asked for", "client", c.at)
+		s.cfg.Log.Info("an aware client does not take what it asked for, or does not say what it wants", "client", c.at)
 		c.Close()
 	}
 }
