@@ -2,6 +2,7 @@ package aware
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -21,6 +22,8 @@ import (
 // reservedPorts is the first port that needs no privilege (IPPORT_RESERVED).
 const reservedPorts = 1024
 
+var errPort = &causeway.Error{Op: "aware", Code: causeway.ErrAccess, Err: errors.New("the export rule for this client's address is secure: it wants a port below 1024")}
+
 // maxGroups is how many groups a client may claim: Linux's NGROUPS_MAX.
 const maxGroups = 64 << 10
 
@@ -32,6 +35,9 @@ func (s *Server) guarded(ctx context.Context, req any, info *grpc.UnaryServerInf
 			err = status.Error(codes.Internal, "panic")
 		}
 	}()
+	if small(req) {
+		arrived(ctx)
+	}
 	switch req.(type) {
 	case *clientpb.PingRequest, *clientpb.RenewRequest: // they use nothing
 		return handle(ctx, req)
@@ -85,6 +91,7 @@ func (s *Server) brief(ctx context.Context, do func() error) error {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
+		arrived(ctx)
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}
@@ -116,8 +123,11 @@ func (s *Server) admitVolume(ctx context.Context, claimed *clientpb.Caller, v *c
 		return nil, causeway.ErrAccess
 	}
 	rule := v.Rule(from.Addr())
-	if rule == nil || rule.Secure && from.Port() >= reservedPorts {
+	if rule == nil {
 		return nil, causeway.ErrAccess
+	}
+	if rule.Secure && from.Port() >= reservedPorts {
+		return nil, errPort
 	}
 	c := &gateway.Caller{Client: from.Addr(), ReadOnly: rule.ReadOnly || v.ReadOnly}
 	if claimed == nil {
