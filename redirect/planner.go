@@ -137,7 +137,7 @@ func (p *Planner) Target(s State, u Use) *Move {
 // leastBusy is the gateway that is used the least of those that a client may go to, whether or not it has room; nil: there is none.
 func (p *Planner) leastBusy(nodes []*view, self *view, u *Use, domain string) (least *view) {
 	for _, v := range nodes {
-		if v == self || v.Draining || !v.shares(domain) || !v.shares(u.Domain) {
+		if v == self || !v.open() || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
 		if least == nil || v.expected < least.expected {
@@ -243,7 +243,7 @@ func (p *Planner) views(s State) []*view {
 				v.expected -= m.load
 			}
 		}
-		if p.fresh(n) {
+		if p.fresh(n) && !n.Closed {
 			sum += v.expected * n.capacity()
 			weight += n.capacity()
 		}
@@ -329,7 +329,7 @@ func (p *Planner) choose(nodes []*view, self *view, u *Use, domain string) *view
 	var pulls []float64
 	total, near := 0.0, false
 	for _, v := range nodes {
-		if v == self || v.Draining || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
+		if v == self || !v.open() || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
 		room, free := p.room(v, self, u)

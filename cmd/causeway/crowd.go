@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -186,14 +187,11 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 		one := s.Volumes[v.Name]
 		one.Name, one.Domain = v.Name, member.DomainOf(t, v)
 		s.Volumes[v.Name] = one
-		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
-			first := s.Volumes[original.Name]
-			first.Mirrors = append(first.Mirrors, v.Name)
-			s.Volumes[original.Name] = first
-		}
 	}
-	for _, v := range s.Volumes {
-		slices.Sort(v.Mirrors)
+	for _, m := range mirrorsOf(t) {
+		first := s.Volumes[m.Volume]
+		first.Mirrors = append(first.Mirrors, m.Mirror)
+		s.Volumes[m.Volume] = first
 	}
 	watches, writes := map[string]bool{}, map[[2]string]bool{}
 	for _, u := range c.aware.Clients() {
@@ -235,7 +233,7 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 		if m == nil {
 			return "", fmt.Errorf("there is no other gateway to which it may go")
 		}
-	} else if err := c.reaches(t, to, volume); err != nil {
+	} else if err := member.Receives(t, to, volume); err != nil {
 		return "", err
 	}
 	if !c.send(t, m, now) {
@@ -243,15 +241,6 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 	}
 	c.log.Info("a client is sent elsewhere by an operator", "client", client, "volume", volume, "node", m.To)
 	return m.To, nil
-}
-
-// reaches fails if a node refuses a volume.
-func (c *crowd) reaches(t *record.Table, node, volume string) error {
-	n, v := t.Node(node), t.VolumeByName(volume)
-	if n != nil && v != nil && v.DomainPolicy == record.Strict && !record.SharesDomain(n, v) {
-		return fmt.Errorf("node %s is not in the domain %s of volume %s", node, v.Domain, volume)
-	}
-	return nil
 }
 
 // gateways is what clients are told.
@@ -273,6 +262,29 @@ func (c *crowd) gateways() (out []aware.Gateway) {
 		}
 		out = append(out, g)
 	}
+	return out
+}
+
+// mirrors is what clients are told may be read in place of something else.
+func (c *crowd) mirrors() []aware.Mirror {
+	t := c.table()
+	if t == nil {
+		return nil
+	}
+	return mirrorsOf(t)
+}
+
+// mirrorsOf lists the volumes that offer the same as others, sorted.
+func mirrorsOf(t *record.Table) (out []aware.Mirror) {
+	for item := range t.All(record.KindVolume) {
+		v := item.Value.(*record.Volume)
+		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
+			out = append(out, aware.Mirror{Volume: original.Name, Mirror: v.Name})
+		}
+	}
+	slices.SortFunc(out, func(a, b aware.Mirror) int {
+		return cmp.Or(strings.Compare(a.Volume, b.Volume), strings.Compare(a.Mirror, b.Mirror))
+	})
 	return out
 }
 

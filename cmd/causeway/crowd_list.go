@@ -46,12 +46,13 @@ func (c *crowd) nodes() (out []redirect.Node) {
 	sites, addresses := member.DiscoverySites(t), member.Answering(t)
 	for item := range t.All(record.KindNode) {
 		n := item.Value.(*record.Node)
-		if m, _ := t.Member(n.Name); m == nil {
+		m, _ := t.Member(n.Name)
+		if m == nil {
 			continue
 		}
 		r := redirect.Node{
 			Name: n.Name, Threshold: float64(n.Threshold), Capacity: float64(n.Weight), Domains: member.DomainsOf(t, n), Draining: n.State == record.Draining,
-			Interval: max(time.Duration(n.UpdateInterval), time.Second),
+			Interval: max(time.Duration(n.UpdateInterval), time.Second), Closed: !member.Welcomes(m, addresses[n.Name]),
 		}
 		at := discovery.Gateway{Addresses: addresses[n.Name], Domains: n.Domains}
 		for i := range sites {

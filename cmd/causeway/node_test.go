@@ -125,13 +125,29 @@ func prepareCluster(t *testing.T) *nodes {
 	return c
 }
 
-func (c *nodes) startAll() {
+// startAll runs the gateways, each with these words beside its own.
+func (c *nodes) startAll(words ...string) {
 	c.t.Helper()
-	c.start("g1", "--bootstrap")
+	c.start("g1", append([]string{"--bootstrap"}, words...)...)
+	c.join("g2", words...)
+	c.join("g3", words...)
+}
+
+// join runs a gateway that joins g1.
+func (c *nodes) join(name string, words ...string) {
+	c.t.Helper()
 	token := member.Token{}
 	c.ask("g1", &token, "token")
-	for _, name := range []string{"g2", "g3"} {
-		c.start(name, "--join", token.Peer, "--token", token.Token)
+	c.start(name, append([]string{"--join", token.Peer, "--token", token.Token}, words...)...)
+}
+
+// anotherPort finds one, beside that of NFS, for all gateways.
+func (c *nodes) anotherPort() string {
+	c.t.Helper()
+	for {
+		if port := sharedPort(c.t, "127.0.0.1", "127.0.0.2", "127.0.0.3"); port != c.port {
+			return fmt.Sprint(port)
+		}
 	}
 }
 

@@ -163,8 +163,8 @@ func TestReload(t *testing.T) {
 		t.Errorf("after a wrong file: %v", err)
 	}
 
-	write("listen: 127.0.0.1:1\nvolumes:\n  - path: " + one + "\n")
-	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served") {
+	write("listen: 127.0.0.1:1\naware: 9450\ngrace: 5s\nvolumes:\n  - path: " + one + "\n")
+	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served; what changed of aware, grace takes effect at the next start") {
 		t.Errorf("status %d: %s%s", code, out, stderr)
 	}
 	if _, err := r.mount("two", someone); err == nil {

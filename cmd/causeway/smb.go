@@ -182,7 +182,7 @@ func (n *node) serveSMB() {
 }
 
 // listenSMB answers SMB at a service address. s.mu is held.
-func (s *site) listenSMB(p *spot, life uint64, addr netip.Addr) {
+func (s *site) listenSMB(p *spot, life life, addr netip.Addr) {
 	if s.smb.server == nil {
 		return
 	}
@@ -193,7 +193,7 @@ func (s *site) listenSMB(p *spot, life uint64, addr netip.Addr) {
 		return
 	}
 	p.smb = l
-	p.serving.Go(func() { _ = s.smb.server.Serve(lived{l, life}) }) // until it is closed
+	p.serving.Go(func() { _ = s.smb.server.Serve(&lived{l, life}) }) // until it is closed
 }
 
 // disconnect ends the connections to an address that goes elsewhere.

@@ -55,6 +55,7 @@ func TestUndertaker(t *testing.T) {
 
 	m.Start()
 	c.Await("it is a member again", runs)
+	c.Await("it has an undertaker again", func() bool { return len(m.Undertakers()) == 1 })
 	third := m.Undertakers()[0]
 	m.Stop()
 	if runs() {

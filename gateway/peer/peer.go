@@ -168,6 +168,12 @@ func (p *Peers) Offer(s Services) {
 	case s.Access != nil:
 		p.rounds = rounds.Of(s.Access)
 	}
+	if s.Access == nil {
+		return
+	}
+	for kind := causeway.OwnerNLM; kind <= causeway.OwnerAware; kind++ { // other gateways' clients are told also of kinds that no front here serves
+		s.Access.Subscribe(kind, dispatcher{p})
+	}
 }
 
 // Close ends all sessions, of both directions; open calls fail. It waits until nothing runs any more.

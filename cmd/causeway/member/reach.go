@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,9 +95,7 @@ func (m *Member) tellReach(ctx context.Context) {
 func (m *Member) writeReach(ctx context.Context) (done bool) {
 	m.storage.mu.Lock()
 	faults := make(map[causeway.VolumeID]error, len(m.storage.faults))
-	for v, fault := range m.storage.faults {
-		faults[v] = fault
-	}
+	maps.Copy(faults, m.storage.faults)
 	back := m.storage.back
 	m.storage.back = nil
 	m.storage.mu.Unlock()

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -156,7 +157,7 @@ func (l *loop) makeReady(p *epollPort) {
 // served then are reported again.
 func (l *loop) poll(w *worker, timeout int) bool {
 	w.largeRun = 0
-	n, err := epollWait(l.epoll, l.events[:], timeout)
+	n, err := l.wait(w, timeout)
 	if err != nil {
 		l.srv.cfg.Logger.Error("event loop failed", "err", err)
 		return false
@@ -207,12 +208,18 @@ func (l *loop) close() {
 	unix.Close(l.wakeFD)
 }
 
-// epollWait looks without blocking first: that costs less where something has happened already.
-func epollWait(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
+// wait looks without blocking first: that costs less where something has happened already. Calls that were handed to goroutines since the
+// last time begin before it blocks: they stand behind this one on its processor, from which others take them only after a while.
+func (l *loop) wait(w *worker, timeout int) (int, error) {
 	for {
-		n, err := rawEpollWait(epoll, events)
+		n, err := rawEpollWait(l.epoll, l.events[:])
 		if n == 0 && err == nil && timeout != 0 {
-			n, err = unix.EpollWait(epoll, events, timeout)
+			if w.parked {
+				w.parked = false
+				runtime.Gosched()
+				continue
+			}
+			n, err = unix.EpollWait(l.epoll, l.events[:], timeout)
 		}
 		if err != unix.EINTR {
 			return n, err
