@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"syscall"
 	"testing"
 
 	"causeway/e2e/harness"
@@ -32,6 +33,22 @@ func TestStorageLost(t *testing.T) {
 		s.Await("it is back at "+c.name, func() bool { return s.View() != nil && !s.refused(volume, victim) })
 		s.worked(workers)
 	}
+}
+
+// TestStorageHangs has the storage of one gateway stand still, with calls in it: new ones go by other gateways after a while, and those in it are
+// answered when it goes on.
+func TestStorageHangs(t *testing.T) {
+	s, mounts := setGlusterStage(t, 1, "--storage-timeout", "4s")
+	s.Members[0].Command("cluster", "set", "--hold-down", "0s")
+	volume, victim := s.volumes[0], s.Members[1]
+	s.move(volume, s.Members[0])
+	workers := s.workers(volume, s.Members...)
+	mounts[1].Signal(syscall.SIGSTOP)
+	s.Await("it has noticed", func() bool { return s.refused(volume, victim) })
+	s.worked(s.workers(volume, victim))
+	mounts[1].Signal(syscall.SIGCONT)
+	s.Await("it is back", func() bool { return s.View() != nil && !s.refused(volume, victim) })
+	s.worked(workers)
 }
 
 // refused reports whether a gateway has said that it does not reach a volume's storage.

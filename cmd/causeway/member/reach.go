@@ -22,7 +22,7 @@ func (s *Split) findPaths(own gateway.Transfer) error {
 	}
 	s.paths, err = transfer.NewPaths(transfer.PathsConfig{
 		Here: own, Via: proxy.Via, Open: s.m.cfg.Volumes.Open, Else: s.others, Test: s.m.cfg.Volumes.Probe, Log: s.m.log,
-		Lost: s.engines.Lost, Changed: s.m.reached,
+		Lost: s.engines.Lost, Changed: s.m.reached, Hangs: s.m.cfg.Hangs,
 	})
 	return err
 }
