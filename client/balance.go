@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -17,13 +18,7 @@ const worthwhile = 20
 
 // balance looks for a less busy gateway from time to time: in the records, or by asking the gateways.
 func (c *Client) balance() {
-	for {
-		wait := c.cfg.Balance/2 + rand.N(c.cfg.Balance)
-		select {
-		case <-time.After(wait):
-		case <-c.life.Done():
-			return
-		}
+	for sleep.For(c.life, c.cfg.Balance/2+rand.N(c.cfg.Balance)) {
 		figures := c.figures()
 		c.mu.Lock()
 		for name := range c.volumes {

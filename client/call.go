@@ -12,6 +12,7 @@ import (
 
 	"causeway"
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -65,14 +66,10 @@ func (c *Client) do(ctx context.Context, volume, prefer string, what call) (gate
 			}
 			doubt = doubt || errors.Is(err, causeway.ErrDelay)
 		}
-		select {
-		case <-time.After(wait):
-			wait = min(2*wait, lastWait)
-		case <-ctx.Done():
-			return gateway, context.Cause(ctx)
-		case <-c.life.Done():
-			return gateway, causeway.ErrClosed
+		if err := c.pause(ctx, wait); err != nil {
+			return gateway, err
 		}
+		wait = min(2*wait, lastWait)
 	}
 }
 
@@ -172,10 +169,7 @@ func (c *Client) suspect(ctx context.Context, l *link, giveUp context.CancelCaus
 			giveUp(errSilent)
 			return
 		}
-		select {
-		case <-time.After(c.cfg.Suspect):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, c.cfg.Suspect)
 	}
 }
 

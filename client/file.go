@@ -74,7 +74,7 @@ func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.Fi
 }
 
 func (v *Volume) open(ctx context.Context, name string, flag int, perm fs.FileMode) (o object, err error) {
-	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm), Exclusive: true}
+	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm &^ *v.c.cfg.Umask), Exclusive: true}
 	for try := 0; ; try++ {
 		if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
 			return v.create(ctx, name, made)
@@ -168,13 +168,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 
 // Read reads from the position.
 func (f *File) Read(p []byte) (int, error) {
-	f.mu.Lock()
-	at := f.pos
-	f.mu.Unlock()
-	n, err := f.ReadAt(p, at)
-	f.mu.Lock()
-	f.pos = at + int64(n)
-	f.mu.Unlock()
+	n, err := f.advance(p, f.ReadAt)
 	if n > 0 && err == io.EOF {
 		err = nil
 	}
@@ -186,10 +180,15 @@ func (f *File) Write(p []byte) (int, error) {
 	if f.flag&os.O_APPEND != 0 {
 		return f.append(p)
 	}
+	return f.advance(p, f.WriteAt)
+}
+
+// advance moves bytes at the position, and the position behind them.
+func (f *File) advance(p []byte, move func(p []byte, off int64) (int, error)) (int, error) {
 	f.mu.Lock()
 	at := f.pos
 	f.mu.Unlock()
-	n, err := f.WriteAt(p, at)
+	n, err := move(p, at)
 	f.mu.Lock()
 	f.pos = at + int64(n)
 	f.mu.Unlock()

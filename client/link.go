@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"causeway"
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -161,10 +163,8 @@ func (l *link) taken() bool {
 
 // learnLocked adds an address, and the paths through it. It reports false if there are too many.
 func (c *Client) learnLocked(address string) bool {
-	for _, known := range c.known {
-		if known == address {
-			return true
-		}
+	if slices.Contains(c.known, address) {
+		return true
 	}
 	if len(c.known) >= maxGateways {
 		return false
@@ -227,10 +227,7 @@ func (c *Client) watch(l *link) {
 				c.redirected(l, e.Redirect)
 			}
 		}
-		select {
-		case <-time.After(2 * c.cfg.Suspect):
-		case <-c.life.Done():
-		}
+		sleep.For(c.life, 2*c.cfg.Suspect)
 	}
 }
 

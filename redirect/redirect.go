@@ -115,12 +115,7 @@ func (n *Node) shares(domain string) bool {
 	if domain == "" || domain == All {
 		return true
 	}
-	for _, d := range n.Domains {
-		if d == domain {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(n.Domains, domain)
 }
 
 // at reports whether it is at a site.

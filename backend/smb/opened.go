@@ -3,6 +3,7 @@ package smb
 import (
 	"container/list"
 	"errors"
+	"maps"
 	"os"
 	"sync"
 
@@ -225,9 +226,7 @@ func (f *files) moved(from, to string) {
 			next[o.path] = o
 		}
 	}
-	for p, o := range next {
-		f.byPath[p] = o
-	}
+	maps.Copy(f.byPath, next)
 }
 
 func (f *files) close() {

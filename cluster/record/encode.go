@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -154,9 +155,7 @@ func merge(from any, extras ...map[string]json.RawMessage) ([]byte, error) {
 		return nil, err
 	}
 	for _, extra := range extras {
-		for name, value := range extra {
-			all[name] = value
-		}
+		maps.Copy(all, extra)
 	}
 	return json.Marshal(all)
 }

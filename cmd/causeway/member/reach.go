@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,7 +22,7 @@ func (s *Split) findPaths(own gateway.Transfer) error {
 	}
 	s.paths, err = transfer.NewPaths(transfer.PathsConfig{
 		Here: own, Via: proxy.Via, Open: s.m.cfg.Volumes.Open, Else: s.others, Test: s.m.cfg.Volumes.Probe, Log: s.m.log,
-		Lost: s.engines.Lost, Changed: s.m.reached,
+		Lost: s.engines.Lost, Changed: s.m.reached, Hangs: s.m.cfg.Hangs,
 	})
 	return err
 }
@@ -94,9 +95,7 @@ func (m *Member) tellReach(ctx context.Context) {
 func (m *Member) writeReach(ctx context.Context) (done bool) {
 	m.storage.mu.Lock()
 	faults := make(map[causeway.VolumeID]error, len(m.storage.faults))
-	for v, fault := range m.storage.faults {
-		faults[v] = fault
-	}
+	maps.Copy(faults, m.storage.faults)
 	back := m.storage.back
 	m.storage.back = nil
 	m.storage.mu.Unlock()

@@ -27,7 +27,6 @@ type User struct {
 	NTHash   [16]byte // see NTHash
 	UID, GID uint32
 	Groups   []uint32
-	SID      string // "S-1-…"; empty where none is given to it
 }
 
 // Users finds accounts. Names are compared without case, by the implementation. It may be called by many goroutines.

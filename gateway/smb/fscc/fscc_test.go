@@ -380,7 +380,7 @@ func TestIoctls(t *testing.T) {
 }
 
 func TestNotices(t *testing.T) {
-	list := []Notice{{ActionRenamedOld, []string{"a"}}, {ActionRenamedNew, []string{"d", "b:"}}}
+	list := []Notice{{4, []string{"a"}}, {5, []string{"d", "b:"}}} // the two names of a rename
 	want := "10000000" + "04000000" + "02000000" + "6100" + "0000" + "00000000" + "05000000" + "08000000" + "64005c00620022f0"
 	got, err := AppendNotices(nil, list, 36)
 	if err != nil || !bytes.Equal(got, unhex(t, want)) {
