@@ -24,6 +24,7 @@ import (
 
 	library "causeway/client"
 	"causeway/cmd/causeway/member"
+	"causeway/internal/testport"
 )
 
 // awareCluster runs three gateways that answer aware clients, with a volume.
@@ -179,7 +180,7 @@ func TestAwareDrain(t *testing.T) {
 
 // TestAwareAlone: a gateway without a cluster answers aware clients too, under its export rules.
 func TestAwareAlone(t *testing.T) {
-	dir, port := share(t, "home"), sharedPort(t, "127.0.0.1")
+	dir, port := share(t, "home"), testport.At(t, "127.0.0.1")
 	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw")
 	_, v := awareVolume(t, library.Config{}, fmt.Sprint("127.0.0.1:", port))
 	big := strings.Repeat("0123456789abcdef", 300_000)
@@ -196,7 +197,7 @@ func TestAwareAlone(t *testing.T) {
 
 // TestAwareHost: a program on the gateway's host reads a file by itself, as the user that it is, and sees what others write.
 func TestAwareHost(t *testing.T) {
-	dir, port, socket := share(t, "home"), sharedPort(t, "127.0.0.1"), filepath.Join(t.TempDir(), "run", "socket")
+	dir, port, socket := share(t, "home"), testport.At(t, "127.0.0.1"), filepath.Join(t.TempDir(), "run", "socket")
 	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--aware-unix", socket, "--allow", "127.0.0.1/32=rw,no_root_squash")
 	c, err := library.Dial(t.Context(), library.Config{Local: socket}, fmt.Sprint("127.0.0.1:", port))
 	if err != nil {
@@ -231,7 +232,7 @@ func TestAwareHost(t *testing.T) {
 
 // TestAwareTLS: with a certificate the gateway answers those who trust it, and nobody in the clear. A renewed certificate counts at once.
 func TestAwareTLS(t *testing.T) {
-	dir, port, where := share(t, "home"), sharedPort(t, "127.0.0.1"), t.TempDir()
+	dir, port, where := share(t, "home"), testport.At(t, "127.0.0.1"), t.TempDir()
 	pool := newCertificate(t, where)
 	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw",
 		"--aware-tls", filepath.Join(where, "cert.pem")+","+filepath.Join(where, "key.pem"))
