@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -71,7 +70,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		n.startEngines,
 		j.startUndertaker,
 		j.newMember,
-		func(context.Context) error { return n.startAdmin(notReloadable) },
+		func(context.Context) error { return n.startAdmin(n.reloadMember) },
 		j.enter,
 		j.seed,
 		n.startFronts,
@@ -80,11 +79,8 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.serve,
 		func(context.Context) error { j.crowd.start(); return nil },
 		n.startCallbacks,
+		j.retireUsers,
 	})
-}
-
-func notReloadable(context.Context) (string, error) {
-	return "", errors.New("a gateway of a cluster has its settings from the cluster: see causeway volume set and causeway node set")
 }
 
 // joining is a gateway on its way into a cluster.

@@ -91,6 +91,7 @@ func newNode() *cobra.Command {
 	set.Uint16Var(&f.port, "port", 2049, "port of NFS at the service addresses, the same at all gateways")
 	set.Uint16Var(&f.smbPort, "smb", 0, "port of SMB at the service addresses, the same at all gateways: 445; 0: none")
 	set.StringVar(&f.config.Signing, "smb-signing", f.config.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
+	set.BoolVar(&f.config.Groups, "groups", false, groupsHelp)
 	set.BoolVar(&f.config.Portmap, "portmap", true, "answer on port 111 of the service addresses too, or register with rpcbind")
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
@@ -148,7 +149,7 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	ctx, stopNow := context.WithCancel(ctx)
 	defer stopNow()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	log := newLogger(&f.config, stderr)
 	err := posix.DropPrivileges()
@@ -173,7 +174,9 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	}
 	fmt.Fprintln(stdout, "ready")
 	notify(log, daemon.SdNotifyReady)
-	return wait(ctx, n, &reloader{log: log}, signals)
+	r := &reloader{log: log}
+	r.node.Store(n)
+	return wait(ctx, n, r, signals)
 }
 
 func newNodeList() *cobra.Command {
@@ -298,7 +301,7 @@ func newNodeRemove() *cobra.Command {
 			return err
 		}
 		return o.print(w, text, nil, func() error {
-			_, err := fmt.Fprintf(w, "node %s is removed; it keeps a certificate of the cluster until: causeway cluster rotate-ca\n", args[0])
+			_, err := fmt.Fprintf(w, "node %s is removed; its certificate is good until causeway cluster rotate-ca, and a restart of the gateways\n", args[0])
 			return err
 		})
 	})

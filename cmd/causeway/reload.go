@@ -32,6 +32,9 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if n == nil {
 		return "", errors.New("the gateway is still starting")
 	}
+	if n.member != nil {
+		return n.reloadMember(ctx)
+	}
 	if r.settings.file == "" {
 		return "", errors.New("there is no configuration file to read again: serve was started without --config")
 	}
@@ -59,6 +62,15 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 		notes = append(notes, "what changed of "+strings.Join(wait, ", ")+" takes effect at the next start")
 	}
 	return strings.Join(append([]string{counted(len(c.Volumes), "volume") + " served"}, notes...), "; "), nil
+}
+
+// reloadMember is reload at a gateway of a cluster, which reads nothing from a file: its settings are the cluster's.
+func (n *node) reloadMember(context.Context) (string, error) {
+	if n.groups == nil {
+		return "", errors.New("a gateway of a cluster has its settings from the cluster: see causeway volume set and causeway node set")
+	}
+	n.groups.Forget()
+	return "the groups of users are looked up anew", nil
 }
 
 // fixed are the settings that only a start puts into force.

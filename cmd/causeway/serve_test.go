@@ -85,6 +85,9 @@ func checkStatus(t *testing.T, r *running) {
 	if st.Replies.Entries == 0 || st.Locking.Grace || len(st.Caches) != 2 {
 		t.Errorf("%+v %+v %+v", st.Replies, st.Locking, st.Caches)
 	}
+	if _, said, code := run(t, "unlock", "127.0.0.1", "--state-dir", r.state); code != 1 || !strings.Contains(said, "no client with locks 127.0.0.1") {
+		t.Errorf("unlock: %d, %s", code, said)
+	}
 	table, _, _ := run(t, "status", "--state-dir", r.state)
 	for _, want := range []string{"ready for", "/data ", st.Volumes[0].ID, "127.0.0.1 ", "0 locks held", "remembered"} {
 		if !strings.Contains(table, want) {

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/keepalive"
@@ -74,6 +73,7 @@ type Config struct {
 	Lease      time.Duration // within which a client that has locks renews them; default 30 s
 	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
 	MaxUnsent  int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
+	MaxPending int           // bytes that calls hold which have not been answered; over it, who has most loses a connection; at least 8 MiB, default 1 GiB
 	MaxClients int           // that are remembered, of which one client address may have a quarter; default 16,384
 	MaxConns   int           // connections, of which one client address may have a quarter; default 32,768
 	Now        func() time.Time
@@ -89,6 +89,12 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxUnsent != 0 && c.MaxUnsent < 8<<20 {
 		return fmt.Errorf("aware: MaxUnsent (%d) must be 8 MiB or more", c.MaxUnsent)
+	}
+	if c.MaxPending != 0 && c.MaxPending < 8<<20 {
+		return fmt.Errorf("aware: MaxPending (%d) must be 8 MiB or more", c.MaxPending)
+	}
+	if c.MaxPending == 0 {
+		c.MaxPending = 1 << 30
 	}
 	if c.Lease == 0 {
 		c.Lease = 30 * time.Second
@@ -135,6 +141,7 @@ type Server struct {
 	clientpb.UnimplementedFilesServer
 	cfg   Config
 	grpc  *grpc.Server
+	tls   *tls.Config   // nil: in the clear
 	slots chan struct{} // one per call that runs
 	end   context.CancelFunc
 	life  context.Context
@@ -142,7 +149,9 @@ type Server struct {
 	tenants *tenants
 	turns   turns
 	unsent  unsent
-	list    struct {
+
+	unanswered unanswered
+	list       struct {
 		mu       sync.Mutex
 		at       time.Time
 		gateways []Gateway
@@ -166,6 +175,7 @@ func New(cfg Config) (*Server, error) {
 	s.tenants = newTenants()
 	s.turns.of, s.turns.from = map[locksOf]*turn{}, map[netip.Addr]int{}
 	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})
+	s.unanswered.most, s.unanswered.of = cfg.MaxPending, map[netip.Addr]int{}
 	s.unsent.holds = map[netip.AddrPort]map[*hold]bool{}
 	s.life, s.end = context.WithCancel(context.Background())
 	options := []grpc.ServerOption{
@@ -175,8 +185,9 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 	}
-	if cfg.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
+	if cfg.TLS != nil { // below what counts frames
+		s.tls = cfg.TLS.Clone()
+		s.tls.NextProtos = []string{"h2"}
 	}
 	s.grpc = grpc.NewServer(options...)
 	clientpb.RegisterFilesServer(s.grpc, s)
@@ -236,7 +247,7 @@ func (s *Server) hangUp(stuck []netip.AddrPort) {
 	s.mu.Unlock()
 	for _, c := range gone {
 		s.cfg.Log.Info("an aware client does not take what it asked for", "client", c.at)
-		c.Close()
+		c.cut()
 	}
 }
 
@@ -253,12 +264,15 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: nc, s: l.s}
+		c := &conn{Conn: nc, raw: nc, s: l.s, calls: calls{in: frames{skip: lengthOfPreface}, open: map[uint32]int{}}}
 		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 			c.at = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
 			c.from = c.at.Addr()
 		}
 		if l.s.admitConn(c) {
+			if l.s.tls != nil {
+				c.Conn = tls.Server(nc, l.s.tls)
+			}
 			return c, nil
 		}
 		nc.Close()
@@ -279,13 +293,21 @@ func (s *Server) admitConn(c *conn) bool {
 // conn is a connection of a client.
 type conn struct {
 	net.Conn
-	s    *Server
-	at   netip.AddrPort
-	from netip.Addr
+	raw   net.Conn // under TLS
+	s     *Server
+	at    netip.AddrPort
+	from  netip.Addr
+	calls calls
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}
+
+// forget takes the connection off all lists.
+func (c *conn) forget() {
 	c.s.mu.Lock()
 	if c.s.conns[c] {
 		delete(c.s.conns, c)
@@ -295,5 +317,5 @@ func (c *conn) Close() error {
 	}
 	c.s.mu.Unlock()
 	c.s.unsent.gone(c.at)
-	return c.Conn.Close()
+	c.s.unanswered.add(c.from, -c.calls.end())
 }

@@ -125,21 +125,29 @@ func (l *Lender) converse(c *net.UnixConn, who *process) {
 	defer stop()
 	defer c.Close()
 	b := &borrower{UnixConn: c, who: who, loans: map[uint64]*loan{}}
-	defer func() {
-		for _, o := range b.loans {
-			l.drop(o)
-		}
-	}()
+	defer l.hungUp(b)
 	buf := make([]byte, maxLocal)
 	for {
 		n, err := c.Read(buf)
 		if err != nil || n == 0 {
 			return
 		}
-		r := &clientpb.LocalRequest{}
-		if proto.Unmarshal(buf[:n], r) != nil || r.Id == 0 || l.answer(b, r) != nil {
+		if !l.receive(b, buf[:n]) {
 			return
 		}
+	}
+}
+
+// receive answers a packet. It reports false if the connection is to end.
+func (l *Lender) receive(b *borrower, packet []byte) bool {
+	r := &clientpb.LocalRequest{}
+	return proto.Unmarshal(packet, r) == nil && r.Id != 0 && l.answer(b, r) == nil
+}
+
+// hungUp takes back what a program has that is gone.
+func (l *Lender) hungUp(b *borrower) {
+	for _, o := range b.loans {
+		l.drop(o)
 	}
 }
 

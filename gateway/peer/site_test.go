@@ -44,6 +44,7 @@ type member struct {
 	store    backend.Store
 	volume   *causeway.Volume
 	engine   *access.Engine
+	locks    *lockmgr.Manager
 	data     *transfer.Engine
 	hook     *hook
 	peers    *Peers
@@ -149,6 +150,7 @@ func (s *site) newGate(name string, o options) *member {
 	g.store = store
 	locks, err := lockmgr.New(lockmgr.Config{})
 	must(s, err)
+	g.locks = locks
 	g.engine = access.New(access.Config{Locks: locks, Holder: h, Node: name, Holders: g.peers})
 	g.store, g.volume = store, &causeway.Volume{ID: vol, Name: "v", Async: o.async}
 	g.engine.Attach(g.volume, store)

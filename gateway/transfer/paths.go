@@ -82,7 +82,10 @@ type Paths struct {
 type probed struct {
 	health path.Health
 	news   chan struct{} // closed when the next probe has ended
-	test   chan error    // of a probe that has not ended; watch's alone
+
+	// Watch's alone.
+	test chan error // of a probe that has not ended
+	said string     // the error that was logged last
 }
 
 // pin holds an object's writes to the path by which an earlier one may still come.
@@ -215,12 +218,20 @@ func (x *Paths) judge(v causeway.VolumeID, p *probed, fault error) {
 	now, _ := p.health.State()
 	if now == path.Alive {
 		delete(x.paths, v)
-		x.good[v] = x.cfg.Now()
+		if delete(x.good, v); !changed { // it was not dead: whatever fails is the storage's answer
+			x.good[v] = x.cfg.Now()
+		}
 		x.troubled.Add(-1)
 	}
 	close(p.news)
 	p.news = make(chan struct{})
 	x.mu.Unlock()
+	if !changed && fault != nil && fault.Error() != p.said {
+		x.cfg.Log.Info("the storage of a volume stays out of reach", "volume", v, "err", fault)
+	}
+	if fault != nil {
+		p.said = fault.Error()
+	}
 	if !changed {
 		return
 	}

@@ -234,5 +234,12 @@ func TestDoubt(t *testing.T) {
 		if causeway.CodeOf(w.Doubt(1, causeway.ErrNoEnt)) != causeway.ErrNoEnt || causeway.CodeOf(w.Doubt(2, causeway.ErrStale)) != causeway.ErrStale {
 			t.Error("answers are doubted")
 		}
+		w.probe.fail(nil)
+		for !w.Reaches(1) {
+			time.Sleep(time.Second)
+		}
+		if ask() != causeway.ErrDelay {
+			t.Error("a path that was dead a moment ago is believed")
+		}
 	})
 }

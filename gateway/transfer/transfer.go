@@ -51,6 +51,7 @@ type Engine struct {
 	changes overlap.Table
 	flushes flushes
 	returns returns
+	written written
 
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]

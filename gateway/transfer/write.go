@@ -34,6 +34,9 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 		if err == nil {
 			r.N, err = o.write(ctx, c, data, off, how)
 		}
+		if r.N > 0 && !o.wrote.Load() && c.Owner.Kind != causeway.OwnerSMB { // those say what they wrote when they close
+			o.wrote.Store(true)
+		}
 	}
 	r.Change = o.end(ctx, mark.End, before)
 	return o.vouch(r, err)
