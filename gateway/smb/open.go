@@ -64,6 +64,14 @@ type open struct {
 	closed     atomic.Bool
 }
 
+// newOpen is an open as the engines have given it.
+func newOpen(opened *gateway.Opened) *open {
+	return &open{
+		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID, access: uint32(opened.Access), keep: opened.Keep,
+		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
+	}
+}
+
 // register makes session and server know an open. If they cannot, it is closed again.
 func (m *message) register(o *open) error {
 	s := m.ch.session
