@@ -196,6 +196,37 @@ func TestOpensOfOneUser(t *testing.T) {
 	}
 }
 
+// TestOpensOfOneFile: each open of a file is compared with all others of it, so a user has only so many of one, whatever he calls his clients, and the
+// file that he would have emptied by one more stays as it is.
+func TestOpensOfOneFile(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	r.srv.cfg.MaxOpensPerFile = 3
+	for range 2 {
+		r.openFile(t)
+	}
+	other := r.again(t)
+	first, status := other.create(t, 0, createBody("f", 0, 0))
+	if status != 0 {
+		t.Fatal(status)
+	}
+	for _, crowded := range []*rig{r, other} {
+		if _, status := crowded.create(t, 0, createBody("f", 0, 0)); status != ntstatus.InsufficientResources {
+			t.Error("more of one file than he may have:", status)
+		}
+	}
+	if _, status := other.create(t, 0, durableCreate("another", 9)); status != 0 {
+		t.Error("another file:", status)
+	}
+	other.send(t, other.request(wire.Close, 0, closeBody(first)))
+	if _, h := other.receive(t); h.Status != ntstatus.OK {
+		t.Fatal(h.Status)
+	}
+	if _, status := r.create(t, 0, createBody("f", 0, 0)); status != 0 {
+		t.Error("one was closed:", status)
+	}
+}
+
 // TestListingHoldsNobodyUp: while a directory is listed, which may take long, news of its opens is taken.
 func TestListingHoldsNobodyUp(t *testing.T) {
 	r := newRig(t, false)
