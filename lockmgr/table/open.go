@@ -144,7 +144,7 @@ func (r *OpenRequest) doomed(t *Table, obj *object) causeway.Code {
 
 // breakFor breaks what the open takes. Who has begun to wait for a lease waits until nothing is being broken of it any more, like those
 // who came later and want more.
-func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
+func (t *Table) breakFor(obj *object, r *OpenRequest, handles map[*lease]bool) (waits bool) {
 	_, waited := obj.claims[r.Claim]
 	for _, l := range slices.Clone(obj.leases) {
 		mask, awaited := r.takes(l, handles)
@@ -161,7 +161,7 @@ func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits b
 	return waits
 }
 
-func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
+func (r *OpenRequest) wouldWait(obj *object, handles map[*lease]bool) bool {
 	return slices.ContainsFunc(obj.leases, func(l *lease) bool {
 		_, awaited := r.takes(l, handles)
 		return l.caching&awaited != 0
@@ -170,7 +170,7 @@ func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
 
 // share looks for opens whose access or share mode stands against the request ([MS-FSA] 2.1.5.1.2.2). Those whose holder
 // caches handles may give way: their leases. Those that are disconnected have to.
-func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers []*open) {
+func share(obj *object, r *OpenRequest) (refused bool, handles map[*lease]bool, losers []*open) {
 	access := r.Held.Access
 	if r.Empties {
 		access |= causeway.FileWriteData
@@ -182,7 +182,10 @@ func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers 
 		case o.Disconnected:
 			losers = append(losers, o)
 		case l != nil && l.caching&causeway.CacheHandle != 0 && l.id.Kind != causeway.Delegation && !l.belongs(r):
-			handles = append(handles, l)
+			if handles == nil {
+				handles = make(map[*lease]bool)
+			}
+			handles[l] = true
 		default:
 			return true, nil, nil
 		}
@@ -191,11 +194,11 @@ func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers 
 }
 
 // takes returns what the open takes from a lease, and which of it has to be waited for.
-func (r *OpenRequest) takes(l *lease, handles []*lease) (mask, awaited causeway.Caching) {
+func (r *OpenRequest) takes(l *lease, handles map[*lease]bool) (mask, awaited causeway.Caching) {
 	if len(handles) == 0 {
 		return r.openTakes(l)
 	}
-	if slices.Contains(handles, l) {
+	if handles[l] {
 		return causeway.CacheHandle, causeway.CacheHandle
 	}
 	return 0, 0
