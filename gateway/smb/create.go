@@ -123,7 +123,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	var none gateway.Opened
 	cuts := r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf
 	var err error
-	if p.exists {
+	if srv := m.conn.srv; srv.files.full(m.caller.Cred.UID, p.entry.Handle, &srv.cfg) {
+		err = ntstatus.InsufficientResources // before anything is made, emptied or looked through
+	} else if p.exists {
 		err = m.refuseExisting(r, p, cuts)
 	} else if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
 		err = ntstatus.ObjectNameNotFound

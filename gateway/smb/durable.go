@@ -95,7 +95,7 @@ func (f *files) keep(o *open, now time.Time) {
 	defer f.mu.Unlock()
 	f.forgetKeptLocked(o.id.Persistent)
 	f.kept[o.id.Persistent] = k
-	f.users[k.uid]++
+	f.moreLocked(k.uid, k.handle)
 	if now.Sub(f.swept) > time.Minute {
 		f.sweepLocked(now)
 	}
@@ -130,7 +130,7 @@ func (f *files) lost(id causeway.OpenID) {
 func (f *files) forgetKeptLocked(id uint64) {
 	if k := f.kept[id]; k != nil {
 		delete(f.kept, id)
-		f.lessLocked(k.uid)
+		f.lessLocked(k.uid, k.handle)
 	}
 }
 

@@ -78,7 +78,7 @@ func (m *message) register(o *open) error {
 	o.session, o.tree, o.uid = s, m.tree, m.caller.Cred.UID
 	tooMany := false
 	if o.pipe == nil { // before the session, whose end closes it
-		tooMany = s.srv.files.full(o.uid, s.srv.cfg.MaxOpensPerUser, s.srv.cfg.Now())
+		tooMany = s.srv.files.full(o.uid, o.handle, &s.srv.cfg)
 		s.srv.files.add(o)
 	}
 	s.mu.Lock()
