@@ -139,9 +139,6 @@ func (c *Client) once(ctx context.Context, gateway string, what call) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if status.Code(err) == codes.Aborted { // nothing was done: the gateway has no room for the request
-		return causeway.ErrDelay
-	}
 	if s := status.Code(err); s == codes.Unimplemented || s == codes.ResourceExhausted || s == codes.InvalidArgument {
 		return &causeway.Error{Op: "client", Code: causeway.ErrNotSupp, Err: err}
 	}

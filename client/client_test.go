@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -199,25 +198,6 @@ func TestData(t *testing.T) {
 		if got, err := v.ReadFile(background, "f"); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes, want %d: %v", len(got), len(want), err)
 		}
-	}
-}
-
-// TestLater: calls for which a gateway has no room are made again, and none fails.
-func TestLater(t *testing.T) {
-	w := newWorld(t, 0, nil)
-	w.room = 4 // one of a host's at once
-	w.add("g1")
-	said := &bytes.Buffer{}
-	c := w.dial(client.Config{Log: slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelWarn}))})
-	v := w.volume(c)
-	data := bytes.Repeat([]byte("0123456789abcdef"), 4<<16)
-	fine(t, v.WriteFile(background, "big", data, 0o644))
-	if got, err := v.ReadFile(background, "big"); err != nil || !bytes.Equal(got, data) {
-		t.Error(len(got), err)
-	}
-	c.Close()
-	if said.Len() > 0 {
-		t.Errorf("it takes that for a failure: %s", said)
 	}
 }
 

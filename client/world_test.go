@@ -38,7 +38,6 @@ type world struct {
 	where   []string
 	off     atomic.Uint32 // ways that the operator has switched off
 	mirrors atomic.Pointer[[]aware.Mirror]
-	room    int // for requests, at gateways that are added; 0: as ever
 	first   *causeway.Volume
 	recalls *aware.Recalls
 	attach  func(*causeway.Volume, backend.Store)
@@ -119,7 +118,7 @@ func (w *world) add(name string) {
 	server, err := aware.New(aware.Config{
 		Access: &named{w.access, name}, Transfer: &faultyTransfer{w.data, w.cache, at}, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
 		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease, WaysOff: func() uint8 { return uint8(w.off.Load()) },
-		Mirrors: func() []aware.Mirror { return *w.mirrors.Load() }, MaxArriving: w.room,
+		Mirrors: func() []aware.Mirror { return *w.mirrors.Load() },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -35,9 +35,6 @@ func (s *Server) guarded(ctx context.Context, req any, info *grpc.UnaryServerInf
 			err = status.Error(codes.Internal, "panic")
 		}
 	}()
-	if small(req) {
-		arrived(ctx)
-	}
 	switch req.(type) {
 	case *clientpb.PingRequest, *clientpb.RenewRequest: // they use nothing
 		return handle(ctx, req)
@@ -91,7 +88,6 @@ func (s *Server) brief(ctx context.Context, do func() error) error {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
-		arrived(ctx)
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}

@@ -248,7 +248,6 @@ const maxWatches = 4
 
 // Watch tells a client where the gateways are, and when it shall go elsewhere, until either ends.
 func (s *Server) Watch(r *clientpb.WatchRequest, stream clientpb.Files_WatchServer) error {
-	arrived(stream.Context())
 	from, ok := remote(stream.Context())
 	if !ok || !s.exported(from.Addr()) {
 		return nil

@@ -265,7 +265,7 @@ func (s *Server) evict() {
 		case <-s.life.Done():
 			return
 		}
-		if stuck := append(s.unsent.stuck(s.cfg.Now()), s.arrivals.stuck(s.cfg.Now())...); len(stuck) > 0 {
+		if stuck := s.unsent.stuck(s.cfg.Now()); len(stuck) > 0 {
 			s.hangUp(stuck)
 		}
 		s.turns.forget(s.cfg.Now())
