@@ -79,6 +79,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.serve,
 		func(context.Context) error { j.crowd.start(); return nil },
 		n.startCallbacks,
+		j.retireUsers,
 	})
 }
 

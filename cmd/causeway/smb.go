@@ -217,6 +217,14 @@ func (j *joining) seedUsers(ctx context.Context) error {
 	return j.member.SeedUsers(ctx, key, list)
 }
 
+// retireUsers puts those accounts aside, now that the gateway stays one of its cluster.
+func (j *joining) retireUsers(context.Context) error {
+	if err := accounts.NewBook(j.state.Path(usersDir)).Retire(); err != nil {
+		j.log.Warn("accounts of before the cluster could not be put aside: those that are removed come back when the gateway is started again", "err", err)
+	}
+	return nil
+}
+
 // announceSMB tells the user how to reach the shares.
 func (n *node) announceSMB(w io.Writer, f *founding) {
 	if n.smb.server == nil {

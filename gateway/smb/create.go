@@ -95,6 +95,8 @@ func checkCreate(r *wire.CreateRequest) error {
 		return badImpersonation
 	case r.Access == 0, !security.Mask(r.Access).Valid():
 		return ntstatus.AccessDenied
+	case r.Access&wire.AccessSystemSecurity != 0: // to audit accesses ([MS-FSA] 2.1.5.1): there is no such thing here
+		return ntstatus.PrivilegeNotHeld
 	case r.Disposition > wire.OverwriteIf,
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
