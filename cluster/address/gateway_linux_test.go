@@ -341,6 +341,18 @@ func (g *gateway) awaits(kind Kind, addr netip.Addr) Event {
 	}
 }
 
+// saw reports whether there was an event, and takes all in.
+func (g *gateway) saw(kind Kind, addr netip.Addr) (seen bool) {
+	for {
+		select {
+		case e := <-g.events:
+			seen = seen || e.Kind == kind && e.Addr == addr
+		default:
+			return seen
+		}
+	}
+}
+
 // whoAnswers connects from h and asks the server's name, until somebody answers; empty if nobody does.
 func (h *host) whoAnswers(addr netip.Addr) (name string) {
 	for end := time.Now().Add(bound); name == "" && time.Now().Before(end); {
