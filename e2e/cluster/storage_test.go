@@ -5,6 +5,7 @@ package cluster
 import (
 	"syscall"
 	"testing"
+	"time"
 
 	"causeway/e2e/harness"
 )
@@ -36,7 +37,7 @@ func TestStorageLost(t *testing.T) {
 }
 
 // TestStorageHangs has the storage of one gateway stand still, with calls in it: new ones go by other gateways after a while, and those in it are
-// answered when it goes on.
+// answered when it goes on. A volume that it administers stays with it: what hangs may still be done.
 func TestStorageHangs(t *testing.T) {
 	s, mounts := setGlusterStage(t, 1, "--storage-timeout", "4s")
 	s.Members[0].Command("cluster", "set", "--hold-down", "0s")
@@ -45,10 +46,22 @@ func TestStorageHangs(t *testing.T) {
 	workers := s.workers(volume, s.Members...)
 	mounts[1].Signal(syscall.SIGSTOP)
 	s.Await("it has noticed", func() bool { return s.refused(volume, victim) })
-	s.worked(s.workers(volume, victim))
+	others := s.workers(volume, s.Members...)
 	mounts[1].Signal(syscall.SIGCONT)
 	s.Await("it is back", func() bool { return s.View() != nil && !s.refused(volume, victim) })
+	workers = append(workers, others...)
 	s.worked(workers)
+
+	s.move(volume, victim)
+	s.worked(workers)
+	mounts[1].Signal(syscall.SIGSTOP)
+	s.Await("it has noticed as the owner", func() bool { return len(victim.Said("it stays with this gateway")) > 0 })
+	time.Sleep(3 * time.Second) // somebody might move it now
+	mounts[1].Signal(syscall.SIGCONT)
+	s.worked(workers)
+	if owner := s.owner(volume); owner != victim || len(victim.Said(`"joined the cluster"`)) != 1 {
+		t.Errorf("a volume in which calls hang was moved: to %v", owner)
+	}
 }
 
 // refused reports whether a gateway has said that it does not reach a volume's storage.

@@ -29,7 +29,8 @@ type PathsConfig struct {
 	// Lost is told that what was written by this gateway's own path, and not synced, may be lost. It is called before others learn that the
 	// path is dead.
 	Lost func(causeway.VolumeID)
-	// Changed is told when the path died, with the error, and with nil when it is back. One call at a time for a volume.
+	// Changed is told when the path died, with the error, when that is another one, and with nil when it is back. An error that is
+	// context.DeadlineExceeded says that the storage does not answer: calls may hang that are still done. One call at a time for a volume.
 	Changed func(causeway.VolumeID, error)
 
 	ProbeWithin time.Duration // longer is a failure; default 2 s
@@ -237,24 +238,23 @@ func (x *Paths) judge(v causeway.VolumeID, p *probed, fault error) {
 	close(p.news)
 	p.news = make(chan struct{})
 	x.mu.Unlock()
-	if !changed && fault != nil && fault.Error() != p.said {
-		x.cfg.Log.Info("the storage of a volume stays out of reach", "volume", v, "err", fault)
-	}
-	if fault != nil {
+	other := fault != nil && fault.Error() != p.said
+	if p.said = ""; fault != nil {
 		p.said = fault.Error()
 	}
-	if !changed {
-		return
-	}
-	if now == path.Dead {
+	switch {
+	case changed && now == path.Dead:
 		x.stats.died.Add(1)
 		x.cfg.Log.Warn("the storage of a volume is out of reach: other gateways move its bytes", "volume", v, "err", fault)
 		x.cfg.Changed(v, fault)
-		return
+	case changed:
+		x.stats.back.Add(1)
+		x.cfg.Log.Info("the storage of a volume is in reach again", "volume", v)
+		x.cfg.Changed(v, nil)
+	case other:
+		x.cfg.Log.Info("the storage of a volume stays out of reach", "volume", v, "err", fault)
+		x.cfg.Changed(v, fault)
 	}
-	x.stats.back.Add(1)
-	x.cfg.Log.Info("the storage of a volume is in reach again", "volume", v)
-	x.cfg.Changed(v, nil)
 }
 
 // probe asks the storage. One that hangs is left alone, as nothing ends what a kernel waits for, and no other begun beside it.

@@ -101,6 +101,7 @@ type Member struct {
 	storage struct { // volumes whose storage this gateway has lost, or has again
 		mu      sync.Mutex
 		faults  map[causeway.VolumeID]error
+		said    map[causeway.VolumeID]bool // of volumes that stay here although their storage does not answer: that was logged
 		back    []causeway.VolumeID
 		changed chan struct{}
 	}
