@@ -67,6 +67,12 @@ func conform(t *testing.T, s *peer.SMBServer, dir string) {
 	})
 }
 
+// own is the port of SMB at an address that no other process's tests use.
+func own(net byte) netip.AddrPort {
+	pid := os.Getpid()
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, net, byte(pid >> 8), byte(pid)}), 445)
+}
+
 func needSMB(t *testing.T) {
 	harness.RequireProgram(t, "smbd", "samba")
 }
@@ -74,7 +80,7 @@ func needSMB(t *testing.T) {
 func TestConformanceSmbd(t *testing.T) {
 	needSMB(t)
 	dir := t.TempDir()
-	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, netip.MustParseAddrPort("127.0.46.1:445"))
+	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, own(46))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +91,7 @@ func TestConformanceSmbd(t *testing.T) {
 func TestConformanceCauseway(t *testing.T) {
 	needSMB(t)
 	dir := t.TempDir()
-	s, err := peer.StartCausewaySMB(t.Context(), harness.Build(t, "cmd/causeway"), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, netip.MustParseAddrPort("127.0.46.2:445"))
+	s, err := peer.StartCausewaySMB(t.Context(), harness.Build(t, "cmd/causeway"), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, own(47))
 	if err != nil {
 		t.Fatal(err)
 	}
