@@ -74,7 +74,7 @@ func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.Fi
 }
 
 func (v *Volume) open(ctx context.Context, name string, flag int, perm fs.FileMode) (o object, err error) {
-	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm), Exclusive: true}
+	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm &^ *v.c.cfg.Umask), Exclusive: true}
 	for try := 0; ; try++ {
 		if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
 			return v.create(ctx, name, made)

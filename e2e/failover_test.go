@@ -24,6 +24,7 @@ import (
 type crew struct {
 	t       *testing.T
 	network *harness.Network
+	cluster *harness.Cluster
 	nodes   []*harness.Member
 	dir     string // of the volume
 	guest   *harness.Guest
@@ -39,7 +40,7 @@ func newCrew(t *testing.T) *crew {
 	t.Parallel()
 	c := &crew{t: t, network: harness.NewNetwork(t), dir: t.TempDir()}
 	cluster := harness.NewCluster(t, c.network, 3, harness.ClusterConfig{})
-	c.nodes = cluster.Members
+	c.cluster, c.nodes = cluster, cluster.Members
 	cluster.CreateVolume(volume, c.dir)
 	c.guest = c.network.Boot(harness.GuestConfig{Name: "alpha", Locking: true})
 	c.mount = "/mnt/" + volume

@@ -209,13 +209,14 @@ func (l *loop) close() {
 }
 
 // wait looks without blocking first: that costs less where something has happened already. Calls that were handed to goroutines since the
-// last time begin before it blocks: they stand behind this one on its processor, from which others take them only after a while.
+// last time begin before it blocks: they stand behind this one on its processor, from which others take them only after a while. What
+// they woke to send a question to another gateway has a turn too: it gives way once itself, for more to send.
 func (l *loop) wait(w *worker, timeout int) (int, error) {
 	for {
 		n, err := rawEpollWait(l.epoll, l.events[:])
 		if n == 0 && err == nil && timeout != 0 {
-			if w.parked {
-				w.parked = false
+			if w.yields > 0 {
+				w.yields--
 				runtime.Gosched()
 				continue
 			}

@@ -48,7 +48,7 @@ type worker struct {
 	holds bool  // a place for a held reply is taken
 	held  *Held // the reply under way is held
 
-	parked bool // a call was handed to a goroutine since the loop waited
+	yields int // how often the loop gives way before it waits, see loop.wait
 
 	// For calls of Bulk bytes that run inline, see large.go.
 	lastSmall time.Duration
@@ -210,7 +210,7 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 			c.pending = record
 			return turnPaused, t
 		}
-		w.parked = true
+		w.yields = 2
 	case Done:
 		w.finish(c)
 	default:
