@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"causeway"
 	"causeway/backend"
 	"causeway/backend/backendtest"
 	"causeway/backend/smb"
@@ -91,4 +92,38 @@ func TestConformanceCauseway(t *testing.T) {
 	}
 	t.Cleanup(s.Stop)
 	conform(t, s, filepath.Join(dir, "share"))
+}
+
+// TestHugeDirectory: a directory that has more entries than are kept cannot be listed, and costs no more than these; all else goes on.
+func TestHugeDirectory(t *testing.T) {
+	needSMB(t)
+	dir := t.TempDir()
+	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, netip.MustParseAddrPort("127.0.46.3:445"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	const files = 5000
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dir, "share", fmt.Sprint("file", i)), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for most, want := range map[int]causeway.Code{files - 1: causeway.ErrIO, files: causeway.OK, 10: causeway.ErrIO} {
+		store, err := smb.Open(t.Context(), smb.Config{Address: s.Addr.String(), Share: peer.SMBShare, User: peer.SMBUser, Password: peer.SMBPassword, MaxEntries: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		_, err = store.List(t.Context(), store.Root(), 0, false, func(*causeway.DirEntry) bool { n++; return true })
+		if causeway.CodeOf(err) != want || want == causeway.OK && n != files+2 {
+			t.Errorf("at most %d: %d entries, %v", most, n, err)
+		}
+		if _, _, err := store.Lookup(t.Context(), store.Root(), "file7"); err != nil {
+			t.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
