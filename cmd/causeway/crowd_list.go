@@ -139,8 +139,11 @@ func (c *crowd) list() []member.Client {
 	return list
 }
 
-// connected are the hosts that have connections by a protocol, with the addresses of ours that these go to.
-type connected map[netip.Addr]struct {
+// connected are the hosts that have connections by a protocol.
+type connected map[netip.Addr]connection
+
+// connection is what is known of a host's connections: when the first began, and the addresses of ours to which they go.
+type connection struct {
 	since time.Time
 	at    []netip.Addr
 }
@@ -150,7 +153,7 @@ func (c *crowd) connected(protocol string) connected {
 	if protocol == "smb" {
 		if c.smb.server != nil {
 			for a := range c.smb.server.Clients() {
-				all[a] = connected{}[a]
+				all[a] = connection{}
 			}
 		}
 		return all

@@ -11,6 +11,7 @@ import (
 
 	library "causeway/client"
 	"causeway/cmd/causeway/member"
+	"causeway/internal/testport"
 	"causeway/redirect"
 	"causeway/redirect/demand"
 )
@@ -282,7 +283,7 @@ func TestParseRedirect(t *testing.T) {
 
 // TestClientsAlone: a gateway without a cluster lists its clients too.
 func TestClientsAlone(t *testing.T) {
-	dir, port := share(t, "home"), sharedPort(t, "127.0.0.1")
+	dir, port := share(t, "home"), testport.At(t, "127.0.0.1")
 	r := startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw")
 	_, v := awareVolume(t, library.Config{}, fmt.Sprint("127.0.0.1:", port))
 	if err := v.WriteFile(context.Background(), "file", []byte("text"), 0o644); err != nil {

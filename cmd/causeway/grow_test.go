@@ -51,7 +51,7 @@ func TestServeGrows(t *testing.T) {
 		l.Close()
 	}
 	dir, c := share(t, "data"), &nodes{t: t, at: map[string]*running{}, addr: map[string]netip.Addr{}}
-	c.port = sharedPort(t, "127.0.0.1", "127.0.0.2")
+	c.port = testport.At(t, "127.0.0.1", "127.0.0.2")
 	c.addr["g1"], c.addr["g2"] = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
 	words := []string{"data=" + dir, "--listen", fmt.Sprintf("127.0.0.1:%d", c.port), "--admin", "off", "--allow", "127.0.0.0/8=rw,insecure"}
 	begun, state := time.Now(), filepath.Join(t.TempDir(), "g1")

@@ -99,6 +99,7 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.token, "token", "", "what causeway token printed there; other users of the machine see it among the processes")
 	set.StringVar(&f.tokenFile, "token-file", "", `file that holds it instead, "-": standard input`)
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
+	set.DurationVar(&f.hangs, "storage-timeout", 30*time.Second, "after which storage that does not answer at all is taken for dead, and other gateways move the bytes; 2s or more")
 	f.etcd.register(set)
 	f.naming.register(set)
 	awareFlags(set, &f.config)
@@ -137,6 +138,8 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--join and --token go together; causeway token prints both, at a gateway of the cluster")
 	case len(f.etcd.endpoints) > 0 && (f.bootstrap || f.join != ""):
 		return errors.New("--etcd says which cluster it is: the first gateway makes it, --bootstrap, --join and --token are not needed")
+	case f.hangs < 2*time.Second:
+		return fmt.Errorf("--storage-timeout %v is shorter than 2s", f.hangs)
 	case f.port == 0:
 		return errors.New("--port 0: all gateways must have the same port")
 	}

@@ -39,7 +39,6 @@ type Use struct {
 	Client  string // address and what the client calls itself, "10.0.0.7/3fa9c1"
 	Volume  string
 	Since   time.Time // of the first call
-	Last    time.Time // of the client
 	Calls   uint64    // since then
 	Bytes   uint64    // read and written
 	Watches bool      // it can be told to go elsewhere
@@ -148,7 +147,7 @@ func (s *Server) Clients() []Use {
 	var out []Use
 	for w, c := range s.clients {
 		for volume, u := range c.volumes {
-			out = append(out, Use{w.name(), volume, u.since, c.last, u.calls, u.bytes, len(c.watches) > 0, u.wrote})
+			out = append(out, Use{w.name(), volume, u.since, u.calls, u.bytes, len(c.watches) > 0, u.wrote})
 		}
 	}
 	slices.SortFunc(out, func(a, b Use) int {

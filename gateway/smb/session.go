@@ -43,8 +43,9 @@ type session struct {
 	channels []*channel
 	trees    map[uint32]*tree
 	opens    map[wire.FileID]*open
-	pipes    int               // of the opens
-	seen     map[[16]byte]bool // signatures, see fresh
+	pipes    int                // of the opens
+	seen     map[[16]byte]bool  // signatures, see fresh
+	steps    map[[16]byte]*step // by signature, see firstStep
 	lastTree uint32
 }
 
@@ -101,7 +102,7 @@ func (m *message) sessionSetup() error {
 	if hashed {
 		ch.preauth.Update(m.m)
 	}
-	token, res, err := ch.exchange.Step(m.conn.ctx, r.Security)
+	token, res, err := m.step(ch, r.Security)
 	if err == nil && res == nil {
 		if hashed {
 			m.hash = ch.hashed

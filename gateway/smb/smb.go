@@ -43,7 +43,7 @@ type Server struct {
 	cancel    context.CancelFunc
 	draining  atomic.Bool
 	notices   atomic.Int64   // bytes of changes that watches hold
-	listings  chan struct{}  // directories that are listed to find a spelling
+	listings  listings       // directories that are listed to find a spelling
 	leaving   atomic.Bool    // clients are to go elsewhere: none log on
 	running   sync.WaitGroup // every goroutine of the server
 
@@ -74,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 		clients:   map[[16]byte][]*conn{},
 		sessions:  map[uint64]*session{},
 		perAddr:   map[netip.Addr]int{},
-		listings:  make(chan struct{}, maxListings),
+		listings:  listings{of: map[uint32]int{}, less: make(chan struct{})},
 	}
 	s.files.init()
 	s.guesses.init(s.started)

@@ -117,7 +117,7 @@ func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 
 // breakFor breaks what the open takes. Who has begun to wait for a lease waits until nothing is being broken of it any more, like those
 // who came later and want more.
-func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
+func (t *Table) breakFor(obj *object, r *OpenRequest, handles map[*lease]bool) (waits bool) {
 	_, waited := obj.claims[r.Claim]
 	for _, l := range slices.Clone(obj.leases) {
 		mask, awaited := r.takes(l, handles)
@@ -134,7 +134,7 @@ func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits b
 	return waits
 }
 
-func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
+func (r *OpenRequest) wouldWait(obj *object, handles map[*lease]bool) bool {
 	return slices.ContainsFunc(obj.leases, func(l *lease) bool {
 		_, awaited := r.takes(l, handles)
 		return l.caching&awaited != 0

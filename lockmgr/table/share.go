@@ -1,8 +1,6 @@
 package table
 
 import (
-	"slices"
-
 	"causeway"
 )
 
@@ -13,7 +11,7 @@ const (
 
 // share looks for opens whose access or share mode stands against the request ([MS-FSA] 2.1.5.1.2.2). Those whose holder
 // caches handles may give way: their leases. Those that are disconnected have to.
-func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers []*open) {
+func share(obj *object, r *OpenRequest) (refused bool, handles map[*lease]bool, losers []*open) {
 	access := r.Held.Access
 	if r.Empties {
 		access |= causeway.FileWriteData
@@ -25,7 +23,10 @@ func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers 
 		case o.Disconnected:
 			losers = append(losers, o)
 		case l != nil && l.caching&causeway.CacheHandle != 0 && l.id.Kind != causeway.Delegation && !l.belongs(r):
-			handles = append(handles, l)
+			if handles == nil {
+				handles = make(map[*lease]bool)
+			}
+			handles[l] = true
 		default:
 			return true, nil, nil
 		}
@@ -49,11 +50,11 @@ func conflict(a causeway.AccessMask, as causeway.Sharing, b causeway.AccessMask,
 }
 
 // takes returns what the open takes from a lease, and which of it has to be waited for.
-func (r *OpenRequest) takes(l *lease, handles []*lease) (mask, awaited causeway.Caching) {
+func (r *OpenRequest) takes(l *lease, handles map[*lease]bool) (mask, awaited causeway.Caching) {
 	if len(handles) == 0 {
 		return r.openTakes(l)
 	}
-	if slices.Contains(handles, l) {
+	if handles[l] {
 		return causeway.CacheHandle, causeway.CacheHandle
 	}
 	return 0, 0

@@ -115,6 +115,13 @@ func (a *Authenticator) Begin(admit func(ctx context.Context, name string) error
 	return &Exchange{auth: a, ntlm: ntlm{admit: admit}}
 }
 
+// Again returns an exchange that goes on from where this one is, for another one whose first tokens were the same.
+func (x *Exchange) Again(admit func(ctx context.Context, name string) error) *Exchange {
+	next := *x
+	next.ntlm.admit = admit
+	return &next
+}
+
 // Claimed returns who the client said that he is, empty before he has, and for logs why he was not believed.
 func (x *Exchange) Claimed() (name, why string) { return x.ntlm.name, x.ntlm.why }
 
