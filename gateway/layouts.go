@@ -48,6 +48,9 @@ type Held struct {
 	Span   causeway.Span
 	Leases causeway.Leases
 	Seq    uint64
+	// Written tells a Renew that data was written since the last one, under this grant or an earlier one: who watches is told. With neither
+	// Mode nor Leases nothing is to be renewed.
+	Written bool
 }
 
 // Commit is what a writer under grants knows and the owner must: the end of what it wrote, times, and the provisional extents

@@ -283,13 +283,18 @@ func (e *Engine) leaseEntry(ctx context.Context, v *volume, s *gateway.GrantSpec
 }
 
 // Renew implements gateway.Layouts.
-func (e *Engine) Renew(_ context.Context, holder string, epoch causeway.Epoch, held []gateway.Held) (ended []gateway.Held, err error) {
+func (e *Engine) Renew(ctx context.Context, holder string, epoch causeway.Epoch, held []gateway.Held) (ended []gateway.Held, err error) {
 	if len(held) == 0 {
 		return nil, nil
 	}
 	v, err := e.owned(held[0].Handle.Volume, epoch)
 	if err != nil {
 		return nil, err
+	}
+	for _, h := range held {
+		if h.Written && h.Handle.Volume == v.ID {
+			e.modified(ctx, h.Handle, gateway.NoticeSize|gateway.NoticeLastWrite)
+		}
 	}
 	if v.grants == nil {
 		return held, nil

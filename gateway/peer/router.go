@@ -45,7 +45,8 @@ type Router struct {
 	table Table
 	born  time.Time
 
-	watcher watcher
+	watcher  watcher
+	watching watching
 }
 
 var _ gateway.Access = (*Router)(nil)

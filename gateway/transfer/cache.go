@@ -53,6 +53,7 @@ type object struct {
 	leased bool         // the grant ends by itself
 	until  atomic.Int64 // when, by the engine's clock; a grant without a lease has none
 	active atomic.Bool  // was used since it was renewed
+	wrote  atomic.Bool  // was written, and nobody who watches has been told, see written
 	tenure atomic.Uint64
 	life   uint64
 
@@ -296,6 +297,9 @@ func (o *object) Release() {
 		return
 	}
 	_ = o.store.Close() // there is nobody to tell
+	if o.wrote.Load() {
+		o.engine.written.add(o.handle)
+	}
 	if !o.revoked.Load() && o.grant.Seq != 0 {
 		o.engine.giveBack(o)
 	}

@@ -24,13 +24,28 @@ func init() { next.Store(rand.Uint32N(count)) } // packages are tested beside ea
 // Free returns an address of 127.0.0.1 with a port that is free, and that no other call returns soon.
 func Free(t testing.TB) string {
 	t.Helper()
+	return fmt.Sprint("127.0.0.1:", At(t, "127.0.0.1"))
+}
+
+// At returns a port that is free at all of these addresses, and that no other call returns soon.
+func At(t testing.TB, addrs ...string) uint16 {
+	t.Helper()
 	for range count {
-		addr := fmt.Sprint("127.0.0.1:", first+next.Add(1)%count)
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
+		if port := uint16(first + next.Add(1)%count); free(port, addrs) {
+			return port
 		}
 	}
 	t.Fatal("no port is free")
-	return ""
+	return 0
+}
+
+func free(port uint16, addrs []string) bool {
+	for _, a := range addrs {
+		l, err := net.Listen("tcp", net.JoinHostPort(a, fmt.Sprint(port)))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
 }

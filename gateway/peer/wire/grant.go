@@ -240,7 +240,7 @@ func (d *decoder) extents(list []*peerpb.Extent) []causeway.Extent {
 }
 
 func heldOf(h *gateway.Held) *peerpb.Held {
-	return &peerpb.Held{Object: object(&h.Handle.Object), Mode: uint32(h.Mode), Span: span(h.Span), Leases: uint32(h.Leases), Seq: h.Seq}
+	return &peerpb.Held{Object: object(&h.Handle.Object), Mode: uint32(h.Mode), Span: span(h.Span), Leases: uint32(h.Leases), Seq: h.Seq, Written: h.Written}
 }
 
 func (d *decoder) held(list []*peerpb.Held, v causeway.VolumeID) []gateway.Held {
@@ -251,7 +251,7 @@ func (d *decoder) held(list []*peerpb.Held, v causeway.VolumeID) []gateway.Held 
 	for i, h := range list {
 		out[i] = gateway.Held{
 			Handle: causeway.Handle{Volume: v, Object: d.object(h.GetObject())}, Mode: d.mode(h.GetMode()), Span: d.span(h.GetSpan()),
-			Leases: d.leases(h.GetLeases()), Seq: h.GetSeq(),
+			Leases: d.leases(h.GetLeases()), Seq: h.GetSeq(), Written: h.GetWritten(),
 		}
 	}
 	return out
