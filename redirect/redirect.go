@@ -69,6 +69,7 @@ type Node struct {
 	Sites       []string      // further ones
 	Draining    bool          // all clients shall go
 	Closed      bool          // no client finds it
+	Held        int           // service addresses that it answers at
 	Clients     int           // aware clients that work there; 0: none, or not known
 }
 

@@ -75,19 +75,13 @@ func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
 	if !f.writable {
 		return 0, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.EBADF}
 	}
+	var over *link
 	err = f.with("write", true, func(h *smb2.File) (err error) {
+		over = f.link // held for reading
 		n, err = h.WriteAt(p, off)
 		return err
 	})
-	o := f.opened
-	o.mu.Lock()
-	if o.dirty != nil && o.dirty != o.link && o.dirty.isBroken() {
-		o.lost = true
-	}
-	if o.link != nil {
-		o.dirty = o.link
-	}
-	o.mu.Unlock()
+	f.wrote(over)
 	f.files.share.changed(f.where())
 	return n, failed("write", err)
 }
@@ -113,9 +107,7 @@ func (f *file) Close() error {
 	last, gone := o.users == 1, o.gone
 	fs.mu.Unlock()
 	if last && !gone && o.unsynced() {
-		if err := o.sync(); err != nil && fs.share.cfg.OnSyncError != nil {
-			fs.share.cfg.OnSyncError(err)
-		}
+		_ = o.sync() // OnSyncError hears of it
 	}
 	fs.mu.Lock()
 	o.users--

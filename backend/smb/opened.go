@@ -36,6 +36,8 @@ type opened struct {
 	writable bool
 	dirty    *link // the connection over which it was written since the last Sync
 	lost     bool  // one of these has ended
+
+	syncing sync.Mutex // held by those who sync
 }
 
 func (f *files) init(s *share) { f.share, f.byPath = s, map[string]*opened{} }
@@ -243,21 +245,49 @@ func (o *opened) where() string {
 	return o.path
 }
 
+// sync makes what was written stable, one call after the other, and tells of a loss before the next: a server tells of it once.
 func (o *opened) sync() error {
-	err := o.with("sync", true, func(h *smb2.File) error { return h.Sync() })
+	o.syncing.Lock()
+	defer o.syncing.Unlock()
+	err := o.settle(func() error { return o.with("sync", true, func(h *smb2.File) error { return h.Sync() }) })
+	if lost := o.files.share.cfg.OnSyncError; err != nil && lost != nil {
+		lost(err)
+	}
+	return err
+}
+
+// settle has something make stable what was written before. What is written meanwhile is for the next time.
+func (o *opened) settle(flush func() error) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch lost := o.lost || o.dirty != nil && o.dirty.isBroken(); {
-	case err != nil && o.dirty == nil && !lost && causeway.CodeOf(failed("sync", err)) == causeway.ErrAccess:
-		return nil // who may not write has nothing to sync
-	case err != nil:
-		return failed("sync", err)
-	case lost:
-		o.lost, o.dirty = false, nil
+	dirty, lost := o.dirty, o.lost
+	o.dirty, o.lost = nil, false
+	o.mu.Unlock()
+	err := flush()
+	if lost = lost || dirty != nil && dirty.isBroken(); err == nil && lost {
 		return &causeway.Error{Op: "sync", Code: causeway.ErrIO, Err: errors.New("the connection ended since the last sync: writes may be lost")}
 	}
-	o.dirty = nil
-	return nil
+	if err == nil || dirty == nil && !lost && causeway.CodeOf(failed("sync", err)) == causeway.ErrAccess { // who may not write has nothing to sync
+		return nil
+	}
+	o.wrote(dirty)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost = o.lost || lost
+	return failed("sync", err)
+}
+
+// wrote notes over which connection something was written.
+func (o *opened) wrote(l *link) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case l == nil || l == o.dirty:
+	case l.isBroken():
+		o.lost = true
+	default:
+		o.lost = o.lost || o.dirty != nil && o.dirty.isBroken()
+		o.dirty = l
+	}
 }
 
 func (o *opened) unsynced() bool {

@@ -31,6 +31,8 @@ type crowd struct {
 	reports map[string]report
 	moved   map[string]time.Time   // when each client was sent away
 	calls   map[demand.Name]uint64 // that were counted at the last look; look's alone
+	places  places                 // likewise
+	shifts  chan struct{}          // has an element while an address is given away
 }
 
 var _ member.Crowd = (*crowd)(nil)
@@ -45,7 +47,7 @@ type report struct {
 const keepMoved = time.Hour
 
 func newCrowd(n *node) (*crowd, error) {
-	c := &crowd{node: n, reports: map[string]report{}, moved: map[string]time.Time{}}
+	c := &crowd{node: n, reports: map[string]report{}, moved: map[string]time.Time{}, shifts: make(chan struct{}, 1)}
 	var err error
 	if c.book, err = demand.New(demand.Config{}, time.Now()); err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func (c *crowd) start() {
 		for {
 			select {
 			case <-tick.C:
-				c.look(time.Now())
+				c.look(ctx, time.Now())
 			case <-ctx.Done():
 				return
 			}
@@ -73,7 +75,7 @@ func (c *crowd) start() {
 }
 
 // look takes in what clients did, and tells some to go while this gateway is over its threshold.
-func (c *crowd) look(now time.Time) {
+func (c *crowd) look(ctx context.Context, now time.Time) {
 	c.book.Tick(now)
 	list := c.list()
 	nodes := c.nodes()
@@ -92,17 +94,20 @@ func (c *crowd) look(now time.Time) {
 		}
 	}
 	t := c.table()
-	if t == nil || c.aware == nil {
+	if t == nil {
 		return
 	}
 	c.configure(t)
-	c.mu.Lock()
-	moves := c.planner.Plan(c.state(t, nodes, list, now))
-	c.mu.Unlock()
-	for i := range moves {
-		told := c.send(t, &moves[i], now)
-		c.log.Info("a client is sent elsewhere", "client", moves[i].Client, "volume", moves[i].Volume, "node", moves[i].To, "mirror", moves[i].Mirror, "told", told)
+	if c.aware != nil {
+		c.mu.Lock()
+		moves := c.planner.Plan(c.state(t, nodes, list, now))
+		c.mu.Unlock()
+		for i := range moves {
+			told := c.send(t, &moves[i], now)
+			c.log.Info("a client is sent elsewhere", "client", moves[i].Client, "volume", moves[i].Volume, "node", moves[i].To, "mirror", moves[i].Mirror, "told", told)
+		}
 	}
+	c.shift(ctx, t, nodes, list, now)
 }
 
 // count returns how many aware clients work here.
@@ -194,8 +199,10 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 		s.Volumes[m.Volume] = first
 	}
 	watches, writes := map[string]bool{}, map[[2]string]bool{}
-	for _, u := range c.aware.Clients() {
-		watches[u.Client], writes[[2]string{u.Client, u.Volume}] = u.Watches, u.Writes
+	if c.aware != nil {
+		for _, u := range c.aware.Clients() {
+			watches[u.Client], writes[[2]string{u.Client, u.Volume}] = u.Watches, u.Writes
+		}
 	}
 	self, shares := selfOf(nodes, c.self), c.shares.All()
 	for at, moved := range c.moved {

@@ -52,7 +52,7 @@ func (c *crowd) nodes() (out []redirect.Node) {
 		}
 		r := redirect.Node{
 			Name: n.Name, Threshold: float64(n.Threshold), Capacity: float64(n.Weight), Domains: member.DomainsOf(t, n), Draining: n.State == record.Draining,
-			Interval: max(time.Duration(n.UpdateInterval), time.Second), Closed: !member.Welcomes(m, addresses[n.Name]),
+			Interval: max(time.Duration(n.UpdateInterval), time.Second), Closed: !member.Welcomes(m, addresses[n.Name]), Held: len(addresses[n.Name]),
 		}
 		at := discovery.Gateway{Addresses: addresses[n.Name], Domains: n.Domains}
 		for i := range sites {

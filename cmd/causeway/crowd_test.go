@@ -209,6 +209,17 @@ func TestRedirectSettings(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+	if got := c.status("g1").Settings.Redirect; got.Addresses {
+		t.Errorf("addresses move unasked: %+v", got)
+	}
+	c.ask("g2", &s, "cluster", "set", "--redirect-addresses")
+	if out, _, _ := run(t, "status", "--state-dir", c.at["g3"].state); !s.Redirect.Addresses || !strings.Contains(out, "service addresses of NFS clients move away") {
+		t.Error(out)
+	}
+	c.ask("g1", &s, "cluster", "set", "--redirect-addresses=false")
+	if s.Redirect.Addresses || !s.Redirect.Average {
+		t.Errorf("%+v", s.Redirect)
+	}
 	c.ask("g2", &s, "cluster", "set", "--redirect-ways", "off")
 	if len(s.Redirect.Ways) != 0 || !s.Redirect.Average {
 		t.Errorf("%+v", s.Redirect)

@@ -137,7 +137,7 @@ func (j *joining) newMember(context.Context) (err error) {
 	}
 	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
-		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Lost: j.lost, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Lost: j.lost, Holder: holding, Taker: j.moves, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds, CutOff: j.cutOff,
 		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd, Clients: func() int { return int(j.working.Load()) }, Hangs: j.hangs})
 	if err != nil {

@@ -175,7 +175,7 @@ func (s *smbStage) seen(t *testing.T, dir *smb2.File, filter uint32, deep bool, 
 
 // comes waits for an answer, not for ever.
 func (s *smbStage) comes(w *smb2.Watch) bool {
-	for deadline := time.Now().Add(15 * time.Second); !w.Done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !w.Done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
 		}

@@ -56,6 +56,13 @@ func (c *Cluster) View() *ClusterStatus {
 	return nil
 }
 
+// Seen is View that waits until some gateway answers.
+func (c *Cluster) Seen() (s *ClusterStatus) {
+	c.t.Helper()
+	c.Await("some gateway sees the cluster", func() bool { s = c.View(); return s != nil })
+	return s
+}
+
 // Voters counts the servers of the database that vote and answer.
 func (c *Cluster) Voters() int {
 	n := 0

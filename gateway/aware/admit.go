@@ -85,12 +85,12 @@ func later(req any) any {
 
 // brief does what does not wait for other clients: with a slot, and as a user of the volumes.
 func (s *Server) brief(ctx context.Context, do func() error) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return status.FromContextError(ctx.Err()).Err()
+	from, _ := remote(ctx) // none: of this gateway itself, or of a program on its host
+	p, err := s.slots.take(ctx, from.Addr())
+	if err != nil {
+		return status.FromContextError(err).Err()
 	}
+	defer s.slots.release(from.Addr(), p)
 	if ctx.Err() != nil { // its client has had it done elsewhere by now: done late, it would undo what came after
 		return status.FromContextError(ctx.Err()).Err()
 	}

@@ -71,7 +71,7 @@ type Config struct {
 
 	Every      time.Duration // how often clients are told about the gateways; default 1 s
 	Lease      time.Duration // within which a client that has locks renews them; default 30 s
-	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
+	MaxCalls   int           // that run at once, of all clients, of which one client address may have a half: about as many MiB of memory; default 256
 	MaxUnsent  int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
 	MaxPending int           // bytes that calls hold which have not been answered; over it, who has most loses a connection; at least 8 MiB, default 1 GiB
 	MaxClients int           // that are remembered, of which one client address may have a quarter; default 16,384
@@ -141,8 +141,8 @@ type Server struct {
 	clientpb.UnimplementedFilesServer
 	cfg   Config
 	grpc  *grpc.Server
-	tls   *tls.Config   // nil: in the clear
-	slots chan struct{} // one per call that runs
+	tls   *tls.Config // nil: in the clear
+	slots slots
 	end   context.CancelFunc
 	life  context.Context
 
@@ -171,7 +171,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
+	s := &Server{cfg: cfg, slots: newSlots(cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
 	s.tenants = newTenants()
 	s.turns.of, s.turns.from = map[locksOf]*turn{}, map[netip.Addr]int{}
 	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})

@@ -57,6 +57,9 @@ type member struct {
 // holder breaks the circle between who recalls grants and who asks for them.
 type holder struct{ gateway.Holder }
 
+// taker breaks another one: grants that come unasked.
+type taker struct{ gateway.Taker }
+
 func identity(t testing.TB, ca *pki.Authority, node string) *pki.Identity {
 	t.Helper()
 	r, err := pki.NewRequest()
@@ -156,7 +159,8 @@ func (s *site) newGate(name string, o options) *member {
 	g.engine.Attach(g.volume, store)
 	g.hook = &hook{inner: g.engine}
 	g.peers.Offer(Services{Access: g.hook, Stateful: g.engine, Holder: h})
-	rc := RouterConfig{Peers: g.peers}
+	k := &taker{}
+	rc := RouterConfig{Peers: g.peers, Taker: k}
 	if o.near {
 		rc.Near = func(causeway.VolumeID) bool { return true }
 	}
@@ -167,7 +171,7 @@ func (s *site) newGate(name string, o options) *member {
 	must(s, err)
 	g.data = transfer.New(transfer.Config{Grants: g.router, Guard: g.router, Node: name})
 	g.data.Attach(vol, store)
-	h.Holder = g.data
+	h.Holder, k.Taker = g.data, g.data
 	served := make(chan error, 1)
 	go func() { served <- g.peers.Serve(l) }()
 	s.Cleanup(func() {

@@ -194,16 +194,32 @@ func (s *Sender) Until(ctx context.Context, id causeway.VolumeID, mark uint64) e
 // Refresh begins new copies where another gateway than the present one shall keep them, without waiting for the next change. It is
 // called every now and then, and when gateways have come or gone.
 func (s *Sender) Refresh(ctx context.Context) error {
-	var failed error
-	for _, v := range s.all() {
+	all := s.all()
+	errs, turns := make([]error, len(all)), make(chan struct{}, refreshAtOnce)
+	var tasks sync.WaitGroup
+	for i, v := range all {
 		v.mu.Lock()
-		if v.sending == nil && (v.unnoted || v.node != s.chooseLocked(v)) {
-			failed = errors.Join(failed, s.sendLocked(ctx, v))
-		}
+		stands := v.sending != nil || !v.unnoted && v.node == s.chooseLocked(v)
 		v.mu.Unlock()
+		if stands {
+			continue
+		}
+		turns <- struct{}{}
+		tasks.Go(func() {
+			defer func() { <-turns }()
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.sending == nil {
+				errs[i] = s.sendLocked(ctx, v)
+			}
+		})
 	}
-	return failed
+	tasks.Wait()
+	return errors.Join(errs...)
 }
+
+// refreshAtOnce is how many copies Refresh begins at a time: each waits for another gateway, and for the configuration database.
+const refreshAtOnce = 8
 
 // chooseLocked returns the gateway that shall keep the copy, "" for none.
 func (s *Sender) chooseLocked(v *volume) string {

@@ -279,6 +279,14 @@ func TestListingsOfOneUser(t *testing.T) {
 		le.PutUint32(body[36:], uint32(wire.OpenOnly))
 		r.send(t, r.request(wire.Create, 0, body))
 	}
+	for begun, all := time.Now(), 0; all < maxListingsOfUser; time.Sleep(time.Millisecond) {
+		r.srv.listings.mu.Lock()
+		all = r.srv.listings.all
+		r.srv.listings.mu.Unlock()
+		if time.Since(begun) > 30*time.Second {
+			t.Fatal(all, "are listed")
+		}
+	}
 	other := r.again(t)
 	defer other.close()
 	other.ses.user.Store(&auth.User{Name: "other", UID: 1001, GID: 1001})

@@ -3,10 +3,12 @@ package smb
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"causeway"
 	"causeway/backend/posix"
@@ -91,5 +93,21 @@ func TestHolesOfStorage(t *testing.T) {
 	out, status = r.control(t, fscc.FSCTLAllocatedRanges, id, spanBody(0, 1<<40), 4096)
 	if status != ntstatus.OK || !bytes.Equal(out, spanBody(0, 4*part)) {
 		t.Errorf("not sparse: %v\n%x", status, out)
+	}
+	if err := os.Truncate(filepath.Join(dir, "f"), 1<<42); err != nil {
+		t.Skip("no file of 4 TiB here:", err)
+	}
+	r.client.SetReadDeadline(time.Now().Add(time.Minute)) // a second, unless all of it is read
+	if _, status := r.control(t, uint32(fscc.FSCTLSetZeroData), id, spanBody(0, 1<<42), 0); status != ntstatus.OK {
+		t.Fatal("a file with a large hole:", status)
+	}
+	got := make([]byte, 4*part)
+	if f, err := os.Open(filepath.Join(dir, "f")); err != nil {
+		t.Fatal(err)
+	} else {
+		defer f.Close()
+		if _, err := io.ReadFull(f, got); err != nil || bytes.Count(got, []byte{0}) != len(got) {
+			t.Error("something is left", err)
+		}
 	}
 }

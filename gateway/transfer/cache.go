@@ -26,11 +26,13 @@ type cache struct {
 }
 
 type shard struct {
-	mu      sync.RWMutex
-	objects map[causeway.Handle]*object
-	asking  map[causeway.Handle]*asking
-	leaving map[causeway.Handle]*object // out of the cache, and in use; or with something to commit that may not have been told
-	_       [8]byte                     // a shard's lock word shares no cache line with its neighbour's
+	mu       sync.RWMutex
+	objects  map[causeway.Handle]*object
+	asking   map[causeway.Handle]*asking
+	leaving  map[causeway.Handle]*object // out of the cache, and in use; or with something to commit that may not have been told
+	offers   map[causeway.Handle]*offered
+	recalled map[causeway.VolumeID]uint64 // the highest number of a recall of one of the shard's objects
+	_        [56]byte                     // a shard's lock word shares no cache line with its neighbour's
 }
 
 // object is an open object under a grant. refs counts the cache and every user; who drops it to zero closes.
@@ -70,6 +72,8 @@ func (c *cache) init(limit int) {
 		c.shards[i].objects = make(map[causeway.Handle]*object)
 		c.shards[i].asking = make(map[causeway.Handle]*asking)
 		c.shards[i].leaving = make(map[causeway.Handle]*object)
+		c.shards[i].offers = make(map[causeway.Handle]*offered)
+		c.shards[i].recalled = make(map[causeway.VolumeID]uint64)
 	}
 }
 
@@ -167,6 +171,7 @@ func (c *cache) revoke(h causeway.Handle, seq uint64, keep causeway.IOMode) *obj
 	if a := s.asking[h]; a != nil {
 		a.void, a.voided = max(a.void, seq), true
 	}
+	s.withdrawLocked(h, seq)
 	o := s.objects[h]
 	if o == nil || o.grant.Seq > seq || o.most <= keep {
 		o = s.leaving[h] // recalled before, for less perhaps
@@ -260,6 +265,7 @@ func (c *cache) each(id causeway.VolumeID, f func(*object)) {
 }
 
 func (c *cache) dropVolume(id causeway.VolumeID) {
+	c.dropOffers(id)
 	c.dropWhere(func(o *object) bool { return o.handle.Volume == id })
 }
 

@@ -33,6 +33,7 @@ type Engines struct {
 	Transfer gateway.Transfer
 	Lost     func(causeway.VolumeID) // what Transfer wrote and did not sync may be lost
 	Holder   gateway.Holder          // of all grants and leases of this gateway
+	Taker    gateway.Taker           // of grants that come unasked
 	State    gateway.Keeper          // of what clients hold by Access
 	Layouts  interface {             // of what gateways hold by Access
 		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
@@ -81,7 +82,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 		return nil, err
 	}
 	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: s.memory.Stateful(e.Access), Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
-	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
+	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near, Taker: e.Taker}); err != nil {
 		return nil, err
 	}
 	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.whole, Note: s.copies.note, Log: m.log})
