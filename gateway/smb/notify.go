@@ -108,6 +108,10 @@ func (m *message) watch(o *open, r *wire.ChangeNotifyRequest) error {
 	o.mu.Lock()
 	o.watch.on = true
 	o.mu.Unlock()
+	if o.closed.Load() { // meanwhile, and nobody else ends it
+		o.unwatch(&m.conn.srv.cfg)
+		return ntstatus.FileClosed
+	}
 	return nil
 }
 
