@@ -327,12 +327,17 @@ type stranger struct {
 
 func (w *onHost) stranger() *stranger {
 	w.t.Helper()
-	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: w.socket, Net: "unixpacket"})
+	return strangerAt(w.t, w.socket)
+}
+
+func strangerAt(t testing.TB, socket string) *stranger {
+	t.Helper()
+	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	w.t.Cleanup(func() { c.Close() })
-	return &stranger{c, w.t}
+	t.Cleanup(func() { c.Close() })
+	return &stranger{c, t}
 }
 
 func (s *stranger) ask(handle []byte) (fd int, code causeway.Code) {

@@ -48,7 +48,7 @@ func mode(perm fs.FileMode) *clientpb.SetAttr {
 
 // Mkdir makes a directory. If a gateway died meanwhile, an empty directory of that name counts as the one that was made.
 func (v *Volume) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
-	_, err := v.create(ctx, name, &clientpb.Request{Type: uint32(causeway.TypeDirectory), Set: mode(perm)})
+	_, err := v.create(ctx, name, &clientpb.Request{Type: uint32(causeway.TypeDirectory), Set: mode(perm &^ *v.c.cfg.Umask)})
 	if isDoubtful(err, causeway.ErrExist) {
 		if list, listErr := v.ReadDir(ctx, name); listErr == nil && len(list) == 0 {
 			err = nil

@@ -3,7 +3,6 @@ package smb_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"causeway/backend/smb"
 	"causeway/e2e/harness"
 	"causeway/e2e/peer"
+	"causeway/internal/testport"
 )
 
 // caps is what a share can do. Times of directories are the server's affair, and change when something below does.
@@ -75,7 +75,7 @@ func needSMB(t *testing.T) {
 func TestConformanceSmbd(t *testing.T) {
 	needSMB(t)
 	dir := t.TempDir()
-	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, netip.MustParseAddrPort("127.0.46.1:445"))
+	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, testport.Loopback(t, 445))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestConformanceSmbd(t *testing.T) {
 func TestConformanceCauseway(t *testing.T) {
 	needSMB(t)
 	dir := t.TempDir()
-	s, err := peer.StartCausewaySMB(t.Context(), harness.Build(t, "cmd/causeway"), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, netip.MustParseAddrPort("127.0.46.2:445"))
+	s, err := peer.StartCausewaySMB(t.Context(), harness.Build(t, "cmd/causeway"), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, testport.Loopback(t, 445))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestConformanceCauseway(t *testing.T) {
 func TestHugeDirectory(t *testing.T) {
 	needSMB(t)
 	dir := t.TempDir()
-	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, netip.MustParseAddrPort("127.0.46.3:445"))
+	s, err := peer.StartSMBD(t.Context(), peer.Config{Dir: filepath.Join(dir, "share"), Work: filepath.Join(dir, "work")}, testport.Loopback(t, 445))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ type Config struct {
 	Timeout           time.Duration // after which a request's connection is given up; 30 s if zero
 	Retry             time.Duration // from one attempt to connect to the next; 1 s if zero
 	Attributes        time.Duration // for which attributes are believed; 1 s if zero, negative: not at all
-	OnSyncError       func(error)   // told that unstable writes may be lost, where no Sync can tell it; may be nil
+	OnSyncError       func(error)   // told that unstable writes may be lost, before another sync of the file is answered; may be nil
 	Logger            *slog.Logger  // discarded if nil
 	Clock             func() time.Time
 }

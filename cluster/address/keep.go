@@ -22,6 +22,7 @@ type keeper struct {
 
 	place     place
 	seen      time.Duration // when the keeper last ran: a gap means that the process was stopped
+	until     time.Duration // so long others certainly leave the address to this gateway, as of then
 	reachable time.Duration // when the address was last known to be here, on a link that is up
 	down      bool          // the interface is down
 
@@ -34,7 +35,10 @@ type keeper struct {
 
 // startKeeper starts the keeper of an address that was added at the time begun or later.
 func (m *Manager) startKeeper(h *holding, begun time.Duration, force bool) {
-	k := &keeper{m: m, h: h, place: h.where(), seen: begun, reachable: begun, announceFrom: m.cfg.Clock()}
+	k := &keeper{m: m, h: h, place: h.where(), seen: begun, until: begun, reachable: begun, announceFrom: m.cfg.Clock()}
+	if k.ours(k.announceFrom) {
+		k.until = k.announceFrom + m.cfg.Left()
+	}
 	if force {
 		k.recheckAt = k.announceFrom + m.cfg.Lifetime + recheck
 	}
@@ -83,13 +87,14 @@ func (k *keeper) next() time.Duration {
 func (k *keeper) step(ctx context.Context, woken bool) bool {
 	now := k.m.cfg.Clock()
 	switch {
-	case now-k.seen > k.m.cfg.Lifetime:
+	case !k.ours(now):
 		k.lapse(errAsleep)
 		return false
 	case !k.m.cfg.Entitled(k.h.addr):
 		k.lapse(errNotEntitled)
 		return false
 	}
+	k.until = now + k.m.cfg.Left()
 	if woken || now-k.seen >= k.m.cfg.Renew {
 		if goOn := k.renew(ctx, now); !goOn {
 			return false
@@ -105,6 +110,10 @@ func (k *keeper) step(ctx context.Context, woken bool) bool {
 	}
 	return true
 }
+
+// ours reports whether the address cannot have become another's. It has expired if the process was stopped for longer than its lifetime; but
+// while others still leave it to this gateway, its connections wait for it, and it is added again.
+func (k *keeper) ours(now time.Duration) bool { return now-k.seen <= k.m.cfg.Lifetime || now < k.until }
 
 // renew gives the address its whole lifetime again, wherever it stands, and adds a missing one. On a link that stays down it
 // expires, as others may take it over; when the link is back it is added again if no other machine answers for it by then.
@@ -125,13 +134,15 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 		k.seen = before
 		return true
 	}
-	if err == nil && before-k.seen <= k.m.cfg.Lifetime {
+	if err == nil && k.ours(before) {
 		err = k.m.machine.put(p, k.h.addr, k.m.cfg.Lifetime, false)
 	}
 	if ctx.Err() != nil {
 		return false
 	}
-	if k.m.cfg.Clock()-k.seen > k.m.cfg.Lifetime { // stopped since the look at the clock before, or within the renewal
+	after := k.m.cfg.Clock()
+	late := after-before > k.m.cfg.Lifetime-k.m.cfg.Renew && k.m.cfg.Left() < k.m.cfg.Lifetime // it may outlive what it is held by
+	if !k.ours(after) || late {                                                                // stopped since the look at the clock before, or within the renewal
 		k.lapse(errAsleep)
 		return false
 	}

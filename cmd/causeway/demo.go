@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/cmd/causeway/member"
+	"causeway/internal/sleep"
 )
 
 // demoVolumes are what the demo serves.
@@ -130,9 +131,7 @@ func (s *stage) awaitQuorum(ctx context.Context) error {
 		if enough == len(s.actors) {
 			return nil
 		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, 20*time.Millisecond) {
 			return ctx.Err()
 		}
 	}

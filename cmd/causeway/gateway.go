@@ -181,13 +181,14 @@ func (n *node) bindAdmin(ctx context.Context) (err error) {
 }
 
 func (n *node) startAdmin(reload admin.Command) (err error) {
-	var routes map[string]http.Handler
+	routes := make(map[string]http.Handler)
 	switch {
 	case n.member != nil:
 		routes = n.member.Orders()
 	case n.grower != nil:
 		routes = n.grower.routes(n)
 	}
+	routes["POST /unlock"] = http.HandlerFunc(n.unlock)
 	n.admin, err = admin.New(admin.Config{
 		Routes:  routes,
 		Version: versionText(), Metrics: n.metrics, Logger: n.log, Source: n.source(),

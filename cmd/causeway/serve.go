@@ -109,6 +109,9 @@ func launch(ctx context.Context, s *settings, c *config.Config, f *founding, g *
 			g.log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
 		}
 		n, err := startMember(ctx, c, mc, g.log)
+		if err == nil {
+			r.node.Store(n)
+		}
 		if err == nil || !g.asked() {
 			return n, r, err
 		}

@@ -47,7 +47,7 @@ func TestNotShared(t *testing.T) {
 		}
 	}
 	refused := func() (n int) {
-		for _, v := range c.View().Volumes {
+		for _, v := range c.Seen().Volumes {
 			if strings.Contains(v.Refused[stranger.Name], "not the file system of the other gateways") {
 				n++
 			}
@@ -56,7 +56,7 @@ func TestNotShared(t *testing.T) {
 	}
 	c.Await("it refuses both volumes", func() bool { return refused() == 2 })
 	c.Await("the others serve both", func() bool {
-		for _, v := range c.View().Volumes {
+		for _, v := range c.Seen().Volumes {
 			if !v.Serving || v.Owner == stranger.Name {
 				return false
 			}
@@ -74,7 +74,7 @@ func TestNotShared(t *testing.T) {
 	stranger.Start()
 	c.Await("it is a member again, and refuses", func() bool { return refused() == 2 })
 	time.Sleep(100 * time.Millisecond)
-	for _, v := range c.View().Volumes {
+	for _, v := range c.Seen().Volumes {
 		if v.Owner == stranger.Name {
 			t.Errorf("%+v", v)
 		}

@@ -60,11 +60,11 @@ func (m *mount) call(ctx context.Context, prog, proc uint32, args func(*nfs3.Rec
 	record = record.Seal(0)
 	m.xid++
 	record.SetXID(m.xid)
-	for {
+	for tries := 0; ; tries++ {
 		if err := ctx.Err(); err != nil {
 			return nfs3.Reply{}, err
 		}
-		message, err := m.exchange(ctx, record)
+		message, err := m.exchange(ctx, record, tries)
 		if err != nil {
 			m.close()
 			m.repeated = true
@@ -84,10 +84,15 @@ func (m *mount) call(ctx context.Context, prog, proc uint32, args func(*nfs3.Rec
 	}
 }
 
-// exchange sends a record and waits for the answer to it.
-func (m *mount) exchange(ctx context.Context, record nfs3.Record) ([]byte, error) {
+// exchange sends a record and waits for the answer to it; ten times longer where ten attempts have come to nothing, since the machine may just be
+// slow.
+func (m *mount) exchange(ctx context.Context, record nfs3.Record, tries int) ([]byte, error) {
+	factor := time.Duration(1)
+	if tries%20 >= 10 {
+		factor = 10
+	}
 	if m.conn == nil {
-		short, cancel := context.WithTimeout(ctx, 150*time.Millisecond)
+		short, cancel := context.WithTimeout(ctx, factor*150*time.Millisecond)
 		defer cancel()
 		conn, err := m.host.Dial(short, "tcp", m.at)
 		if err != nil {
@@ -96,7 +101,7 @@ func (m *mount) exchange(ctx context.Context, record nfs3.Record) ([]byte, error
 		m.conn = conn
 	}
 	m.sent++
-	m.conn.SetDeadline(time.Now().Add(patience))
+	m.conn.SetDeadline(time.Now().Add(factor * patience))
 	if _, err := m.conn.Write(record); err != nil {
 		return nil, err
 	}

@@ -199,8 +199,9 @@ func (c *change) essence(answer []byte) []byte {
 func (m *mount) again(ctx context.Context, c *change) ([]byte, error) {
 	m.xid = c.xid
 	c.record.SetXID(c.xid)
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(3 * time.Millisecond) {
-		message, err := m.exchange(ctx, c.record)
+	for until, tries := time.Now().Add(time.Minute), 0; time.Now().Before(until); time.Sleep(3 * time.Millisecond) {
+		message, err := m.exchange(ctx, c.record, tries)
+		tries++
 		if err != nil {
 			m.close()
 			continue
@@ -249,8 +250,7 @@ func (s *stage) serves(volume string) bool {
 func (s *stage) settledAt(volume string, at *harness.Member) {
 	s.t.Helper()
 	s.Await("all gateways run", func() bool {
-		v := s.View()
-		for _, n := range v.Nodes {
+		for _, n := range s.Seen().Nodes {
 			if !n.Running || n.Fenced != "" {
 				return false
 			}

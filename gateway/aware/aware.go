@@ -64,6 +64,7 @@ type Config struct {
 	Gateways func() []Gateway // all that run, this one included; nil: the client knows
 	Load     func() (utilization uint8, draining bool)
 	WaysOff  func() uint8                                // ways by which no client shall be moved (redirect.Ways); nil: none
+	Mirrors  func() []Mirror                             // all that are declared, in an order that stays; nil: nothing is known of them
 	Sees     func(client netip.Addr, volume string) bool // whether a volume of the cluster is exported to a client; nil: those of Catalog
 	Epoch    func(causeway.VolumeID) causeway.Epoch      // of the ownership of a volume, as this gateway knows it; nil: it never changes
 	Enter    func() interface{ Leave() }                 // what must be held while volumes are used; nil: nothing
@@ -154,6 +155,7 @@ type Server struct {
 		mu       sync.Mutex
 		at       time.Time
 		gateways []Gateway
+		mirrors  []Mirror
 	}
 	tasks sync.WaitGroup
 

@@ -17,6 +17,7 @@ import (
 	"causeway"
 	"causeway/client/clientpb"
 	"causeway/gateway/aware"
+	"causeway/internal/testcert"
 )
 
 // flood begins calls that never end, one after the other, each with frames of data of one size, until all are sent or the connection is lost.
@@ -50,7 +51,7 @@ func flood(nc net.Conn, calls, bytesOfCall, frame int) error {
 
 // TestPending: a client whose calls never end loses its connection before it has all memory, and no other one does.
 func TestPending(t *testing.T) {
-	cert, pool := certificate(t)
+	cert, pool := testcert.New(t)
 	for name, test := range map[string]struct {
 		calls, bytesOfCall, frame int
 		tls                       bool

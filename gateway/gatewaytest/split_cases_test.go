@@ -33,22 +33,60 @@ func (x *site) root() causeway.Handle {
 
 func (m *machine) create(name string) causeway.Handle {
 	m.site.Helper()
-	e, _, err := m.access.Create(context.Background(), gatewaytest.Root(), m.site.root(), name, &gateway.CreateSpec{Type: causeway.TypeRegular})
-	if err != nil {
+	var e gateway.Entry
+	if err := patiently(func() (err error) {
+		e, _, err = m.access.Create(context.Background(), gatewaytest.Root(), m.site.root(), name, &gateway.CreateSpec{Type: causeway.TypeRegular})
+		return err
+	}); err != nil {
 		m.site.Fatal(err)
 	}
 	return e.Handle
 }
 
-func (m *machine) write(h causeway.Handle, data string) error {
+// patiently does a call again that is refused for now, as clients do: on a busy machine a lease ends that was to be renewed.
+func patiently(call func() error) error {
+	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		err := call()
+		code := causeway.CodeOf(err)
+		if code != causeway.ErrDelay && code != causeway.ErrStaleEpoch || time.Since(begun) > 30*time.Second {
+			return err
+		}
+	}
+}
+
+// tryWrite writes, or is refused for now.
+func (m *machine) tryWrite(h causeway.Handle, data string) error {
 	_, err := m.moves.Write(context.Background(), gatewaytest.Root(), h, 0, []byte(data), causeway.Unstable)
 	return err
 }
 
+func (m *machine) write(h causeway.Handle, data string) error {
+	return patiently(func() error { return m.tryWrite(h, data) })
+}
+
+// put is write with all that there is to say.
+func (m *machine) put(h causeway.Handle, off uint64, data []byte, how causeway.Stability) (r gateway.WriteResult, err error) {
+	err = patiently(func() (err error) {
+		r, err = m.moves.Write(context.Background(), gatewaytest.Root(), h, off, data, how)
+		return err
+	})
+	return r, err
+}
+
 func (m *machine) read(h causeway.Handle) (string, error) {
 	buf := make([]byte, 64)
-	r, err := m.moves.Read(context.Background(), gatewaytest.Root(), h, 0, buf)
-	return string(buf[:r.N]), err
+	n, err := m.get(h, 0, buf)
+	return string(buf[:n]), err
+}
+
+// get is read with all that there is to say.
+func (m *machine) get(h causeway.Handle, off uint64, buf []byte) (n int, err error) {
+	err = patiently(func() error {
+		r, err := m.moves.Read(context.Background(), gatewaytest.Root(), h, off, buf)
+		n = r.N
+		return err
+	})
+	return n, err
 }
 
 // TestNoHop: after the first time, nothing that is cached is asked for, and a miss is one call.
@@ -108,19 +146,22 @@ func TestNoHop(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	x := memSite(t, 2, true, 300*time.Millisecond)
 	a, h := x.gateways[1], x.gateways[0].create("f")
-	if _, err := a.read(h); err != nil {
-		t.Fatal(err)
-	}
-	before := x.grants.Load()
-	for range 60 {
+	for range 20 { // a loaded machine may miss a renewal
 		if _, err := a.read(h); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		before := x.grants.Load()
+		for range 60 {
+			if _, err := a.read(h); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if x.grants.Load() == before {
+			return
+		}
 	}
-	if n := x.grants.Load() - before; n > 2 { // a loaded machine may miss a renewal
-		t.Errorf("asked %d times in four leases", n)
-	}
+	t.Error("it asks again in each four leases")
 }
 
 // TestNewOwner: grants go on under a new owner without a question, and it recalls them; the old one can recall nothing more.
@@ -265,7 +306,7 @@ func TestPausedWriter(t *testing.T) {
 				}
 				slow.arm(where)
 				done := make(chan error)
-				go func() { done <- a.write(h, "stale stale") }()
+				go func() { done <- a.tryWrite(h, "stale stale") }()
 				<-slow.there
 				a.pause()
 				set := &causeway.SetAttr{Mask: causeway.SetSize}
@@ -306,6 +347,11 @@ func closeToOpen(t *testing.T, x *site) {
 	h, ctx, c := x.gateways[0].create("f"), t.Context(), gatewaytest.Root()
 	stop := make(chan struct{})
 	var pollers sync.WaitGroup
+	defer func() { close(stop); pollers.Wait() }()
+	attr := func(m *machine) (a causeway.Attr, err error) {
+		err = patiently(func() (err error) { a, err = m.access.GetAttr(ctx, c, h); return err })
+		return a, err
+	}
 	for _, m := range x.gateways {
 		pollers.Go(func() {
 			var last causeway.Attr
@@ -315,7 +361,7 @@ func closeToOpen(t *testing.T, x *site) {
 					return
 				default:
 				}
-				a, err := m.access.GetAttr(ctx, c, h)
+				a, err := attr(m)
 				if err != nil {
 					t.Error(err)
 					return
@@ -333,24 +379,23 @@ func closeToOpen(t *testing.T, x *site) {
 		writer, reader := x.gateways[rand.IntN(4)], x.gateways[rand.IntN(4)]
 		for part := range 2 { // the second under the grant that the first one got, while others may have asked for attributes
 			data := fmt.Appendf(nil, "%04d", i)[2*part : 2*part+2]
-			if _, err := writer.moves.Write(ctx, c, h, uint64(4*i+2*part), data, causeway.FileSync); err != nil {
+			if _, err := writer.put(h, uint64(4*i+2*part), data, causeway.FileSync); err != nil {
 				t.Fatal(err)
 			}
-			if a, err := reader.access.GetAttr(ctx, c, h); err != nil || a.Size != uint64(4*i+2*part+2) {
+			if a, err := attr(reader); err != nil || a.Size != uint64(4*i+2*part+2) {
 				t.Fatalf("%s wrote to %d, %s sees %d, %v", writer.name, 4*i+2*part+2, reader.name, a.Size, err)
 			}
 		}
-		e, _, err := reader.access.Lookup(ctx, c, x.root(), "f")
+		var e gateway.Entry
+		err := patiently(func() (err error) { e, _, err = reader.access.Lookup(ctx, c, x.root(), "f"); return err })
 		if err != nil || e.Attr.Size != uint64(4*i+4) {
 			t.Fatalf("%s wrote to %d, %s sees %d, %v", writer.name, 4*i+4, reader.name, e.Attr.Size, err)
 		}
 		buf := make([]byte, 4)
-		if _, err := reader.moves.Read(ctx, c, h, uint64(4*i), buf); err != nil || string(buf) != fmt.Sprintf("%04d", i) {
+		if _, err := reader.get(h, uint64(4*i), buf); err != nil || string(buf) != fmt.Sprintf("%04d", i) {
 			t.Fatal(string(buf), err)
 		}
 	}
-	close(stop)
-	pollers.Wait()
 }
 
 // BenchmarkRecall is a write at one gateway, and a read at another that sees it: both have to ask and to be recalled.

@@ -110,7 +110,7 @@ func (w *workload) step(client int, r *rand.Rand) {
 	switch r.IntN(12) {
 	case 0, 1:
 		o.kind, o.value = "write", w.value()
-		err = m.write(h, fmt.Sprintf("%04d", o.value))
+		err = m.tryWrite(h, fmt.Sprintf("%04d", o.value))
 	case 2, 3:
 		var s string
 		o.kind = "read"

@@ -226,12 +226,9 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		return err
 	}
 	files.lost(k.id)
-	o := &open{
-		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
-		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
-		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
-		keep: opened.Keep, guid: k.guid, creation: creation{gateway.DidOpen, true}, allocation: k.allocation, sequences: k.sequences,
-	}
+	o := newOpen(&opened)
+	o.parent, o.path, o.share, o.options, o.mode = k.parent, k.path, uint32(opened.Share), k.options, k.mode
+	o.guid, o.creation, o.allocation, o.sequences = k.guid, creation{gateway.DidOpen, true}, k.allocation, k.sequences
 	o.position.Store(k.position)
 	if asked.lease != nil {
 		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)

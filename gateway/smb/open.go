@@ -50,7 +50,8 @@ type open struct {
 	refused   []causeway.Span   // granted when nobody waited any more, and not told yet
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
-	lost      bool // a later one had another verifier
+	writes    uint64 // unstable ones, ever
+	lost      bool   // a later one had another verifier
 	mode      uint32
 	announced bool             // its client knows of it
 	breaks    []*gateway.Break // that it is told of when it does
@@ -61,6 +62,14 @@ type open struct {
 	deleting   atomic.Bool // its last close removes the name, as far as this server knows
 	position   atomic.Uint64
 	closed     atomic.Bool
+}
+
+// newOpen is an open as the engines have given it.
+func newOpen(opened *gateway.Opened) *open {
+	return &open{
+		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID, access: uint32(opened.Access), keep: opened.Keep,
+		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
+	}
 }
 
 // register makes session and server know an open. If they cannot, it is closed again.

@@ -38,6 +38,7 @@ type Server struct {
 	alarms    alarms
 	spellings spelling.Cache
 	counts    counters
+	guesses   guesses
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
@@ -76,6 +77,7 @@ func New(cfg Config) (*Server, error) {
 		listings:  listings{of: map[uint32]int{}, less: make(chan struct{})},
 	}
 	s.files.init()
+	s.guesses.init(s.started)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Access.Subscribe(causeway.OwnerSMB, events{s})
 	return s, nil

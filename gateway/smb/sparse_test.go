@@ -37,7 +37,7 @@ func TestHolesOfStorage(t *testing.T) {
 	r := newRigOn(t, store, false)
 	defer r.close()
 	id := r.openFile(t)
-	if _, status := r.control(t, uint32(fscc.FSCTLSetSparse), id, nil, 0); status != ntstatus.OK {
+	if _, status := r.control(t, fscc.FSCTLSetSparse, id, nil, 0); status != ntstatus.OK {
 		t.Skip("this file system keeps no marks of sparse files:", status)
 	}
 	tr, root := r.srv.cfg.Transfer, r.ses.trees[1].root.Handle
@@ -60,7 +60,7 @@ func TestHolesOfStorage(t *testing.T) {
 		return st.Blocks * 512
 	}
 	full := blocks()
-	if _, status := r.control(t, uint32(fscc.FSCTLSetZeroData), id, spanBody(part, 3*part+100), 0); status != ntstatus.OK {
+	if _, status := r.control(t, fscc.FSCTLSetZeroData, id, spanBody(part, 3*part+100), 0); status != ntstatus.OK {
 		t.Fatal(status)
 	}
 	clear(want[part : 3*part+100])
@@ -70,27 +70,27 @@ func TestHolesOfStorage(t *testing.T) {
 	if now := blocks(); full-now < 2*part {
 		t.Errorf("%d bytes of %d are taken still", now, full)
 	}
-	out, status := r.control(t, uint32(fscc.FSCTLAllocatedRanges), id, spanBody(0, 1<<40), 4096)
+	out, status := r.control(t, fscc.FSCTLAllocatedRanges, id, spanBody(0, 1<<40), 4096)
 	if status != ntstatus.OK || !bytes.Equal(out, append(spanBody(0, part), spanBody(3*part, part)...)) {
 		t.Errorf("%v\n%x", status, out)
 	}
-	if out, status := r.control(t, uint32(fscc.FSCTLAllocatedRanges), id, spanBody(part, 2*part), 4096); status != ntstatus.OK || len(out) != 0 {
+	if out, status := r.control(t, fscc.FSCTLAllocatedRanges, id, spanBody(part, 2*part), 4096); status != ntstatus.OK || len(out) != 0 {
 		t.Errorf("in the hole: %v\n%x", status, out)
 	}
-	if _, status := r.control(t, uint32(fscc.FSCTLAllocatedRanges), id, spanBody(0, 1<<40), 16); status != ntstatus.BufferOverflow {
+	if _, status := r.control(t, fscc.FSCTLAllocatedRanges, id, spanBody(0, 1<<40), 16); status != ntstatus.BufferOverflow {
 		t.Error("no room for all:", status)
 	}
-	if _, status := r.control(t, uint32(fscc.FSCTLSetSparse), id, []byte{0}, 0); status != ntstatus.OK {
+	if _, status := r.control(t, fscc.FSCTLSetSparse, id, []byte{0}, 0); status != ntstatus.OK {
 		t.Fatal(status)
 	}
 	before := blocks()
-	if _, status := r.control(t, uint32(fscc.FSCTLSetZeroData), id, spanBody(0, part), 0); status != ntstatus.OK {
+	if _, status := r.control(t, fscc.FSCTLSetZeroData, id, spanBody(0, part), 0); status != ntstatus.OK {
 		t.Fatal(status)
 	}
 	if now := blocks(); now < before {
 		t.Error("a file that is not sparse has lost storage")
 	}
-	out, status = r.control(t, uint32(fscc.FSCTLAllocatedRanges), id, spanBody(0, 1<<40), 4096)
+	out, status = r.control(t, fscc.FSCTLAllocatedRanges, id, spanBody(0, 1<<40), 4096)
 	if status != ntstatus.OK || !bytes.Equal(out, spanBody(0, 4*part)) {
 		t.Errorf("not sparse: %v\n%x", status, out)
 	}

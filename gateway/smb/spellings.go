@@ -33,9 +33,7 @@ func (m *message) spelling(dir causeway.Handle, a *causeway.Attr, folding names.
 		if looksShort && short == "" && strings.EqualFold(names.Short(e.Name), name) {
 			short = strings.Clone(e.Name)
 		}
-		if len(byKey) <= spelling.MaxNames && byKey[k] == "" {
-			byKey[strings.Clone(k)] = strings.Clone(e.Name)
-		}
+		spelling.Gather(byKey, k, e.Name)
 		return true
 	})
 	if err != nil {

@@ -29,7 +29,8 @@ type party struct {
 // parties are the gateways of a cluster.
 type parties struct {
 	*testing.T
-	ca *pki.Authority
+	ca       *pki.Authority
+	interval time.Duration
 
 	mu      sync.Mutex
 	members map[string]string // address by name
@@ -41,7 +42,7 @@ func newParties(t *testing.T) *parties {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &parties{T: t, ca: ca, members: map[string]string{}}
+	return &parties{T: t, ca: ca, interval: 10 * time.Millisecond, members: map[string]string{}}
 }
 
 func identity(t testing.TB, ca *pki.Authority, node string) *pki.Identity {
@@ -80,7 +81,7 @@ func (ps *parties) start(name string, ca *pki.Authority, admitted bool) *party {
 		ps.mu.Unlock()
 	}
 	p.Mirror, err = New(Config{
-		Node: name, Interval: 10 * time.Millisecond, Linger: time.Hour,
+		Node: name, Interval: ps.interval, Linger: time.Hour,
 		Conns: func() ([]address.Conn, error) { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.conns), nil },
 		Held:  func() []netip.Addr { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.held) },
 		Peers: func() map[string]string {
@@ -292,4 +293,19 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("%v", held)
 		}
 	})
+}
+
+// TestArrival: the peers hear of a client that has just come before the state is looked at in its turn.
+func TestArrival(t *testing.T) {
+	ps := newParties(t)
+	ps.interval = time.Minute
+	a, b := ps.start("a", ps.ca, true), ps.start("b", ps.ca, true)
+	a.Poke()
+	b.Poke()
+	eventually(t, "both are heard", func() bool { return a.Hears("b") && b.Hears("a") })
+	for i := range 3 {
+		a.has([]netip.Addr{a4}, conn(a4, 2049, i))
+		a.Arrived()
+		eventually(t, "a client is known", func() bool { c := b.Conns(a4); return len(c) == 1 && c[0] == conn(a4, 2049, i) })
+	}
 }

@@ -67,6 +67,7 @@ type Config struct {
 	Ports     []uint16           // at which clients stay connected; none: all
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
+	Hangs     time.Duration      // after which storage that does not answer is taken for dead; 0: as transfer.PathsConfig has it
 	CutOff    func()             // optional: ends all connections of clients and all grants; called when the gateway was cut off, before it may do I/O again
 	Log       *slog.Logger
 
@@ -100,6 +101,7 @@ type Member struct {
 	storage struct { // volumes whose storage this gateway has lost, or has again
 		mu      sync.Mutex
 		faults  map[causeway.VolumeID]error
+		said    map[causeway.VolumeID]bool // of volumes that stay here although their storage does not answer: that was logged
 		back    []causeway.VolumeID
 		changed chan struct{}
 	}

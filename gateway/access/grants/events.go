@@ -15,7 +15,7 @@ func (t *Table) Ask(now time.Duration, a Ask) (Given, Ticket, causeway.Code) {
 	defer t.tidy(o)
 	t.widen(o, &a)
 	r := &request{Ask: a, object: o}
-	if t.may(o, r) {
+	if t.may(o, r) && !(a.First && len(o.held) > 0) {
 		return t.give(now, o, r), 0, causeway.OK
 	}
 	switch {

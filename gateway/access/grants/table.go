@@ -50,6 +50,7 @@ type Ask struct {
 	Span   causeway.Span
 	Leases causeway.Leases // if they can be had at once
 	NoWait bool            // rather nothing than wait
+	First  bool            // with NoWait: rather nothing than beside another holding, or a second one of the same holder
 }
 
 // Given is what an ask got: leases may be missing, the mode may be more than was asked for.

@@ -31,13 +31,7 @@ func forAdministrators(texts int, levels ...uint32) func(*Server, *reader, *writ
 			result = resultInvalidLevel
 		}
 		out.u32(level, level, 0, 0) // no container, no entries
-		if resume {
-			out.pointer(func() { out.u32(0) })
-			out.flush()
-		} else {
-			out.u32(0)
-		}
-		out.u32(result)
+		out.enumerated(resume, result)
 	}
 }
 

@@ -71,6 +71,17 @@ func (r *reader) enumeration() (level uint32, resume bool) {
 	return level, resume
 }
 
+// enumerated ends the answer to an enumeration: nothing is left to resume.
+func (w *writer) enumerated(resume bool, result uint32) {
+	if resume {
+		w.pointer(func() { w.u32(0) })
+		w.flush()
+	} else {
+		w.u32(0)
+	}
+	w.u32(result)
+}
+
 // shareEnum is NetrShareEnum and NetrShareEnumSticky ([MS-SRVS] 3.1.4.8): all shares at once, whatever size the client prefers.
 func shareEnum(s *Server, in *reader, out *writer) {
 	in.uniqueText()
@@ -94,13 +105,7 @@ func shareEnum(s *Server, in *reader, out *writer) {
 	})
 	out.flush()
 	out.u32(uint32(len(shares)))
-	if resume {
-		out.pointer(func() { out.u32(0) })
-		out.flush()
-	} else {
-		out.u32(0)
-	}
-	out.u32(result)
+	out.enumerated(resume, result)
 }
 
 // shareGetInfo is NetrShareGetInfo ([MS-SRVS] 3.1.4.10).
