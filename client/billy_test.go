@@ -7,8 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"path"
+	"strings"
 	"testing"
 	"time"
 

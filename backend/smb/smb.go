@@ -166,6 +166,16 @@ func (s *Store) VolumeID() causeway.VolumeID {
 	return causeway.VolumeID(binary.BigEndian.Uint64(h[:]) | 1)
 }
 
+// SetPassword changes the password with which the next connections are made; empty: it stays.
+func (s *Store) SetPassword(password string) {
+	l := s.share.links
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if password != "" {
+		l.cfg.Password = password
+	}
+}
+
 // ReadOnly reports whether the volume cannot be written at all: what the server's rights forbid is found by trying.
 func (s *Store) ReadOnly() bool { return false }
 
