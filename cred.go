@@ -3,6 +3,7 @@ package causeway
 import (
 	"encoding/hex"
 	"slices"
+	"strings"
 )
 
 // Cred is who asks, after authentication, squashing and group lookup. UID 0 is the superuser: squash it before, not after.
@@ -48,4 +49,17 @@ type Owner struct {
 	Kind   OwnerKind
 	Client string
 	Opaque string
+}
+
+// Party is for whom bounds hold that a client cannot evade by calling itself otherwise: the address of clients that choose their names, the user of an SMB
+// client. Of others it is the client.
+func (o Owner) Party() string {
+	const guid = 16
+	switch o.Kind {
+	case OwnerNLM, OwnerAware:
+		return o.Client[strings.LastIndexByte(o.Client, '@')+1:]
+	case OwnerSMB:
+		return o.Client[min(len(o.Client), guid):]
+	}
+	return o.Client
 }

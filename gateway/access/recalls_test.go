@@ -50,7 +50,7 @@ func TestRecallStorm(t *testing.T) {
 	const files = 1000
 	others := &crowd{asked: map[string]int{}, deaf: "deaf", everyone: files, allAnswered: make(chan struct{})}
 	v, store := &causeway.Volume{ID: 7, Name: "v", Exclusive: true, Async: true}, mem.New(mem.Config{Mode: 0o777})
-	e := access.New(access.Config{Node: "here", Holders: others, Lease: 8 * time.Second, Quiet: time.Nanosecond})
+	e := access.New(access.Config{Node: "here", Holders: others, Lease: 12 * time.Second, Quiet: time.Nanosecond})
 	e.AttachAt(v, store, causeway.Epoch{Revision: 5})
 	defer e.Wait()
 	root, err := e.Root(t.Context(), &gateway.Caller{}, 7)

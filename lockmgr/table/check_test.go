@@ -7,8 +7,30 @@ import (
 	"causeway"
 )
 
+// checkParties: what they are counted to have is what their clients have.
+func (t *Table) checkParties() error {
+	sums := map[*party]party{}
+	for _, c := range t.clients {
+		sum := sums[c.party]
+		sum.clients, sum.held, sum.waiting, sum.opens, sum.id = sum.clients+1, sum.held+c.held, sum.waiting+c.waiting, sum.opens+c.opens, c.party.id
+		sums[c.party] = sum
+	}
+	for p, sum := range sums {
+		if *p != sum || t.parties[p.id] != p {
+			return fmt.Errorf("party %v has %v of its clients", *p, sum)
+		}
+	}
+	if len(sums) != len(t.parties) {
+		return fmt.Errorf("%d parties, and clients of %d", len(t.parties), len(sums))
+	}
+	return nil
+}
+
 // check verifies what must hold between any two calls.
 func (t *Table) check() error {
+	if err := t.checkParties(); err != nil {
+		return err
+	}
 	held, waiting := 0, 0
 	for h, obj := range t.objects {
 		n, err := obj.check()

@@ -36,6 +36,7 @@ type client struct {
 	owners        map[causeway.Owner]*owner
 	held, waiting int
 	opens         int
+	party         *party
 }
 
 // conflict returns the first held lock of another owner that forbids e, or nil. own may be nil.
@@ -95,7 +96,8 @@ func (t *Table) object(h causeway.Handle) *object {
 func (t *Table) client(c Client) *client {
 	cl := t.clients[c]
 	if cl == nil {
-		cl = &client{id: c, owners: make(map[causeway.Owner]*owner)}
+		cl = &client{id: c, owners: make(map[causeway.Owner]*owner), party: t.party(c)}
+		cl.party.clients++
 		t.clients[c] = cl
 	}
 	return cl
@@ -122,8 +124,11 @@ func (t *Table) dropIfIdle(own *owner) {
 }
 
 func (t *Table) dropIfGone(c *client) {
-	if len(c.owners) == 0 && c.opens == 0 {
+	if len(c.owners) == 0 && c.opens == 0 && t.clients[c.id] == c {
 		delete(t.clients, c.id)
+		if c.party.clients--; c.party.clients == 0 {
+			delete(t.parties, c.party.id)
+		}
 	}
 }
 
@@ -164,6 +169,7 @@ func (t *Table) link(obj *object, own *owner, e extent) *segment {
 	root := obj.root(e.exclusive)
 	*root = insert(*root, s)
 	t.held, obj.held, own.client.held = t.held+1, obj.held+1, own.client.held+1
+	own.client.party.held++
 	if own.stacks() {
 		obj.smb++
 		t.guard(obj)
@@ -176,6 +182,7 @@ func (t *Table) unlink(s *segment) {
 	root := s.object.root(s.exclusive)
 	*root = remove(*root, s)
 	t.held, s.object.held, s.owner.client.held = t.held-1, s.object.held-1, s.owner.client.held-1
+	s.owner.client.party.held--
 	if s.owner.stacks() {
 		s.object.smb--
 		t.guard(s.object)

@@ -74,7 +74,7 @@ func (o *open) leaseState() LeaseState {
 
 func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
 	cl := t.client(ClientOf(h.Owner))
-	if len(t.opens) >= t.limits.Opens || cl.opens >= t.limits.OpensPerClient || t.opens[h.Open] != nil {
+	if len(t.opens) >= t.limits.Opens || cl.opens >= t.limits.OpensPerClient || cl.party.opens >= t.limits.ofParty(2*t.limits.Opens, t.limits.OpensPerClient) || t.opens[h.Open] != nil {
 		t.dropIfGone(cl)
 		return nil, causeway.ErrNoLocks
 	}
@@ -85,6 +85,7 @@ func (t *Table) addOpen(obj *object, h causeway.Held) (*open, causeway.Code) {
 	t.opens[h.Open] = o
 	obj.opens = append(obj.opens, o)
 	cl.opens++
+	cl.party.opens++
 	return o, causeway.OK
 }
 
@@ -182,6 +183,7 @@ func (t *Table) drop(o *open) {
 		t.ReleaseOwner(o.Owner)
 	}
 	o.client.opens--
+	o.client.party.opens--
 	t.dropIfGone(o.client)
 	if dooms {
 		t.markDoomed(obj)

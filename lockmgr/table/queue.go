@@ -20,7 +20,7 @@ func (t *Table) enqueue(obj *object, own *owner, e extent) causeway.Code {
 	if own.waits(obj, e) != nil {
 		return causeway.ErrBlocked
 	}
-	if t.waiting >= t.limits.Waiting || own.client.waiting >= t.limits.WaitingPerClient {
+	if t.waiting >= t.limits.Waiting || own.client.waiting >= t.limits.WaitingPerClient || own.client.party.waiting >= t.limits.ofParty(t.limits.Waiting, t.limits.WaitingPerClient) {
 		return causeway.ErrNoLocks
 	}
 	if !own.stacks() && deadlock(obj, own, e) {
@@ -31,6 +31,7 @@ func (t *Table) enqueue(obj *object, own *owner, e extent) causeway.Code {
 	obj.queue = append(obj.queue, w)
 	own.waiters = append(own.waiters, w)
 	t.waiting, own.client.waiting = t.waiting+1, own.client.waiting+1
+	own.client.party.waiting++
 	return causeway.ErrBlocked
 }
 
@@ -39,6 +40,7 @@ func (t *Table) dequeue(w *waiter) {
 	w.object.queue = slices.DeleteFunc(w.object.queue, is)
 	w.owner.waiters = slices.DeleteFunc(w.owner.waiters, is)
 	t.waiting, w.owner.client.waiting = t.waiting-1, w.owner.client.waiting-1
+	w.owner.client.party.waiting--
 }
 
 // wake grants what waits for bytes of the freed range, in order of arrival. Granting a request can itself free something

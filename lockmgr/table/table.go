@@ -72,7 +72,7 @@ type Effect struct {
 
 // Limits bound the table. Zero means the default.
 type Limits struct {
-	Locks            int // held ranges in total; default 1,000,000
+	Locks            int // held ranges in total, of which one party (causeway.Owner.Party) may have a quarter, as of what waits, and half of the opens; default 1,000,000
 	LocksPerClient   int // default 30,000
 	Waiting          int // queued requests in total; default 100,000
 	WaitingPerClient int // default 10,000
@@ -109,6 +109,7 @@ type Table struct {
 	objects map[causeway.Handle]*object
 	owners  map[causeway.Owner]*owner
 	clients map[Client]*client
+	parties map[Client]*party
 	graces  map[causeway.VolumeID]*grace
 	effects []Effect
 	held    int
@@ -134,6 +135,7 @@ func New(l Limits) *Table {
 		objects: make(map[causeway.Handle]*object),
 		owners:  make(map[causeway.Owner]*owner),
 		clients: make(map[Client]*client),
+		parties: make(map[Client]*party),
 		graces:  make(map[causeway.VolumeID]*grace),
 
 		opens:    make(map[causeway.OpenID]*open),
@@ -315,5 +317,5 @@ func (t *Table) ReleaseVia(c Client, gateway string) {
 
 // fits reports whether the client may hold n more ranges.
 func (t *Table) fits(c *client, n int) bool {
-	return n <= 0 || t.held+n <= t.limits.Locks && c.held+n <= t.limits.LocksPerClient
+	return n <= 0 || t.held+n <= t.limits.Locks && c.held+n <= t.limits.LocksPerClient && c.party.held+n <= t.limits.ofParty(t.limits.Locks, t.limits.LocksPerClient)
 }
