@@ -103,6 +103,7 @@ func TestLockAfterContext(t *testing.T) {
 
 // TestLocksMove: a gateway dies, and locks that were taken through it are held at another one.
 func TestLocksMove(t *testing.T) {
+	t.Parallel()
 	w, ctx := newWorld(t, 2, nil), context.Background()
 	a := w.opened("file", w.where[0], w.where[1])
 	fine(t, a.Lock(ctx, 0, 10))
@@ -119,6 +120,7 @@ func TestLocksMove(t *testing.T) {
 
 // TestLockLease: what a client had locked that died is free after the lease, and one that could not renew is told.
 func TestLockLease(t *testing.T) {
+	t.Parallel()
 	w, ctx := newWorld(t, 1, nil), context.Background()
 	line := &cutLine{}
 	f, err := w.volume(w.dial(client.Config{Dial: line.dial})).Create(ctx, "file")
@@ -142,6 +144,7 @@ func TestLockLease(t *testing.T) {
 // TestLockPartition: a gateway lives that its client cannot reach, which works through another one. The lease ends at the first, and what the client
 // has locked stays locked.
 func TestLockPartition(t *testing.T) {
+	t.Parallel()
 	w, ctx := newWorld(t, 2, nil), context.Background()
 	line := &cutLine{only: w.where[0]}
 	c := w.dial(client.Config{Dial: line.dial, Suspect: 50 * time.Millisecond}, w.where[0], w.where[1])
@@ -157,7 +160,7 @@ func TestLockPartition(t *testing.T) {
 		fine(t, err)
 		return c.Paths("v")[0].Gateway == w.where[1]
 	})
-	for begun := time.Now(); time.Since(begun) < 4*lease; time.Sleep(lease / 16) {
+	for begun := time.Now(); time.Since(begun) < 2*lease; time.Sleep(lease / 32) {
 		locked(t, b.TryLock(ctx, 9, 1))
 		locked(t, b.TryLock(ctx, 25, 1))
 	}

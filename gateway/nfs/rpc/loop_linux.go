@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,7 @@ type loop struct {
 	readyAt int
 	events  [loopEvents]unix.EpollEvent
 	found   [loopEvents]*epollPort
+	polled  time.Duration // when the events came
 
 	mu     sync.Mutex
 	ports  map[int32]*epollPort // by descriptor
@@ -67,7 +69,7 @@ func newLoop(s *Server) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{srv: s, epoll: epoll, wakeFD: wakeFD, ports: map[int32]*epollPort{}}
-	if err := l.add(wakeFD); err != nil {
+	if err := l.add(wakeFD, unix.EPOLLIN); err != nil {
 		unix.Close(epoll)
 		unix.Close(wakeFD)
 		return nil, err
@@ -87,8 +89,8 @@ func newLoop(s *Server) (*loop, error) {
 	return l, nil
 }
 
-func (l *loop) add(fd int) error {
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+func (l *loop) add(fd int, events uint32) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 // wakeLocked wakes the loop; mu is held, so that the descriptor is still ours.
@@ -161,6 +163,9 @@ func (l *loop) poll(w *worker, timeout int) bool {
 	if err != nil {
 		l.srv.cfg.Logger.Error("event loop failed", "err", err)
 		return false
+	}
+	if n > 0 {
+		l.polled = l.srv.now()
 	}
 	l.mu.Lock()
 	for i := range n {

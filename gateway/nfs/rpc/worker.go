@@ -48,7 +48,8 @@ type worker struct {
 	holds bool  // a place for a held reply is taken
 	held  *Held // the reply under way is held
 
-	yields int // how often the loop gives way before it waits, see loop.wait
+	looked time.Duration // when the connection under way was seen to be open still; 0: it was not looked at
+	yields int           // how often the loop gives way before it waits, see loop.wait
 
 	// For calls of Bulk bytes that run inline, see large.go.
 	lastSmall time.Duration
@@ -80,6 +81,7 @@ func (s *Server) getWorker() *worker {
 	if n := len(l.idle); n > 0 {
 		w := l.idle[n-1]
 		l.idle = l.idle[:n-1]
+		w.looked = 0
 		return w
 	}
 	w := &worker{srv: s, handed: make(chan struct{}, 1)}
@@ -107,7 +109,7 @@ func (w *worker) visit(c *conn) (next turn) {
 		c.passOn()
 		return next
 	}
-	if c.replaced() {
+	if c.replaced(w.looked) {
 		c.passOn()
 		return turnEnd
 	}
