@@ -127,11 +127,12 @@ func (m *Mirror) Arrived() {
 	}
 }
 
-// Conns lists the connections to an address that peers have, or had when they were last heard of.
+// Conns lists the connections to an address that peers have, or had when they were last heard of, and those that this gateway had when it gave the
+// address up a short time ago. Some may be listed twice.
 func (m *Mirror) Conns(addr netip.Addr) []address.Conn {
+	all := m.source.had(addr)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []address.Conn
 	for _, r := range m.copies {
 		all = append(all, r.table.Conns(addr)...)
 	}

@@ -176,6 +176,36 @@ func TestPeersKnow(t *testing.T) {
 	eventually(t, "its next life counts", func() bool { return g2.Holder(a4) == "g1" && g2.Conns(a4) == nil })
 }
 
+// TestConnsOfLeaving: the connections of an address that is given up are known, although they end before it counts as given up: to the others, and to the gateway
+// itself, to which the address may come back before anybody has come to who took it.
+func TestConnsOfLeaving(t *testing.T) {
+	ps := newParties(t)
+	g1, g2 := ps.start("g1", ps.ca, true), ps.start("g2", ps.ca, true)
+	nfs, six := conn(a4, 2049, 1), conn(a6, 2049, 3)
+	g1.has([]netip.Addr{a4, a6}, nfs, six)
+	eventually(t, "g2 knows", func() bool { return slices.Equal(g2.Conns(a4), []address.Conn{nfs}) })
+	if got := g1.Conns(a4); got != nil {
+		t.Errorf("what it has now it need not wake: %v", got)
+	}
+	g1.Leave(a4)
+	g1.has([]netip.Addr{a4, a6}, six) // they are closed
+	g1.Look()
+	g1.has([]netip.Addr{a6}, six)
+	g1.Look()
+	eventually(t, "g2 knows that the address is free", func() bool { return g2.Holder(a4) == "" && g2.Holder(a6) == "g1" })
+	for _, g := range []*party{g1, g2} {
+		if got := g.Conns(a4); !slices.Equal(got, []address.Conn{nfs}) {
+			t.Errorf("%s: the connections of the address that left: %v", g.name, got)
+		}
+	}
+	if got := g1.Conns(a6); got != nil {
+		t.Errorf("the connections of the one that stays: %v", got)
+	}
+	again := conn(a4, 2049, 7)
+	g1.has([]netip.Addr{a4, a6}, six, again)
+	eventually(t, "it is back, with who is there now", func() bool { return slices.Equal(g2.Conns(a4), []address.Conn{again}) && g1.Conns(a4) == nil })
+}
+
 // TestStrangersAreNotHeard: who has no certificate of the cluster, or was removed from it, changes nothing.
 func TestStrangersAreNotHeard(t *testing.T) {
 	ps := newParties(t)

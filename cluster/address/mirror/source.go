@@ -30,7 +30,27 @@ func (s *source) init() {
 	s.last, _ = s.table.Update(nil)
 }
 
-// Look takes in what connections there are now. Who is about to give an address up calls it before.
+// Leave says that an address is about to be given up: the connections that are there now stay in the state for a while, whether they end before the address
+// counts as given up or after.
+func (m *Mirror) Leave(addr netip.Addr) {
+	m.Look()
+	s := &m.source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left[addr] = time.Now().Add(m.cfg.Linger)
+}
+
+// had lists the connections to an address that this gateway has just given up. Whoever took it may die before they have come to him.
+func (s *source) had(addr netip.Addr) []address.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, left := s.left[addr]; !left {
+		return nil
+	}
+	return s.table.Conns(addr)
+}
+
+// Look takes in what connections there are now.
 func (m *Mirror) Look() {
 	s := &m.source
 	s.looking.Lock()
@@ -57,10 +77,14 @@ func (s *source) update(held []netip.Addr, conns []address.Conn, now time.Time, 
 	news := false
 	if !slices.Equal(held, s.held) {
 		for _, a := range s.held {
-			s.left[a] = now.Add(linger)
+			if !slices.Contains(held, a) {
+				s.left[a] = now.Add(linger)
+			}
 		}
 		for _, a := range held {
-			delete(s.left, a)
+			if !slices.Contains(s.held, a) {
+				delete(s.left, a)
+			}
 		}
 		s.held, news = held, true
 		s.version++

@@ -100,7 +100,9 @@ func (k *keeper) begin() {
 // leave gives all addresses up, and has that told. Who takes them hears of their connections still.
 func (k *keeper) leave(ctx context.Context) error {
 	k.tasks.Wait()
-	k.mirror.Look()
+	for _, a := range k.held() {
+		k.mirror.Leave(a)
+	}
 	return k.manager.Close(ctx)
 }
 
@@ -146,7 +148,7 @@ func (k *keeper) keep(ctx context.Context, t *record.Table) {
 	self, shall, held := k.m.cfg.Cluster.Node, k.shall, k.manager.Held()
 	for a, state := range held {
 		if who := shall[a]; (who.At != self || !k.m.Valid()) && state != address.Fixed && !k.spares(who) {
-			k.start(a, "drop", func() error { k.mirror.Look(); return k.manager.Drop(ctx, a) })
+			k.start(a, "drop", func() error { k.mirror.Leave(a); return k.manager.Drop(ctx, a) })
 		}
 	}
 	if !k.m.Valid() {
@@ -223,13 +225,14 @@ func (k *keeper) hearsAll() bool {
 
 // take gets an address, and wakes the clients that were connected to it elsewhere.
 func (k *keeper) take(ctx context.Context, a netip.Addr, get func(context.Context, netip.Addr) error) error {
+	conns := k.mirror.Conns(a) // now: those that were here a moment ago are forgotten when the address is
 	if err := get(ctx, a); err != nil {
 		return err
 	}
 	if k.manager.Held()[a] != address.Held {
 		return nil
 	}
-	conns := k.mirror.Conns(a)
+	conns = append(conns, k.mirror.Conns(a)...)
 	k.tasks.Go(func() {
 		sent, err := address.Tickler{}.Tickle(ctx, conns)
 		if err != nil && ctx.Err() == nil {
