@@ -210,7 +210,7 @@ func (c *Client) ask(ctx context.Context, volume string, r *clientpb.Request, me
 	return reply, err
 }
 
-// pause waits.
+// pause waits before a call is made again, for as long as somebody wants it.
 func (c *Client) pause(ctx context.Context, wait time.Duration) error {
 	select {
 	case <-time.After(wait):

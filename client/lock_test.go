@@ -103,6 +103,7 @@ func TestLockAfterContext(t *testing.T) {
 
 // TestLocksMove: a gateway dies, and locks that were taken through it are held at another one.
 func TestLocksMove(t *testing.T) {
+	t.Parallel()
 	w, ctx := newWorld(t, 2, nil), context.Background()
 	a := w.opened("file", w.where[0], w.where[1])
 	fine(t, a.Lock(ctx, 0, 10))
@@ -119,6 +120,7 @@ func TestLocksMove(t *testing.T) {
 
 // TestLockLease: what a client had locked that died is free after the lease, and one that could not renew is told.
 func TestLockLease(t *testing.T) {
+	t.Parallel()
 	w, ctx := newWorld(t, 1, nil), context.Background()
 	line := &cutLine{}
 	f, err := w.volume(w.dial(client.Config{Dial: line.dial})).Create(ctx, "file")
@@ -142,6 +144,7 @@ func TestLockLease(t *testing.T) {
 // TestLockPartition: a gateway lives that its client cannot reach, which works through another one. The lease ends at the first, and what the client
 // has locked stays locked.
 func TestLockPartition(t *testing.T) {
+	t.Parallel()
 	w, ctx := newWorld(t, 2, nil), context.Background()
 	line := &cutLine{only: w.where[0]}
 	c := w.dial(client.Config{Dial: line.dial, Suspect: 50 * time.Millisecond}, w.where[0], w.where[1])
@@ -157,7 +160,7 @@ func TestLockPartition(t *testing.T) {
 		fine(t, err)
 		return c.Paths("v")[0].Gateway == w.where[1]
 	})
-	for begun := time.Now(); time.Since(begun) < 4*lease; time.Sleep(lease / 16) {
+	for begun := time.Now(); time.Since(begun) < 2*lease; time.Sleep(lease / 32) {
 		locked(t, b.TryLock(ctx, 9, 1))
 		locked(t, b.TryLock(ctx, 25, 1))
 	}
@@ -270,4 +273,54 @@ func TestAppend(t *testing.T) {
 	if lines := bytes.Count(got, []byte("\n")); lines != clients*each {
 		t.Errorf("%d lines", lines)
 	}
+}
+
+// TestAppendUnderLock: nobody appends while somebody else has locked all of the file, by way of NFS too, and who appends under a lock of its own keeps that.
+func TestAppendUnderLock(t *testing.T) {
+	w, ctx := newWorld(t, 1, nil), context.Background()
+	open := func() *client.File {
+		f, err := w.volume(w.dial(client.Config{})).OpenFile(ctx, "log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	a, b := open(), open()
+	mount := &gateway.Caller{Cred: causeway.Cred{UID: 1000, GID: 1000}, Owner: causeway.Owner{Kind: causeway.OwnerNLM, Client: "mount@127.0.0.9", Opaque: "1234"}}
+	root, err := w.access.Root(ctx, mount, 7)
+	fine(t, err)
+	e, _, err := w.access.Lookup(ctx, mount, root.Handle, "log")
+	fine(t, err)
+	all := gateway.LockSpec{Span: causeway.Span{Length: causeway.ToEOF}, Exclusive: true}
+
+	for _, lock := range []struct {
+		take, end func() error
+		by        *client.File // who has it
+	}{
+		{func() error { return a.Lock(ctx, 0, 0) }, func() error { return a.Unlock(ctx, 0, 0) }, a},
+		{func() error { return a.RLock(ctx, 0, 0) }, func() error { return a.Unlock(ctx, 0, 0) }, a},
+		{func() error { _, err := w.access.Lock(ctx, mount, e.Handle, all); return err }, func() error { return w.access.Unlock(ctx, mount, e.Handle, all.Span) }, nil},
+	} {
+		fine(t, lock.take())
+		wrote := make(chan error, 1)
+		go func() { _, err := b.Write([]byte("b")); wrote <- err }()
+		for range 3 {
+			if lock.by != nil {
+				if _, err := lock.by.Write([]byte("a")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			select {
+			case err := <-wrote:
+				t.Fatal("it appends beside a lock of somebody else's: ", err)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		fine(t, lock.end(), <-wrote)
+	}
+	got, err := w.volume(w.dial(client.Config{})).ReadFile(ctx, "log")
+	if err != nil || string(got) != "aaabaaabb" {
+		t.Errorf("%q, %v", got, err)
+	}
+	fine(t, a.Close(), b.Close())
 }

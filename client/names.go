@@ -220,7 +220,7 @@ func (v *Volume) list(ctx context.Context, handle []byte) (out []fs.DirEntry, er
 				return nil, causeway.ErrServerFault
 			}
 			if n := string(e.Name); n != "." && n != ".." {
-				out = append(out, fs.FileInfoToDirEntry(entryInfo(v, n, e)))
+				out = append(out, fs.FileInfoToDirEntry(entryInfo(n, e)))
 			}
 		}
 		if m.Eof || len(m.Entries) == 0 {
@@ -234,7 +234,7 @@ func (v *Volume) list(ctx context.Context, handle []byte) (out []fs.DirEntry, er
 }
 
 // entryInfo describes an entry. Its type is known also where its attributes are not.
-func entryInfo(_ *Volume, name string, e *clientpb.DirEntry) *info {
+func entryInfo(name string, e *clientpb.DirEntry) *info {
 	attr := e.Attr
 	if attr == nil {
 		attr = &clientpb.Attr{Type: e.Type, Fileid: e.Fileid}

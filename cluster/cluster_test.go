@@ -35,6 +35,7 @@ type gateway struct {
 
 // world is all gateways of a test.
 type world struct {
+	lease    time.Duration // of its gateways; 0: the usual
 	t        *testing.T
 	mu       sync.Mutex
 	gateways map[string]*gateway
@@ -157,7 +158,7 @@ func (w *world) config(name string) Config {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { door.Close() })
-	return Config{Node: name, Dir: w.t.TempDir(), Door: door, Peer: door.Addr().String(), Place: spread, Log: testLog(w.t),
+	return Config{Node: name, Dir: w.t.TempDir(), Door: door, Peer: door.Addr().String(), Place: spread, Log: testLog(w.t), LeaseTTL: w.lease,
 		EnginePeer: freePort(w.t), EngineClient: freePort(w.t)}
 }
 

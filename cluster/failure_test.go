@@ -131,8 +131,15 @@ func (p *pauses) take() (volumes map[causeway.VolumeID]bool, longest time.Durati
 const manyVolumes = 24
 
 // three starts three gateways that serve manyVolumes.
-func three(t *testing.T) (*database3, []*member, [][]*proxy, *pauses) {
+func three(t *testing.T) (*database3, []*member, [][]*proxy, *pauses) { return threeFor(t, 0) }
+
+// enduring is a lease that does not end while a busy machine stops, for tests in which nobody is to lose one.
+const enduring = 6 * time.Second
+
+// threeFor is three with leases of some length; 0: the usual.
+func threeFor(t *testing.T, lease time.Duration) (*database3, []*member, [][]*proxy, *pauses) {
 	d, w, p := startDatabase(t), newWorld(t), new(pauses)
+	w.lease = lease
 	var members []*member
 	var proxies [][]*proxy
 	for _, name := range []string{"a", "b", "c"} {
@@ -207,10 +214,10 @@ func TestCrash(t *testing.T) {
 // TestLeaderLost ends the database's leader alone: nobody loses a volume. With a gateway at the same time: its volumes move.
 func TestLeaderLost(t *testing.T) {
 	t.Parallel()
-	d, m, _, p := three(t)
+	d, m, _, p := threeFor(t, enduring)
 	p.take()
 	d.leader().Close()
-	time.Sleep(3 * time.Second) // longer than a lease
+	time.Sleep(enduring + time.Second) // longer than a lease
 	if volumes, _ := p.take(); len(volumes) > 0 || !served(manyVolumes, m...) {
 		t.Errorf("volumes %v were paused when the leader was lost", volumes)
 	}
@@ -300,7 +307,7 @@ func TestRefusal(t *testing.T) {
 // TestNameInUse refuses a second gateway under the name of one that lives.
 func TestNameInUse(t *testing.T) {
 	t.Parallel()
-	d, m, _, _ := three(t)
+	d, m, _, _ := threeFor(t, enduring)
 	cfg := m[0].world.config("a")
 	cfg.External, cfg.ExternalTLS, cfg.Hooks = []string{d.servers[0].Endpoint()}, d.client, m[0].gateway
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -319,14 +326,14 @@ func TestNameInUse(t *testing.T) {
 // TestSlowDatabase delays everything between the gateways and the database: nobody loses a lease, and volumes still move.
 func TestSlowDatabase(t *testing.T) {
 	t.Parallel()
-	_, m, proxies, p := three(t)
+	_, m, proxies, p := threeFor(t, enduring)
 	for _, of := range proxies {
 		for _, one := range of {
 			one.slow.Store(int64(100 * time.Millisecond))
 		}
 	}
 	p.take()
-	time.Sleep(3 * time.Second) // longer than a lease
+	time.Sleep(enduring + time.Second) // longer than a lease
 	if volumes, _ := p.take(); len(volumes) > 0 || !served(manyVolumes, m...) {
 		t.Errorf("volumes %v were paused because the database is slow", volumes)
 	}

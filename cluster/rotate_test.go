@@ -48,6 +48,7 @@ func reach(t *testing.T, m *member, with *tls.Config) error {
 func TestRotateAuthority(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.lease = enduring
 	a := w.first("a")
 	a.createVolumes(12)
 	b := w.join(a, "b")

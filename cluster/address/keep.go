@@ -140,7 +140,9 @@ func (k *keeper) renew(ctx context.Context, now time.Duration) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if after := k.m.cfg.Clock(); !k.ours(after) || after-before > k.m.cfg.Lifetime-k.m.cfg.Renew { // stopped since the look at the clock before, or within the renewal
+	after := k.m.cfg.Clock()
+	late := after-before > k.m.cfg.Lifetime-k.m.cfg.Renew && k.m.cfg.Left() < k.m.cfg.Lifetime // it may outlive what it is held by
+	if !k.ours(after) || late {                                                                // stopped since the look at the clock before, or within the renewal
 		k.lapse(errAsleep)
 		return false
 	}

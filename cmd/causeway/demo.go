@@ -67,7 +67,7 @@ func demo(ctx context.Context, out, errs io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		err = errors.Join(err, s.end())
+		s.end()
 	}()
 	if err := s.begin(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -232,12 +232,11 @@ func (s *stage) explain() {
 }
 
 // end stops all gateways.
-func (s *stage) end() error {
+func (s *stage) end() {
 	s.changes.Wait()
 	var all sync.WaitGroup
 	for _, a := range s.actors {
 		all.Go(a.stop)
 	}
 	all.Wait()
-	return nil
 }

@@ -146,13 +146,13 @@ func (n *node) openState(context.Context) error {
 		return err
 	}
 	if n.state, err = state.Open(path); err != nil {
-		return explainState(path, err)
+		return explainState(err)
 	}
 	n.teardown.addClose("state", n.state.Close)
 	return nil
 }
 
-func explainState(path string, err error) error {
+func explainState(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; choose one that this user can write with --state-dir", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 	"unsafe"
@@ -139,7 +140,13 @@ func (l *Lender) converse(c *net.UnixConn, who *process) {
 }
 
 // receive answers a packet. It reports false if the connection is to end.
-func (l *Lender) receive(b *borrower, packet []byte) bool {
+func (l *Lender) receive(b *borrower, packet []byte) (more bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.s.cfg.Log.Error("a request of a program on this machine panicked", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			more = false
+		}
+	}()
 	r := &clientpb.LocalRequest{}
 	return proto.Unmarshal(packet, r) == nil && r.Id != 0 && l.answer(b, r) == nil
 }

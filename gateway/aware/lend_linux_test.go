@@ -1,6 +1,7 @@
 package aware
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
@@ -84,6 +86,36 @@ func ends(t testing.TB) (ours *net.UnixConn, theirs int) {
 		t.Fatal(err)
 	}
 	return c.(*net.UnixConn), pair[1]
+}
+
+// broken is a transfer part that fails its callers.
+type broken struct{ gateway.Transfer }
+
+func (broken) ReadRange(context.Context, *gateway.Caller, causeway.Handle, uint64, int) (gateway.FileRange, error) {
+	panic("broken")
+}
+
+// TestPanicOfLender: a panic ends the connection of the program that caused it, and leaves nothing lent.
+func TestPanicOfLender(t *testing.T) {
+	l, wire := lends(t)
+	l.s.cfg.Transfer = broken{l.s.cfg.Transfer}
+	c, theirs := ends(t)
+	defer unix.Close(theirs)
+	defer c.Close()
+	packet, err := proto.Marshal(&clientpb.LocalRequest{Id: 1, Handle: wire})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &borrower{UnixConn: c, who: &process{uid: uint32(os.Getuid())}, loans: map[uint64]*loan{}}
+	if l.receive(b, packet) {
+		t.Error("the connection goes on")
+	}
+	l.hungUp(b)
+	for begun := time.Now(); l.Loans() != 0; time.Sleep(time.Millisecond) { // until the lease is over
+		if time.Since(begun) > 30*time.Second {
+			t.Fatal("it is lent for ever")
+		}
+	}
 }
 
 // FuzzLocal gives a Lender packets, each behind a byte that says how long it is. Each request is answered once, what is given back is not lent any

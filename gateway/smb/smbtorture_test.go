@@ -105,6 +105,19 @@ func torture(t *testing.T, limit time.Duration, tests ...string) (verdicts map[s
 	return verdicts, out
 }
 
+// again runs a test by itself that has failed beside others, and returns its verdict unless it succeeds three times in a row: many tests measure
+// times, and blame the server for a busy machine.
+func again(t *testing.T, test string) (verdict string) {
+	name := test[strings.LastIndex(test, ".")+1:]
+	for range 3 {
+		verdicts, _ := torture(t, 5*time.Minute, test)
+		if verdict = verdicts[name]; verdict != "success" {
+			return "again " + verdict
+		}
+	}
+	return verdict
+}
+
 // TestSmbtorture runs what is quick. It signs only where it wants to.
 func TestSmbtorture(t *testing.T) {
 	for _, r := range quick {
@@ -117,9 +130,13 @@ func TestSmbtorture(t *testing.T) {
 			for _, name := range r.tests {
 				tests = append(tests, r.suite+"."+name)
 			}
-			verdicts, out := torture(t, 2*time.Minute, tests...)
+			verdicts, out := torture(t, 5*time.Minute, tests...)
 			passed := 0
 			for name, verdict := range verdicts {
+				if verdict != "success" && verdict != "skip" && r.known[name] == "" {
+					t.Logf("%s: %s\n%s", name, verdict, out)
+					verdict = again(t, r.suite+"."+name)
+				}
 				switch {
 				case verdict == "success":
 					passed++

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 )
@@ -37,6 +38,19 @@ func At(t testing.TB, addrs ...string) uint16 {
 	}
 	t.Fatal("no port is free")
 	return 0
+}
+
+// Loopback returns an address of 127.0.0.0/8 where a port is free that programs insist on.
+func Loopback(t testing.TB, port uint16) netip.AddrPort {
+	t.Helper()
+	for range count {
+		a := netip.AddrFrom4([4]byte{127, byte(64 + rand.Uint32N(64)), byte(rand.Uint32()), byte(1 + rand.Uint32N(254))})
+		if free(port, []string{a.String()}) {
+			return netip.AddrPortFrom(a, port)
+		}
+	}
+	t.Fatalf("port %d is free nowhere", port)
+	return netip.AddrPort{}
 }
 
 func free(port uint16, addrs []string) bool {

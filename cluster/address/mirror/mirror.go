@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"causeway/cluster/address"
+	"causeway/internal/doorman"
 )
 
 // Config says whose state is sent where. All is required but Interval, Linger, Changed and Log. Functions must not block.
@@ -74,6 +75,7 @@ type Mirror struct {
 	cfg    Config
 	source source
 	poke   chan struct{}
+	door   doorman.Doorman
 
 	arrived chan struct{} // a connection came
 
@@ -102,6 +104,7 @@ func New(cfg Config) (*Mirror, error) {
 		return nil, err
 	}
 	m := &Mirror{cfg: cfg, poke: make(chan struct{}, 1), arrived: make(chan struct{}, 1), guests: make(map[net.Conn]struct{}), copies: make(map[string]*replica)}
+	m.door.Total, m.door.PerAddr = maxStrangers, maxStrangersPerAddr
 	m.source.init()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.tasks.Go(m.run)

@@ -242,6 +242,36 @@ func TestSlowPeerGetsTheWhole(t *testing.T) {
 	}
 }
 
+// TestRemovedIsNotHeard: who is removed from the cluster while it is connected is not believed any more.
+func TestRemovedIsNotHeard(t *testing.T) {
+	ps := newParties(t)
+	g1, g2 := ps.start("g1", ps.ca, true), ps.start("g2", ps.ca, true)
+	g1.has([]netip.Addr{a4})
+	eventually(t, "g2 knows", func() bool { return g2.Holder(a4) == "g1" })
+	ps.mu.Lock()
+	delete(ps.members, "g1")
+	ps.mu.Unlock()
+	eventually(t, "g2 does not believe it", func() bool { return g2.Holder(a4) == "" && !g2.Hears("g1") })
+}
+
+// TestStrangersKeepNobodyOut: however many connections somebody makes who shows no certificate, peers are heard.
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	ps := newParties(t)
+	g1 := ps.start("g1", ps.ca, true)
+	crowd := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 10 * time.Second}
+	for range maxGuests + 100 {
+		c, err := crowd.Dial("tcp", g1.at)
+		if err != nil {
+			t.Skip("so many connections cannot be made here:", err)
+		}
+		defer c.Close()
+	}
+	g2 := ps.start("g2", ps.ca, true)
+	g2.has([]netip.Addr{a4})
+	eventually(t, "g1 hears g2", func() bool { return g1.Holder(a4) == "g2" })
+	eventually(t, "most are not waited for", func() bool { return g1.door.Refused() > maxGuests/2 })
+}
+
 func TestConfig(t *testing.T) {
 	if err := (&Config{}).Validate(); err == nil {
 		t.Error("an empty configuration is accepted")

@@ -81,7 +81,7 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if err := s.findPaths(guarded); err != nil {
 		return nil, err
 	}
-	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: e.Access, Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
+	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: s.memory.Stateful(e.Access), Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
 	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near, Taker: e.Taker}); err != nil {
 		return nil, err
 	}

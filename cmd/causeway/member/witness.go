@@ -283,7 +283,7 @@ func (m *Member) vouchFor(id causeway.VolumeID) {
 		return
 	}
 	v := c.Table().Volume(id)
-	if v == nil {
+	if v == nil || (&Storage{Backend: v.Backend}).IsShare() {
 		return
 	}
 	dir, err := Place(v.Backend)

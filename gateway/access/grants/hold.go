@@ -43,7 +43,7 @@ func (t *Table) number(r *request) {
 }
 
 // wait queues a request, and recalls what is in its way.
-func (t *Table) wait(now time.Duration, o *object, r *request) {
+func (t *Table) wait(o *object, r *request) {
 	t.number(r)
 	o.queue = append(o.queue, r)
 	t.clear(o, r)

@@ -20,7 +20,7 @@ const (
 func forAdministrators(texts int, levels ...uint32) func(*Server, *reader, *writer) {
 	return func(_ *Server, in *reader, out *writer) {
 		for range 1 + texts {
-			in.uniqueText()
+			in.skipText()
 		}
 		level, resume := in.enumeration()
 		if in.bad {
@@ -45,7 +45,7 @@ const (
 
 // nameValidate is NetprNameValidate: whether a share could be named so. Of other kinds of names nothing is known here.
 func nameValidate(_ *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	name, kind, flags := in.text(), in.u32(), in.u32()
 	switch {
 	case flags&^flagLANMan != 0 || kind < nameTypeFirst || kind > nameTypeLast:

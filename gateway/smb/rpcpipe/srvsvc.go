@@ -84,7 +84,7 @@ func (w *writer) enumerated(resume bool, result uint32) {
 
 // shareEnum is NetrShareEnum and NetrShareEnumSticky ([MS-SRVS] 3.1.4.8): all shares at once, whatever size the client prefers.
 func shareEnum(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	level, resume := in.enumeration()
 	if in.bad {
 		return
@@ -110,7 +110,7 @@ func shareEnum(s *Server, in *reader, out *writer) {
 
 // shareGetInfo is NetrShareGetInfo ([MS-SRVS] 3.1.4.10).
 func shareGetInfo(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	name, level := in.text(), in.u32()
 	if in.bad {
 		return
@@ -141,7 +141,7 @@ func info(out *writer, level uint32, fields func() bool) {
 
 // serverGetInfo is NetrServerGetInfo ([MS-SRVS] 3.1.4.17), levels 100 to 102.
 func serverGetInfo(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	level := in.u32()
 	info(out, level, func() bool {
 		if level < 100 || level > 102 {
@@ -164,7 +164,7 @@ func serverGetInfo(s *Server, in *reader, out *writer) {
 
 // remoteTOD is NetrRemoteTOD ([MS-SRVS] 3.1.4.21): the time, in UTC.
 func remoteTOD(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	now := s.Now().UTC()
 	out.pointer(func() {
 		out.u32(uint32(now.Unix()), uint32(now.UnixMilli()))
