@@ -19,7 +19,7 @@ build: ## bin/causeway, one static binary
 generate: ## the Go code of *.proto; needs protoc
 	scripts/generate
 
-dist: ## dist/*.tar.gz for amd64 and arm64, with the systemd unit
+dist: ## dist/*.tar.gz for amd64 and arm64, with the systemd units
 	scripts/dist
 
 test: ## install what is missing (as root), check, and run every test for some minutes

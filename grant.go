@@ -77,7 +77,7 @@ type Grant struct {
 	Span    Span
 	Extents []Extent
 	Leases  Leases
-	Attr    Attr          // complete, with the ACL: decides rights on an exclusive volume
+	Attr    Attr          // on an exclusive volume complete, with the ACL: decides rights there
 	Deny    []Span        // ranges that a mandatory lock denies
 	Guarded bool          // leases or mandatory locks are on the object: gateway.Guard is asked before each I/O
 	Lease   time.Duration // from the moment the request for it was sent; 0: as long as the process lives (local)

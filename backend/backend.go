@@ -132,3 +132,9 @@ type Xattrs interface {
 type Forgetter interface {
 	Forget(id causeway.ObjectID)
 }
+
+// Namer is an optional power of a Store: Name returns a directory that an object is in, and its name there, one of them if there are
+// several; ErrNoEnt where the storage cannot tell any, although there may be one. It takes as many steps as the tree is deep.
+type Namer interface {
+	Name(ctx context.Context, id causeway.ObjectID) (dir causeway.ObjectID, name string, err error)
+}

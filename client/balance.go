@@ -1,10 +1,15 @@
 package client
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -13,13 +18,7 @@ const worthwhile = 20
 
 // balance looks for a less busy gateway from time to time: in the records, or by asking the gateways.
 func (c *Client) balance() {
-	for {
-		wait := c.cfg.Balance/2 + rand.N(c.cfg.Balance)
-		select {
-		case <-time.After(wait):
-		case <-c.life.Done():
-			return
-		}
+	for sleep.For(c.life, c.cfg.Balance/2+rand.N(c.cfg.Balance)) {
 		figures := c.figures()
 		c.mu.Lock()
 		for name := range c.volumes {
@@ -81,6 +80,35 @@ func (c *Client) leaveLocked(volume string, figures map[string]uint32) {
 	}
 	if len(better) > 0 {
 		c.paths.Redirect(volume, better[rand.N(len(better))], time.Now())
+	}
+}
+
+// timed notes how long a gateway took to answer, and goes elsewhere when that is no longer normal.
+func (c *Client) timed(l *link, method string, size int, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if !l.responses.Add(method, size, took, now) {
+		return
+	}
+	for name := range c.volumes {
+		if p, ok := c.paths.Current(name); ok && p.Gateway == l.address {
+			c.paths.RedirectAnywhere(name, now)
+			c.cfg.Log.Info("a gateway has become slow", "volume", name, "from", l.address)
+		}
+	}
+}
+
+// times is what notes the calls of a link.
+func (c *Client) times(l *link) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		begun := time.Now()
+		err := call(ctx, method, request, reply, conn, opts...)
+		// A lock may be waited for: that says nothing of the gateway.
+		if err == nil && c.Ways()&redirect.WayOwn != 0 && method != clientpb.Files_Lock_FullMethodName {
+			c.timed(l, method, proto.Size(request.(proto.Message))+proto.Size(reply.(proto.Message)), time.Since(begun))
+		}
+		return err
 	}
 }
 

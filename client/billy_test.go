@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,12 @@ func TestConformance(t *testing.T) {
 			return s
 		},
 		Caps: backendtest.Caps{Symlinks: true, Modes: true, Times: true, StableTimes: true, Replace: true},
+		Skip: func(name string) string {
+			if testing.Short() && strings.HasPrefix(name, "List/10000 ") {
+				return "it takes minutes with the race detector"
+			}
+			return ""
+		},
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"causeway"
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -65,14 +66,10 @@ func (c *Client) do(ctx context.Context, volume, prefer string, what call) (gate
 			}
 			doubt = doubt || errors.Is(err, causeway.ErrDelay)
 		}
-		select {
-		case <-time.After(wait):
-			wait = min(2*wait, lastWait)
-		case <-ctx.Done():
-			return gateway, context.Cause(ctx)
-		case <-c.life.Done():
-			return gateway, causeway.ErrClosed
+		if err := c.pause(ctx, wait); err != nil {
+			return gateway, err
 		}
+		wait = min(2*wait, lastWait)
 	}
 }
 
@@ -129,12 +126,10 @@ func (c *Client) once(ctx context.Context, gateway string, what call) error {
 	}
 	attempt, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	begun := time.Now()
 	suspicion := time.AfterFunc(c.cfg.Suspect, func() { c.suspect(attempt, l, cancel) })
 	defer suspicion.Stop()
 	r, err := what(attempt, l.files)
 	if err == nil {
-		c.timed(l, time.Since(begun))
 		err = answer(r)
 		if d, ok := r.(interface{ GetDoubtful() bool }); ok && d.GetDoubtful() && err != nil {
 			err = &doubtful{err}
@@ -174,10 +169,7 @@ func (c *Client) suspect(ctx context.Context, l *link, giveUp context.CancelCaus
 			giveUp(errSilent)
 			return
 		}
-		select {
-		case <-time.After(c.cfg.Suspect):
-		case <-ctx.Done():
-		}
+		sleep.For(ctx, c.cfg.Suspect)
 	}
 }
 
@@ -193,23 +185,6 @@ func (c *Client) failed(gateway string, err error) {
 // doubt says that files make what they have written stable before they are read again: a gateway that has some of it has failed, may have been
 // replaced by another one at its address, or is left, so that its death would not be noticed.
 func (c *Client) doubt() { c.doubts.Add(1) }
-
-// timed notes how long a gateway took, and goes elsewhere when that is no longer normal.
-func (c *Client) timed(l *link, took time.Duration) {
-	if c.Ways()&redirect.WayOwn == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !l.responses.Add(took) {
-		return
-	}
-	for name := range c.volumes {
-		if p, ok := c.paths.Current(name); ok && p.Gateway == l.address {
-			c.paths.RedirectAnywhere(name, time.Now())
-		}
-	}
-}
 
 // newOp names a change, so that it is done once however often it is repeated.
 func newOp() []byte {
@@ -235,7 +210,7 @@ func (c *Client) ask(ctx context.Context, volume string, r *clientpb.Request, me
 	return reply, err
 }
 
-// pause waits.
+// pause waits before a call is made again, for as long as somebody wants it.
 func (c *Client) pause(ctx context.Context, wait time.Duration) error {
 	select {
 	case <-time.After(wait):

@@ -12,13 +12,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/status"
 
 	"causeway/client/clientpb"
 	"causeway/redirect"
@@ -31,6 +35,7 @@ const minVersion, maxVersion = 1, 1
 type Config struct {
 	UID, GID *uint32                                                              // who the client claims to be; default the process's. The export rule decides what that is worth
 	Groups   []uint32                                                             // supplementary groups; default the process's if UID is nil
+	Umask    *fs.FileMode                                                         // permission bits that new files and directories do not get; default the process's, where that can be known (Linux), else 022
 	TLS      *tls.Config                                                          // nil: plain
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // how gateways are connected to; default a net.Dialer
 	Local    string                                                               // the socket of a gateway on this machine; default DefaultLocal if that is there, "-": none
@@ -88,6 +93,10 @@ func (c *Config) Validate() error {
 		c.Local = "-" // there it is the process that counts
 	}
 	c.setUser()
+	if c.Umask == nil {
+		umask := processUmask()
+		c.Umask = &umask
+	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{Timeout: 4 * c.Suspect}).DialContext
 	}
@@ -183,6 +192,10 @@ func (c *Config) resolve(ctx context.Context, at []string) (out []string, err er
 			out = append(out, name)
 			continue
 		}
+		if _, err := netip.ParseAddr(name); err == nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: an address needs the port of the gateways' --aware, as in %s", name, net.JoinHostPort(name, "9450")))
+			continue
+		}
 		_, found, err := c.Resolver.LookupSRV(ctx, "causeway", "tcp", name)
 		failed = errors.Join(failed, err)
 		for _, r := range found { // by address, as gateways name one another: one gateway shall not look like two
@@ -217,7 +230,7 @@ func (c *Client) greet(ctx context.Context, addresses []string) error {
 		cancel()
 		switch {
 		case err != nil:
-			failed = errors.Join(failed, fmt.Errorf("client: %s: %w", a, err))
+			failed = errors.Join(failed, fmt.Errorf("client: %s: %s", a, status.Convert(err).Message()))
 			continue
 		case r.Version < minVersion || r.Version > maxVersion:
 			return fmt.Errorf("client: the gateway at %s speaks none of the versions %d to %d", a, minVersion, maxVersion)
@@ -229,6 +242,9 @@ func (c *Client) greet(ctx context.Context, addresses []string) error {
 		}
 		c.told(r.Gateways)
 		return nil
+	}
+	if ctx.Err() != nil {
+		failed = errors.Join(failed, context.Cause(ctx))
 	}
 	return failed
 }

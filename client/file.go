@@ -74,7 +74,7 @@ func (v *Volume) OpenFile(ctx context.Context, name string, flag int, perm fs.Fi
 }
 
 func (v *Volume) open(ctx context.Context, name string, flag int, perm fs.FileMode) (o object, err error) {
-	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm), Exclusive: true}
+	made := &clientpb.Request{Type: uint32(causeway.TypeRegular), Set: mode(perm &^ *v.c.cfg.Umask), Exclusive: true}
 	for try := 0; ; try++ {
 		if flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL {
 			return v.create(ctx, name, made)
@@ -118,58 +118,6 @@ func (f *File) usable(can bool) error {
 	return f.locks.kept()
 }
 
-// piece is a part of a transfer that one gateway moves.
-type piece struct {
-	from, to int // in the caller's bytes
-	gateway  string
-}
-
-// pieces cuts a transfer at multiples of the stripe unit, and gives them to gateways in turn. A small transfer takes the path in use.
-func (f *File) pieces(off int64, n int, spread bool) (out []piece) {
-	unit := int64(f.v.c.cfg.StripeUnit)
-	gateways := []string(nil)
-	if spread && int64(n) > unit {
-		gateways = f.v.gateways()
-		if p, err := f.at(); err == nil {
-			gateways = p.v.gateways()
-		}
-	}
-	for at := 0; at < n; {
-		stripe := (off + int64(at)) / unit
-		end := min(int64(n), (stripe+1)*unit-off)
-		p := piece{from: at, to: int(end)}
-		if len(gateways) > 0 {
-			p.gateway = gateways[stripe%int64(len(gateways))]
-		}
-		out = append(out, p)
-		at = int(end)
-	}
-	return out
-}
-
-// each does something for all pieces, some at once, and returns the error of the first piece that has one.
-func (f *File) each(pieces []piece, do func(i int, p piece) error) error {
-	if len(pieces) == 1 {
-		return do(0, pieces[0])
-	}
-	errs, slots := make([]error, len(pieces)), make(chan struct{}, f.v.c.cfg.Parallel)
-	var all sync.WaitGroup
-	for i, p := range pieces {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = do(i, p)
-		})
-	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ReadAt reads all of p, or what there is and io.EOF. Large reads come over several gateways at once.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.usable(f.flag&os.O_WRONLY == 0); err != nil {
@@ -188,55 +136,6 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	}
 	if n < len(p) {
 		return n, io.EOF
-	}
-	return n, nil
-}
-
-// readPieces reads all of p, or what there is, or what comes before a piece that failed.
-func (f *File) readPieces(p []byte, off int64) (n int, err error) {
-	if n, ok := f.readLocal(p, off); ok {
-		return n, nil
-	}
-	pieces := f.pieces(off, len(p), true)
-	got := make([]int, len(pieces))
-	err = f.each(pieces, func(i int, c piece) (err error) {
-		got[i], err = f.read(c, p[c.from:c.to], uint64(off)+uint64(c.from))
-		return err
-	})
-	for i, c := range pieces {
-		if n += got[i]; got[i] < c.to-c.from {
-			break
-		}
-	}
-	return n, err
-}
-
-// read reads a piece, until the end of the file.
-func (f *File) read(c piece, p []byte, off uint64) (n int, err error) {
-	for n < len(p) {
-		var r *clientpb.ReadReply
-		at, err := f.at()
-		if err != nil {
-			return n, err
-		}
-		request := &clientpb.ReadRequest{Caller: f.v.c.caller, Handle: at.handle, Offset: off + uint64(n), Count: uint32(len(p) - n)}
-		_, err = f.v.c.do(f.ctx, at.v.name, c.gateway, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
-			m, err := files.Read(ctx, request)
-			r = m
-			return m, err
-		})
-		if err != nil && at.mirror != nil && f.ctx.Err() == nil {
-			f.v.mirror.CompareAndSwap(at.mirror, nil)
-			continue
-		}
-		if err != nil {
-			return n, err
-		}
-		moved := copy(p[n:], r.Data)
-		n += moved
-		if r.Eof || moved == 0 {
-			break
-		}
 	}
 	return n, nil
 }
@@ -267,38 +166,9 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// write writes a piece, and keeps it unless it is stable.
-func (f *File) write(prefer string, p []byte, off uint64, how causeway.Stability) error {
-	c := f.v.c
-	doubts := c.doubts.Load()
-	var r *clientpb.WriteReply
-	request := &clientpb.WriteRequest{Caller: c.caller, Handle: f.handle, Offset: off, Data: p, Stability: uint32(how)}
-	gateway, err := c.do(f.ctx, f.v.name, prefer, func(ctx context.Context, files clientpb.FilesClient) (outcome, error) {
-		m, err := files.Write(ctx, request)
-		r = m
-		return m, err
-	})
-	if err != nil {
-		return err
-	}
-	if len(r.Verifier) != len(causeway.Verifier{}) {
-		return causeway.ErrServerFault
-	}
-	if how == causeway.Unstable {
-		f.keep.add(kept{off: off, data: p, gateway: gateway, verifier: causeway.Verifier(r.Verifier), doubts: doubts}, r.Stability == uint32(causeway.FileSync))
-	}
-	return nil
-}
-
 // Read reads from the position.
 func (f *File) Read(p []byte) (int, error) {
-	f.mu.Lock()
-	at := f.pos
-	f.mu.Unlock()
-	n, err := f.ReadAt(p, at)
-	f.mu.Lock()
-	f.pos = at + int64(n)
-	f.mu.Unlock()
+	n, err := f.advance(p, f.ReadAt)
 	if n > 0 && err == io.EOF {
 		err = nil
 	}
@@ -310,10 +180,15 @@ func (f *File) Write(p []byte) (int, error) {
 	if f.flag&os.O_APPEND != 0 {
 		return f.append(p)
 	}
+	return f.advance(p, f.WriteAt)
+}
+
+// advance moves bytes at the position, and the position behind them.
+func (f *File) advance(p []byte, move func(p []byte, off int64) (int, error)) (int, error) {
 	f.mu.Lock()
 	at := f.pos
 	f.mu.Unlock()
-	n, err := f.WriteAt(p, at)
+	n, err := move(p, at)
 	f.mu.Lock()
 	f.pos = at + int64(n)
 	f.mu.Unlock()

@@ -197,8 +197,8 @@ func (f *File) reassert() {
 // appendSpan is what appending files lock among themselves, far behind what a file can hold.
 var appendSpan = span{off: 1<<63 - 16, end: 1<<63 - 8, exclusive: true}
 
-// append writes at the end of the file, stable, with a lock that all appending files of aware clients take. Nothing of it is written again later:
-// others may have appended behind it.
+// append writes at the end of the file, stable, with a lock that all appending files of aware clients take, and that is in the way of who has locked all of
+// the file. Nothing of it is written again later: others may have appended behind it.
 func (f *File) append(p []byte) (n int, err error) {
 	if err := f.usable(f.writes()); err != nil {
 		return 0, failed("write", f.name, err)
@@ -207,9 +207,12 @@ func (f *File) append(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	f.locks.calls.Lock()
-	if unsure, err := f.take(f.ctx, appendSpan, true); err != nil {
-		f.taken(f.ctx, appendSpan, unsure)
-		return 0, failed("write", f.name, err)
+	own, locked := f.locks.covers(appendSpan)
+	if !locked || !own.exclusive {
+		if unsure, err := f.take(f.ctx, appendSpan, true); err != nil {
+			f.taken(f.ctx, appendSpan, unsure)
+			return 0, failed("write", f.name, err)
+		}
 	}
 	defer f.locks.calls.Unlock()
 	m, err := f.v.c.ask(f.ctx, f.v.name, &clientpb.Request{Handle: f.handle}, method(clientpb.FilesClient.GetAttr))
@@ -221,9 +224,14 @@ func (f *File) append(p []byte) (n int, err error) {
 		})
 		f.order.RUnlock()
 	}
-	unlock := f.askLock(f.ctx, f.lockRequest(appendSpan), clientpb.FilesClient.Unlock)
-	if unlock == nil {
-		f.locks.cut(appendSpan.off, appendSpan.end)
+	var unlock error
+	switch {
+	case !locked:
+		if unlock = f.askLock(f.ctx, f.lockRequest(appendSpan), clientpb.FilesClient.Unlock); unlock == nil {
+			f.locks.cut(appendSpan.off, appendSpan.end)
+		}
+	case !own.exclusive: // as its user has it
+		_, unlock = f.take(f.ctx, span{appendSpan.off, appendSpan.end, false}, true)
 	}
 	if err == nil {
 		err = unlock

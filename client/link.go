@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"causeway"
 	"causeway/client/clientpb"
+	"causeway/internal/sleep"
 	"causeway/redirect"
 )
 
@@ -32,6 +34,8 @@ type link struct {
 	heard     atomic.Int64                 // when anything came by conn last: nanoseconds since the client began
 	signed    atomic.Int64                 // and by control
 	responses redirect.Responses           // guarded by the client's mu
+
+	offers atomic.Pointer[offers] // what the gateway said last; nil: nothing
 }
 
 // link returns the connections to an address, which are made when they are needed.
@@ -46,7 +50,7 @@ func (c *Client) link(address string) (*link, error) {
 	}
 	l := &link{address: address}
 	var err error
-	if l.conn, err = c.connect(address, &l.heard, &l.conns[0], c.doubt); err != nil {
+	if l.conn, err = c.connect(address, &l.heard, &l.conns[0], c.doubt, grpc.WithUnaryInterceptor(c.times(l))); err != nil {
 		return nil, err
 	}
 	if l.control, err = c.connect(address, &l.signed, &l.conns[1], func() {}); err != nil {
@@ -59,13 +63,13 @@ func (c *Client) link(address string) (*link, error) {
 }
 
 // connect makes a connection of a link. anew is called when it had to be made again, before anything comes by it.
-func (c *Client) connect(address string, heard *atomic.Int64, last *atomic.Pointer[heardConn], anew func()) (*grpc.ClientConn, error) {
+func (c *Client) connect(address string, heard *atomic.Int64, last *atomic.Pointer[heardConn], anew func(), more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	var made atomic.Bool
 	creds := insecure.NewCredentials()
 	if c.cfg.TLS != nil {
 		creds = credentials.NewTLS(c.cfg.TLS)
 	}
-	return grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds),
+	return grpc.NewClient("passthrough:///"+address, append(more, grpc.WithTransportCredentials(creds),
 		grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
 			conn, err := c.cfg.Dial(ctx, "tcp", to)
 			if err != nil {
@@ -81,7 +85,7 @@ func (c *Client) connect(address string, heard *atomic.Int64, last *atomic.Point
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 4 * c.cfg.Suspect,
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
 		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(16<<20),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(causeway.MaxTransfer+64<<10), grpc.MaxCallSendMsgSize(causeway.MaxTransfer+64<<10)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(causeway.MaxTransfer+64<<10), grpc.MaxCallSendMsgSize(causeway.MaxTransfer+64<<10)))...)
 }
 
 // heardConn notes when something comes.
@@ -159,10 +163,8 @@ func (l *link) taken() bool {
 
 // learnLocked adds an address, and the paths through it. It reports false if there are too many.
 func (c *Client) learnLocked(address string) bool {
-	for _, known := range c.known {
-		if known == address {
-			return true
-		}
+	if slices.Contains(c.known, address) {
+		return true
 	}
 	if len(c.known) >= maxGateways {
 		return false
@@ -212,6 +214,7 @@ func (c *Client) told(gateways []*clientpb.Gateway) {
 // watch hears from a gateway where the others are, and when to go to one of them.
 func (c *Client) watch(l *link) {
 	for c.life.Err() == nil {
+		l.offers.Store(nil) // another gateway may be there now
 		stream, err := l.signs.Watch(c.life, &clientpb.WatchRequest{Caller: c.caller})
 		for err == nil {
 			var e *clientpb.Event
@@ -220,13 +223,11 @@ func (c *Client) watch(l *link) {
 					c.off.Store(e.WaysOff)
 				}
 				c.told(e.Gateways)
+				c.offered(l, e.Mirrors)
 				c.redirected(l, e.Redirect)
 			}
 		}
-		select {
-		case <-time.After(2 * c.cfg.Suspect):
-		case <-c.life.Done():
-		}
+		sleep.For(c.life, 2*c.cfg.Suspect)
 	}
 }
 
@@ -243,7 +244,7 @@ func (c *Client) redirected(from *link, r *clientpb.Redirect) {
 	}
 	if r.Mirror != "" {
 		if v := c.volumes[r.Volume]; v != nil && c.mayMirror() {
-			c.tasks.Go(func() { c.toMirror(v, r) })
+			c.tasks.Go(func() { c.toMirror(v, from, r) })
 		}
 		return
 	}

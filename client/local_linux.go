@@ -80,11 +80,8 @@ func (g *localGateway) hear(conn *net.UnixConn) {
 	buf, oob := make([]byte, maxLocal), make([]byte, unix.CmsgSpace(4))
 	for {
 		n, nOOB, _, _, err := conn.ReadMsgUnix(buf, oob)
-		if err != nil || n == 0 {
-			return
-		}
 		file, r := passed(oob[:nOOB]), &clientpb.LocalReply{}
-		if proto.Unmarshal(buf[:n], r) != nil {
+		if err != nil || n == 0 || proto.Unmarshal(buf[:n], r) != nil {
 			drop(file)
 			return
 		}
@@ -108,6 +105,8 @@ func (g *localGateway) take(r *clientpb.LocalReply, file *os.File) {
 		b.lent(r, file, q.sent)
 		close(q.done)
 		return
+	case !r.Recall && q != nil: // it was recalled while the question was on its way, and given back: that ends what is lent now, too
+		close(q.done)
 	}
 	drop(file)
 }

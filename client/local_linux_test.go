@@ -263,6 +263,44 @@ func TestLocalCrowd(t *testing.T) {
 	}
 }
 
+// TestLocalDeaf: a program that reads none of what it is told, and has a file many times, holds a recall up for no longer than a lease lasts.
+func TestLocalDeaf(t *testing.T) {
+	w := newOnHost(t, nil)
+	w.opened("-", []byte("text"))
+	h, wire, s, reader := w.handle("file"), w.wire("file"), w.stranger(), w.stranger()
+	for id := range uint64(900) { // more than it can be told of without reading
+		fd, code := s.askFor(id+1, wire)
+		if code != causeway.OK {
+			t.Fatal(code)
+		}
+		unix.Close(fd)
+	}
+	if fd, code := reader.ask(wire); code != causeway.OK {
+		t.Fatal(code)
+	} else {
+		unix.Close(fd)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if _, err := w.recalls.Recall(background, &gateway.Recall{Handle: h, Seq: 1 << 62}); err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second): // 150 ms for each that it could not be told of
+		t.Error("a recall is held up by one that does not read")
+	}
+	reader.SetReadDeadline(time.Now().Add(30 * time.Second))
+	buf, r := make([]byte, 4096), &clientpb.LocalReply{}
+	if n, err := reader.Read(buf); err != nil || proto.Unmarshal(buf[:n], r) != nil || !r.Recall || r.Id != 1 {
+		t.Error("who reads is not told:", r, err)
+	}
+	s.Close()
+	<-ended
+}
+
 // handle finds a file.
 func (w *onHost) handle(name string) causeway.Handle {
 	w.t.Helper()
@@ -289,12 +327,17 @@ type stranger struct {
 
 func (w *onHost) stranger() *stranger {
 	w.t.Helper()
-	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: w.socket, Net: "unixpacket"})
+	return strangerAt(w.t, w.socket)
+}
+
+func strangerAt(t testing.TB, socket string) *stranger {
+	t.Helper()
+	c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: socket, Net: "unixpacket"})
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	w.t.Cleanup(func() { c.Close() })
-	return &stranger{c, w.t}
+	t.Cleanup(func() { c.Close() })
+	return &stranger{c, t}
 }
 
 func (s *stranger) ask(handle []byte) (fd int, code causeway.Code) {

@@ -69,6 +69,18 @@ func (h *held) all() []span {
 	return append([]span(nil), h.list...)
 }
 
+// covers returns the lock of the file that has all of a span, if there is one.
+func (h *held) covers(s span) (own span, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, own := range h.list {
+		if own.off <= s.off && s.end <= own.end {
+			return own, true
+		}
+	}
+	return span{}, false
+}
+
 func (h *held) lose() {
 	h.mu.Lock()
 	h.lost = true

@@ -274,3 +274,53 @@ func TestAppend(t *testing.T) {
 		t.Errorf("%d lines", lines)
 	}
 }
+
+// TestAppendUnderLock: nobody appends while somebody else has locked all of the file, by way of NFS too, and who appends under a lock of its own keeps that.
+func TestAppendUnderLock(t *testing.T) {
+	w, ctx := newWorld(t, 1, nil), context.Background()
+	open := func() *client.File {
+		f, err := w.volume(w.dial(client.Config{})).OpenFile(ctx, "log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	a, b := open(), open()
+	mount := &gateway.Caller{Cred: causeway.Cred{UID: 1000, GID: 1000}, Owner: causeway.Owner{Kind: causeway.OwnerNLM, Client: "mount@127.0.0.9", Opaque: "1234"}}
+	root, err := w.access.Root(ctx, mount, 7)
+	fine(t, err)
+	e, _, err := w.access.Lookup(ctx, mount, root.Handle, "log")
+	fine(t, err)
+	all := gateway.LockSpec{Span: causeway.Span{Length: causeway.ToEOF}, Exclusive: true}
+
+	for _, lock := range []struct {
+		take, end func() error
+		by        *client.File // who has it
+	}{
+		{func() error { return a.Lock(ctx, 0, 0) }, func() error { return a.Unlock(ctx, 0, 0) }, a},
+		{func() error { return a.RLock(ctx, 0, 0) }, func() error { return a.Unlock(ctx, 0, 0) }, a},
+		{func() error { _, err := w.access.Lock(ctx, mount, e.Handle, all); return err }, func() error { return w.access.Unlock(ctx, mount, e.Handle, all.Span) }, nil},
+	} {
+		fine(t, lock.take())
+		wrote := make(chan error, 1)
+		go func() { _, err := b.Write([]byte("b")); wrote <- err }()
+		for range 3 {
+			if lock.by != nil {
+				if _, err := lock.by.Write([]byte("a")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			select {
+			case err := <-wrote:
+				t.Fatal("it appends beside a lock of somebody else's: ", err)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		fine(t, lock.end(), <-wrote)
+	}
+	got, err := w.volume(w.dial(client.Config{})).ReadFile(ctx, "log")
+	if err != nil || string(got) != "aaabaaabb" {
+		t.Errorf("%q, %v", got, err)
+	}
+	fine(t, a.Close(), b.Close())
+}

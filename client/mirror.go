@@ -18,7 +18,7 @@ type mirror struct {
 }
 
 // toMirror obeys a redirect to another volume that offers the same. A client that has changed something stays: a mirror has no changes.
-func (c *Client) toMirror(v *Volume, r *clientpb.Redirect) {
+func (c *Client) toMirror(v *Volume, from *link, r *clientpb.Redirect) {
 	ctx, cancel := context.WithTimeout(c.life, mirrorWithin)
 	defer cancel()
 	m, err := c.Volume(ctx, r.Mirror)
@@ -32,12 +32,45 @@ func (c *Client) toMirror(v *Volume, r *clientpb.Redirect) {
 		c.paths.Redirect(r.Mirror, r.Address, time.Now())
 		c.mu.Unlock()
 	}
-	v.mirror.Store(&mirror{m, time.Now().Add(c.cfg.MirrorFor)})
+	now := &mirror{m, time.Now().Add(c.cfg.MirrorFor)}
+	v.mirror.Store(now)
 	c.cfg.Log.Info("redirected to a mirror", "volume", v.name, "mirror", r.Mirror, "to", r.Address)
+	if o := from.offers.Load(); o != nil { // it may have changed its mind meanwhile
+		v.leave(now, *o)
+	}
+}
+
+// offers are volumes, each with another one that may be read in its place.
+type offers map[[2]string]bool
+
+// offered takes in which mirrors there are, if a gateway says so. Those that are withdrawn, or not exported to this client any more, are left.
+func (c *Client) offered(from *link, list *clientpb.Mirrors) {
+	if list == nil {
+		return
+	}
+	o := offers{}
+	for _, m := range list.All {
+		o[[2]string{m.Volume, m.Mirror}] = true
+	}
+	from.offers.Store(&o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.volumes {
+		if m := v.mirror.Load(); m != nil {
+			v.leave(m, o)
+		}
+	}
+}
+
+// leave ends a time at a mirror that is not offered any more.
+func (v *Volume) leave(m *mirror, o offers) {
+	if !o[[2]string{v.name, m.name}] && v.mirror.CompareAndSwap(m, nil) {
+		v.c.cfg.Log.Info("a mirror is withdrawn", "volume", v.name, "mirror", m.name)
+	}
 }
 
 // read is the mirror in use; nil: none. A time at one ends by itself, since who sent the client there does not see it any more: if the volume's
-// gateways are still too busy they send it there again. It ends also when the operator switches the way off.
+// gateways are still too busy they send it there again. It ends also when the operator switches the way off, or withdraws the mirror.
 func (v *Volume) read() *mirror {
 	m := v.mirror.Load()
 	if m == nil {

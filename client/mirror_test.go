@@ -10,6 +10,7 @@ import (
 	"causeway"
 	"causeway/backend/mem"
 	"causeway/client"
+	"causeway/gateway/aware"
 	"causeway/redirect"
 )
 
@@ -102,6 +103,15 @@ func TestMirrorEnds(t *testing.T) {
 	}
 	w.off.Store(uint32(redirect.WayMirror))
 	w.until("the way is switched off", back)
+	fine(t, f.Close())
+
+	w = newWorld(t, 1, nil)
+	_, v = mirrored(t, w, client.Config{MirrorFor: time.Hour})
+	if f, err = v.Open(background, "text"); err != nil {
+		t.Fatal(err)
+	}
+	w.mirrors.Store(&[]aware.Mirror{{Volume: "copy", Mirror: "v"}})
+	w.until("the mirror is withdrawn", back)
 }
 
 // TestWriterIsNotMirrored: a gateway knows who writes, also before the client has told it anything else.

@@ -48,7 +48,7 @@ func mode(perm fs.FileMode) *clientpb.SetAttr {
 
 // Mkdir makes a directory. If a gateway died meanwhile, an empty directory of that name counts as the one that was made.
 func (v *Volume) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
-	_, err := v.create(ctx, name, &clientpb.Request{Type: uint32(causeway.TypeDirectory), Set: mode(perm)})
+	_, err := v.create(ctx, name, &clientpb.Request{Type: uint32(causeway.TypeDirectory), Set: mode(perm &^ *v.c.cfg.Umask)})
 	if isDoubtful(err, causeway.ErrExist) {
 		if list, listErr := v.ReadDir(ctx, name); listErr == nil && len(list) == 0 {
 			err = nil
@@ -220,7 +220,7 @@ func (v *Volume) list(ctx context.Context, handle []byte) (out []fs.DirEntry, er
 				return nil, causeway.ErrServerFault
 			}
 			if n := string(e.Name); n != "." && n != ".." {
-				out = append(out, fs.FileInfoToDirEntry(entryInfo(v, n, e)))
+				out = append(out, fs.FileInfoToDirEntry(entryInfo(n, e)))
 			}
 		}
 		if m.Eof || len(m.Entries) == 0 {
@@ -234,7 +234,7 @@ func (v *Volume) list(ctx context.Context, handle []byte) (out []fs.DirEntry, er
 }
 
 // entryInfo describes an entry. Its type is known also where its attributes are not.
-func entryInfo(_ *Volume, name string, e *clientpb.DirEntry) *info {
+func entryInfo(name string, e *clientpb.DirEntry) *info {
 	attr := e.Attr
 	if attr == nil {
 		attr = &clientpb.Attr{Type: e.Type, Fileid: e.Fileid}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"path"
 	"strings"
 	"sync/atomic"
@@ -38,6 +39,9 @@ func (c *Client) Volume(ctx context.Context, name string) (*Volume, error) {
 	}
 	c.mu.Unlock()
 	r, err := c.ask(ctx, name, &clientpb.Request{Name: []byte(name)}, method(clientpb.FilesClient.OpenVolume))
+	if err == causeway.ErrAccess { // without a cause
+		err = &causeway.Error{Op: "gateway", Code: causeway.ErrAccess, Err: errors.New("there is no such volume, or it is not exported to this client's address")}
+	}
 	if err != nil {
 		return nil, failed("open volume", name, err)
 	}

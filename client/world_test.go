@@ -37,6 +37,7 @@ type world struct {
 	fronts  map[string]*front
 	where   []string
 	off     atomic.Uint32 // ways that the operator has switched off
+	mirrors atomic.Pointer[[]aware.Mirror]
 	first   *causeway.Volume
 	recalls *aware.Recalls
 	attach  func(*causeway.Volume, backend.Store)
@@ -76,6 +77,7 @@ func newWorld(t testing.TB, gateways int, change func(*causeway.Volume)) *world 
 		engine.Attach(v, s)
 		moves.Attach(v.ID, s)
 	}
+	w.mirrors.Store(&[]aware.Mirror{{Volume: "v", Mirror: "copy"}})
 	w.attach(v, store)
 	if w.access, err = replies.New(replies.Config{Access: engine}); err != nil {
 		t.Fatal(err)
@@ -116,6 +118,7 @@ func (w *world) add(name string) {
 	server, err := aware.New(aware.Config{
 		Access: &named{w.access, name}, Transfer: &faultyTransfer{w.data, w.cache, at}, Catalog: w.catalog, Log: slog.New(slog.DiscardHandler), Node: name,
 		Gateways: w.gateways, Every: 20 * time.Millisecond, Lease: lease, WaysOff: func() uint8 { return uint8(w.off.Load()) },
+		Mirrors: func() []aware.Mirror { return *w.mirrors.Load() },
 	})
 	if err != nil {
 		w.t.Fatal(err)

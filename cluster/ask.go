@@ -32,14 +32,7 @@ func (c *Cluster) Ask(ctx context.Context, node, path string, in, out any) error
 	if err != nil {
 		return err
 	}
-	transport := &http.Transport{TLSClientConfig: c.identity.Client(), DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	resp, text, err := c.exchange(req, maxAnswer)
 	switch {
 	case err != nil:
 		return err
@@ -51,6 +44,19 @@ func (c *Cluster) Ask(ctx context.Context, node, path string, in, out any) error
 		return nil
 	}
 	return json.Unmarshal(text, out)
+}
+
+// exchange sends a request to another gateway, both known by their certificates, and reads the answer, as far as so many bytes.
+func (c *Cluster) exchange(req *http.Request, most int64) (*http.Response, []byte, error) {
+	transport := &http.Transport{TLSClientConfig: c.identity.Client(), DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	return resp, text, err
 }
 
 // members lets gateways of the cluster ask, and nobody else.

@@ -32,7 +32,8 @@ type Backed struct {
 // backed reports whether records of a kind are worth keeping: the others tell of gateways that run, or are invitations of the moment.
 func backed(k record.Kind) bool {
 	switch k {
-	case record.KindCluster, record.KindNode, record.KindVolume, record.KindName, record.KindAssign, record.KindAuthority, record.KindSettings:
+	case record.KindCluster, record.KindNode, record.KindVolume, record.KindName, record.KindAssign, record.KindAuthority, record.KindSettings,
+		record.KindUser, record.KindClient: // clients that believe that they hold locks must be told that they do not
 		return true
 	}
 	return false
@@ -115,8 +116,11 @@ func Restore(ctx context.Context, cfg Config, b *Backup) error {
 	}
 	c.db = database.New(c.client)
 	for _, op := range ops {
-		if old, ok := op.Value.(*record.Cluster); ok {
+		switch old := op.Value.(type) {
+		case *record.Cluster:
 			old.Incarnation = nextIncarnation(old.Incarnation, cfg.Now())
+		case *record.Client:
+			old.Lost, old.Told = 0, 0 // revisions of the database that is lost
 		}
 	}
 	if err := c.writeAll(ctx, ops); err != nil {

@@ -49,6 +49,7 @@ type Cluster struct {
 	ready    chan struct{} // closed when the gateway was a member for the first time
 	released chan struct{} // closed when Stop has released everything
 	joinErr  atomic.Pointer[error]
+	refused  refusals // at the door
 
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup

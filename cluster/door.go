@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"causeway"
@@ -127,12 +128,35 @@ func (c *Cluster) admit(w http.ResponseWriter, r *http.Request) {
 	}
 	reply, err := c.judge(r.Context(), a)
 	if err != nil {
-		c.log.Warn("a gateway was not admitted", "client", r.RemoteAddr, "name", a.Node, "err", err)
+		c.refused.tell(c.log, c.cfg.Now(), r.RemoteAddr, a.Node, err)
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
 	c.log.Info("a gateway was admitted", "client", r.RemoteAddr, "name", a.Node)
 	json.NewEncoder(w).Encode(reply)
+}
+
+// refusals are told to the operator without letting strangers fill his disk: one in tellAgain, with as much of a name as names have.
+type refusals struct {
+	mu   sync.Mutex
+	told time.Time
+	more int // since then, that were not told
+}
+
+const (
+	tellAgain = 10 * time.Second
+	maxToldOf = 64
+)
+
+func (f *refusals) tell(log *slog.Logger, now time.Time, from, name string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.Sub(f.told).Abs() < tellAgain {
+		f.more++
+		return
+	}
+	log.Warn("a gateway was not admitted", "client", from, "name", name[:min(len(name), maxToldOf)], "others", f.more, "err", err)
+	f.told, f.more = now, 0
 }
 
 // judge checks the token before anything else, so that a stranger learns nothing.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -85,18 +84,11 @@ func (c *Cluster) shown(ctx context.Context, revision int64) error {
 
 // askSeen asks another gateway, and waits for its answer.
 func (c *Cluster) askSeen(ctx context.Context, peer string, revision int64) error {
-	transport := &http.Transport{TLSClientConfig: c.identity.Client(), DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://%s/seen?revision=%d", peer, revision), nil)
 	if err != nil {
 		return err
 	}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxLetter))
+	resp, text, err := c.exchange(req, maxLetter)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s", resp.Status, text)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
+	"causeway/cluster/database"
 	"causeway/cluster/record"
 )
 
@@ -79,6 +80,9 @@ func (c *Cluster) enlarge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if removed, err := c.prune(ctx, t, list.Members); removed || err != nil {
+		return err
+	}
 	voters := 0
 	for _, m := range list.Members {
 		if !m.IsLearner {
@@ -136,14 +140,48 @@ func serves(members []*etcdserverpb.Member, peer string) bool {
 	return slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, "https://"+peer) })
 }
 
-// invite adds a learner, which starts when its gateway sees the record.
+// invite adds a learner, which starts when its gateway sees the record. The record is first: a learner without one is removed.
 func (c *Cluster) invite(ctx context.Context, m *record.Member) error {
-	if _, err := c.client.MemberAddAsLearner(ctx, []string{"https://" + m.EnginePeer}); err != nil {
-		return err
-	}
 	key := record.Named(record.KindServer, m.Node)
 	_, err := c.db.Transact(ctx, record.Txn{Then: []record.Op{record.Put(key, &record.Server{Node: m.Node, Peer: m.EnginePeer}, 0)}})
+	if err == nil {
+		_, err = c.client.MemberAddAsLearner(ctx, []string{"https://" + m.EnginePeer})
+	}
 	return err
+}
+
+// prune removes a server that nobody will run, if there is one: a gateway that was to add or to remove it ended before it was done. It
+// would count for ever.
+func (c *Cluster) prune(ctx context.Context, t *record.Table, members []*etcdserverpb.Member) (removed bool, err error) {
+	for _, m := range members {
+		if !orphaned(t, m) {
+			continue
+		}
+		now, err := database.Read(ctx, c.db) // this gateway's copy may lag
+		if err != nil || !orphaned(now, m) {
+			return false, err
+		}
+		c.log.Info("a server of the configuration database that no gateway runs is removed", "server", m.Name, "at", strings.Join(m.PeerURLs, " "))
+		_, err = c.client.MemberRemove(ctx, m.ID)
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// orphaned reports whether a server is of a gateway that was removed or, as long as it has not started and has no name, of one that was
+// not invited or would run it elsewhere now.
+func orphaned(t *record.Table, m *etcdserverpb.Member) bool {
+	if m.Name != "" {
+		member, _ := t.Member(m.Name)
+		return t.Node(m.Name) == nil && member == nil
+	}
+	for item := range t.All(record.KindServer) {
+		if s := item.Value.(*record.Server); slices.Contains(m.PeerURLs, "https://"+s.Peer) {
+			member, _ := t.Member(s.Node)
+			return member != nil && member.EnginePeer != s.Peer
+		}
+	}
+	return true
 }
 
 // accept starts the server that the master has invited.

@@ -10,27 +10,6 @@ import (
 	"causeway/cluster/record"
 )
 
-// Move is one volume's change of owner. An empty node is none.
-type Move struct {
-	Volume causeway.VolumeID `json:"volume"`
-	From   string            `json:"from"`
-	To     string            `json:"to"`
-}
-
-// Preview returns what a rebalance would move now, by volume id. Nothing is moved.
-func (c *Cluster) Preview() []Move {
-	t := c.Table()
-	owners := c.cfg.Place(c.Input(false))
-	var moves []Move
-	for _, item := range t.Items(record.KindVolume) {
-		id := item.Key.Volume
-		if from, to := t.Assigned(id), owners[id]; from != to {
-			moves = append(moves, Move{id, from, to})
-		}
-	}
-	return moves
-}
-
 // ErrRunning says that a node cannot be removed because it runs.
 var ErrRunning = errors.New("the node is running: drain and stop it first")
 

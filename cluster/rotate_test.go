@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,16 @@ func TestRestore(t *testing.T) {
 	w := newWorld(t)
 	a := w.first("a")
 	a.createVolumes(40)
+	user := &record.User{Name: "ann", UID: 1000, GID: 1000, Sealed: []byte("sealed")}
+	client := &record.Client{Protocol: "nlm", Name: "c", Address: netip.MustParseAddr("10.0.0.9"), Node: "a", Lost: 1 << 40, Told: 1 << 39}
+	for _, r := range []struct {
+		key   record.Key
+		value record.Record
+	}{{user.Key(), user}, {client.Key(), client}} {
+		if done, err := a.Transact(t.Context(), record.Create(r.key, r.value, 0)); err != nil || !done {
+			t.Fatal(done, err)
+		}
+	}
 	eventually(t, "volumes are served", func() bool { return served(40, a) })
 	b, err := a.Backup(t.Context())
 	if err != nil {
@@ -148,6 +159,12 @@ func TestRestore(t *testing.T) {
 	}
 	if c := again.Table().Cluster(); c.ID != b.Cluster || string(c.Secret) != secret || again.Table().Volume(7).Name != a.Table().Volume(7).Name {
 		t.Errorf("%+v", c)
+	}
+	if item := again.Table().Get(user.Key()); item == nil || item.Value.(*record.User).UID != 1000 {
+		t.Error("nobody can log on any more:", item)
+	}
+	if item := again.Table().Get(client.Key()); item == nil || item.Value.(*record.Client).Lost != 0 || item.Value.(*record.Client).Told != 0 {
+		t.Error("clients that hold locks are not told that they are lost:", item)
 	}
 	w.join(again, "b")
 	broken := *b

@@ -48,6 +48,9 @@ type place struct {
 	services bool     // RFC 6763 §9: which services there are
 }
 
+// firstMeta is the first of the types that stand for no data of a name.
+const firstMeta = 128
+
 // Answer answers a question. It depends on its arguments only.
 func (z *Zone) Answer(q Question) Answer {
 	p, inside, exists := z.find(q.Name)
@@ -58,8 +61,12 @@ func (z *Zone) Answer(q Question) Answer {
 		return Answer{Rcode: dns.RcodeNameError, Authoritative: true, Authority: []dns.RR{z.soa(z.apexOf(q.Name))}}
 	case q.Type == dns.TypeANY: // RFC 8482 §4.2: nothing that would be worth a forged question
 		return Answer{Authoritative: true, Answer: []dns.RR{&dns.HINFO{Hdr: z.header(q.Name, dns.TypeHINFO), Cpu: "RFC8482"}}}
-	case q.Type == dns.TypeAXFR || q.Type == dns.TypeIXFR || q.Type == dns.TypeMAILA || q.Type == dns.TypeMAILB:
+	case q.Type == dns.TypeAXFR || q.Type == dns.TypeIXFR:
 		return Answer{Rcode: dns.RcodeRefused}
+	case q.Type == dns.TypeMAILA || q.Type == dns.TypeMAILB:
+		return Answer{Rcode: dns.RcodeNotImplemented}
+	case q.Type == dns.TypeOPT || q.Type >= firstMeta && q.Type < dns.TypeIXFR: // no data, but part of messages (RFC 6895 §3.1)
+		return Answer{Rcode: dns.RcodeFormatError}
 	}
 	a := Answer{Authoritative: true}
 	z.fill(&a, p, q)

@@ -33,7 +33,7 @@ func (x *exchange) readCookie(o *dns.EDNS0_COOKIE) bool {
 	now := x.server.cfg.Now()
 	x.proved = x.server.cookieHolds(got, x.from.addr, now)
 	made := x.server.cookie(got[:clientCookie], x.from.addr, now)
-	x.edns.Option = append(x.edns.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(made)})
+	x.cookie = &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(made)}
 	return true
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -36,7 +37,7 @@ func (s *Server) reply(query []byte, from asker, out []byte) (reply []byte, prov
 		return bare(query, dns.RcodeNotImplemented, out), false
 	}
 	q := new(dns.Msg)
-	if count(4) != 1 || count(6) != 0 || count(8) > 1 || count(10) > 2 || q.Unpack(query) != nil || len(q.Question) != 1 {
+	if count(4) > 1 || count(6) != 0 || count(8) > 1 || count(10) > 2 || q.Unpack(query) != nil || len(q.Question) != int(count(4)) {
 		s.count(&s.stats.malformed)
 		return bare(query, dns.RcodeFormatError, out), false
 	}
@@ -47,11 +48,14 @@ func (s *Server) reply(query []byte, from asker, out []byte) (reply []byte, prov
 	x.reply.SetReply(q)
 	x.reply.Compress = true
 	x.reply.AuthenticatedData, x.reply.Zero = false, false
-	if !x.readEDNS() {
+	switch ok := x.readEDNS(); {
+	case !ok || len(q.Question) == 0 && x.cookie == nil:
 		s.count(&s.stats.malformed)
-		return bare(query, dns.RcodeFormatError, out), false
-	}
-	if x.reply.Rcode == dns.RcodeSuccess {
+		x.reply.Rcode, x.subnet, x.cookie, x.proved = dns.RcodeFormatError, nil, nil, false
+	case x.reply.Rcode != dns.RcodeSuccess:
+	case len(q.Question) == 0: // who only wants a cookie (RFC 7873 §5.4)
+		s.count(&s.stats.answered)
+	default:
 		x.answer()
 	}
 	return x.pack(out), x.proved
@@ -75,11 +79,13 @@ type exchange struct {
 	size   int // bytes that the asker can take
 	edns   *dns.OPT
 	subnet *dns.EDNS0_SUBNET // of the reply
+	cookie *dns.EDNS0_COOKIE // of the reply
+	idle   bool              // the asker wants to know how long its connection may say nothing
 	client netip.Addr        // of EDNS Client Subnet
 	proved bool              // by a cookie: the asker is where he says
 }
 
-// readEDNS reads the options of the question (RFC 6891, RFC 7871, RFC 7873) and reports whether they can be read.
+// readEDNS reads the options of the question (RFC 6891, RFC 7828, RFC 7871, RFC 7873) and reports whether they can be read.
 func (x *exchange) readEDNS() bool {
 	var opt *dns.OPT
 	for _, rr := range x.query.Extra {
@@ -96,6 +102,9 @@ func (x *exchange) readEDNS() bool {
 	}
 	x.edns = &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
 	x.edns.SetUDPSize(maxDatagram)
+	if opt.Hdr.Name != "." { // RFC 6891 §6.1.2
+		return false
+	}
 	if opt.Do() {
 		x.edns.SetDo()
 	}
@@ -113,9 +122,11 @@ func (x *exchange) readEDNS() bool {
 				return false
 			}
 		case *dns.EDNS0_COOKIE:
-			if !x.readCookie(o) {
+			if x.cookie == nil && !x.readCookie(o) { // of several the first one counts (RFC 7873 §5.2)
 				return false
 			}
+		case *dns.EDNS0_TCP_KEEPALIVE:
+			x.idle = x.from.stream // by UDP it says nothing (RFC 7828 §3.2.1)
 		}
 	}
 	return true
@@ -136,7 +147,7 @@ func (x *exchange) readSubnet(o *dns.EDNS0_SUBNET) bool {
 	}
 	prefix, err := addr.Prefix(int(o.SourceNetmask))
 	x.client = prefix.Addr()
-	return err == nil
+	return err == nil && x.client == addr // bits behind the network are 0 (RFC 7871 §6)
 }
 
 // answer asks the zone.
@@ -152,8 +163,10 @@ func (x *exchange) answer() {
 		x.take(zone.Answer(Question{Name: q.Name, Type: q.Qtype, Client: x.user(), Near: x.from.addr, Most: x.size / minRecord, Draw: rand.Uint64()}))
 	}
 	switch x.reply.Rcode {
-	case dns.RcodeRefused:
+	case dns.RcodeRefused, dns.RcodeNotImplemented:
 		s.count(&s.stats.refused)
+	case dns.RcodeFormatError:
+		s.count(&s.stats.malformed)
 	case dns.RcodeServerFailure:
 		s.count(&s.stats.stale)
 	case dns.RcodeNameError:
@@ -185,8 +198,14 @@ func (x *exchange) take(a Answer) {
 
 // pack makes the reply fit: without what is additional, or, where an answer would not be whole, without any and marked so (RFC 2181 §9).
 func (x *exchange) pack(out []byte) []byte {
+	if x.cookie != nil {
+		x.edns.Option = append(x.edns.Option, x.cookie)
+	}
 	if x.edns != nil && x.subnet != nil {
 		x.edns.Option = append(x.edns.Option, x.subnet)
+	}
+	if x.idle {
+		x.edns.Option = append(x.edns.Option, &dns.EDNS0_TCP_KEEPALIVE{Code: dns.EDNS0TCPKEEPALIVE, Timeout: uint16(min(x.server.cfg.Idle/(100*time.Millisecond), 1<<16-1))})
 	}
 	for _, shrink := range []func(){func() {}, func() { x.reply.Extra = nil }, func() { x.truncate() }} {
 		shrink()

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -59,16 +60,9 @@ func (c *Config) Validate() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Rate, c.MaxConns = or(c.Rate, 1000), or(c.MaxConns, 256)
-	c.Idle, c.Life = or(c.Idle, 5*time.Second), or(c.Life, time.Minute)
+	c.Rate, c.MaxConns = cmp.Or(c.Rate, 1000), cmp.Or(c.MaxConns, 256)
+	c.Idle, c.Life = cmp.Or(c.Idle, 5*time.Second), cmp.Or(c.Life, time.Minute)
 	return nil
-}
-
-func or[T comparable](value, otherwise T) T {
-	if zero := *new(T); value == zero {
-		return otherwise
-	}
-	return value
 }
 
 // Server answers questions about the zone that was published last. Before the first one it refuses all.
@@ -144,9 +138,6 @@ func (s *Server) bind(ctx context.Context, at netip.AddrPort) error {
 
 // Publish replaces what is answered.
 func (s *Server) Publish(z *Zone) { s.zone.Store(z) }
-
-// Zone returns what is answered now, or nil.
-func (s *Server) Zone() *Zone { return s.zone.Load() }
 
 // Addresses returns where it answers, with the ports that the system chose.
 func (s *Server) Addresses() []netip.AddrPort { return s.addresses }

@@ -149,19 +149,3 @@ func (z *Zone) group(v *volume, place netip.Addr) *group {
 func (z *Zone) offers(v *volume, protocol string) bool {
 	return z.view.Services[protocol] != 0 && (v == nil || v.Protocols == nil || slices.Contains(v.Protocols, protocol))
 }
-
-// TTL returns for how many seconds an answer holds.
-func (z *Zone) TTL() uint32 { return z.ttl }
-
-// Name returns the zone's name, without a dot at its end.
-func (z *Zone) Name() string { return z.view.Zone }
-
-// Label returns the label of a volume below the zone, "" if there is no such volume.
-func (z *Zone) Label(volume string) string {
-	for _, v := range z.volumes {
-		if v.Name == volume {
-			return v.label
-		}
-	}
-	return ""
-}

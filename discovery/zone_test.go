@@ -339,8 +339,8 @@ func TestViewValidate(t *testing.T) {
 			t.Errorf("%+v is taken", v)
 		}
 	}
-	if z := zone(t, View{Zone: "NAS.Example.Com."}); z.Name() != "nas.example.com" || z.TTL() != 5 {
-		t.Error(z.Name(), z.TTL())
+	if z := zone(t, View{Zone: "NAS.Example.Com."}); z.view.Zone != "nas.example.com" || z.ttl != 5 {
+		t.Error(z.view.Zone, z.ttl)
 	}
 	if got := show(zone(t, View{Zone: "a"}).Answer(Question{Name: "a.", Type: dns.TypeA})); got != "NOERROR auth:SOA" {
 		t.Error(got)

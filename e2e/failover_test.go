@@ -24,6 +24,7 @@ import (
 type crew struct {
 	t       *testing.T
 	network *harness.Network
+	cluster *harness.Cluster
 	nodes   []*harness.Member
 	dir     string // of the volume
 	guest   *harness.Guest
@@ -39,7 +40,7 @@ func newCrew(t *testing.T) *crew {
 	t.Parallel()
 	c := &crew{t: t, network: harness.NewNetwork(t), dir: t.TempDir()}
 	cluster := harness.NewCluster(t, c.network, 3, harness.ClusterConfig{})
-	c.nodes = cluster.Members
+	c.cluster, c.nodes = cluster, cluster.Members
 	cluster.CreateVolume(volume, c.dir)
 	c.guest = c.network.Boot(harness.GuestConfig{Name: "alpha", Locking: true})
 	c.mount = "/mnt/" + volume
@@ -92,10 +93,19 @@ func (c *crew) beat() (asked, done time.Time) {
 	n, _, err := c.conn.ReadFrom(answer)
 	done = time.Now()
 	if err != nil || string(answer[:n]) != fmt.Sprint(c.next) {
+		c.explain()
 		c.t.Fatalf("record %d: %q, %v", c.next, answer[:n], err)
 	}
 	c.next++
 	return asked, done
+}
+
+// explain tells what the guest's client waits for, and where its connections end.
+func (c *crew) explain() {
+	c.t.Logf("the guest at %v: %s", time.Now(), c.guest.Sh("/", "grep -E 'xprt:|^device.*nfs' /proc/self/mountstats; cat /proc/net/tcp; ip neigh; dmesg | tail -n 20"))
+	for _, n := range c.nodes {
+		c.t.Logf("%s: %s", n.Name, n.Host.MustRun("sh", "-c", "ip -brief address; ss -tnoi state all '( sport = :2049 )'"))
+	}
 }
 
 // beatUntil goes on until end says so, and returns the longest time that a record took, and the ends of all.

@@ -20,6 +20,7 @@ type GrantSpec struct {
 	List   int
 	Cookie uint64
 	NoWait bool // ErrWouldBlock, before any side effect, where a holder or the storage has to be waited for
+	First  bool // with NoWait: ErrWouldBlock too where some gateway holds bytes of the object already, and on an exclusive volume
 }
 
 // MaxGrantList bounds the entries of one GrantReply.
@@ -47,6 +48,9 @@ type Held struct {
 	Span   causeway.Span
 	Leases causeway.Leases
 	Seq    uint64
+	// Written tells a Renew that data was written since the last one, under this grant or an earlier one: who watches is told. With neither
+	// Mode nor Leases nothing is to be renewed.
+	Written bool
 }
 
 // Commit is what a writer under grants knows and the owner must: the end of what it wrote, times, and the provisional extents
@@ -78,6 +82,14 @@ type Layouts interface {
 	// Return gives a grant back, and says what must be committed. One that is not held any more is ignored; earlier ones whose
 	// replies are still to come must not be used.
 	Return(ctx context.Context, holder string, e causeway.Epoch, held Held, c *Commit) error
+}
+
+// Taker is a holder of bytes to whom a grant may come that he did not ask for, with the answer to another question: who makes a file
+// mostly writes it next.
+type Taker interface {
+	// Expect is called before a question of the volume is sent. It returns who takes a grant that comes with the answer; nil: none is
+	// wanted. A grant that is not taken ends by its lease.
+	Expect(v causeway.VolumeID) func(*causeway.Grant)
 }
 
 // Recall says what a holder has to give up: of all its grants of the object up to Seq, also those whose reply has not arrived.

@@ -2,7 +2,6 @@ package lockmgr
 
 import (
 	"context"
-	"time"
 
 	"causeway"
 	"causeway/lockmgr/table"
@@ -240,6 +239,3 @@ func (m *Manager) NameOf(h causeway.Handle) (dir causeway.Handle, name string, o
 	defer m.mu.Unlock()
 	return m.table.NameOf(h)
 }
-
-// Patience is how long a lease's holder has to acknowledge a break.
-func (m *Manager) Patience() time.Duration { return m.patience }

@@ -55,7 +55,7 @@ func (p *Planner) sharers(nodes []*view, self *view, u *Use) (among []*view, sha
 	total, capacity := 0.0, 0.0
 	near := u.Site != "" && self.at(u.Site)
 	for _, v := range nodes {
-		if near && !v.at(u.Site) || v.Draining || !p.fresh(v.Node) {
+		if near && !v.at(u.Site) || !v.open() || !p.fresh(v.Node) {
 			continue
 		}
 		among = append(among, v)
@@ -97,7 +97,7 @@ func (p *Planner) lasts(now time.Time, self *view, excess float64) bool {
 func (p *Planner) emptiest(nodes []*view, self *view, u *Use, domain string, share func(*view) float64) (best *view) {
 	most, near := -math.MaxFloat64, false // those of the client's site come first
 	for _, v := range nodes {
-		if v == self || v.Draining || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
+		if v == self || !v.open() || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
 		lacks := (share(v) - float64(v.Clients)) / v.capacity()

@@ -14,6 +14,14 @@ const (
 	Failed           // I/O on it failed; it is probed
 )
 
+// String is valid or failed.
+func (s PathState) String() string {
+	if s == Valid {
+		return "valid"
+	}
+	return "failed"
+}
+
 // Path is a way of a client to a resource: the line of the table.
 type Path struct {
 	Resource   string // a volume

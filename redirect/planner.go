@@ -19,6 +19,8 @@ type Config struct {
 	Average bool
 	Margin  float64 // points of percent; default 5
 
+	Addresses bool // service addresses may move too, with all clients there that cannot be told: PlanAddress
+
 	Hysteresis float64       // points of percent by which a target must stay below its own threshold; default 5
 	Budget     int           // moves of one gateway in one interval; default 32
 	Hold       int           // reports in a row that must be over the threshold before anybody goes; default 1
@@ -85,6 +87,8 @@ type Planner struct {
 	overs int       // reports in a row that were over the threshold
 	last  time.Time // of the last of them
 
+	busySince time.Time // since when it is over its threshold, for PlanAddress; zero: it is not
+
 	uneven time.Time // since when it has a client more than its share; zero: it has not
 }
 
@@ -137,7 +141,7 @@ func (p *Planner) Target(s State, u Use) *Move {
 // leastBusy is the gateway that is used the least of those that a client may go to, whether or not it has room; nil: there is none.
 func (p *Planner) leastBusy(nodes []*view, self *view, u *Use, domain string) (least *view) {
 	for _, v := range nodes {
-		if v == self || v.Draining || !v.shares(domain) || !v.shares(u.Domain) {
+		if v == self || !v.open() || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
 		if least == nil || v.expected < least.expected {
@@ -153,6 +157,9 @@ type State struct {
 	Nodes   []Node // all that run
 	Volumes map[string]Volume
 	Uses    []Use // of this gateway's clients
+
+	Addresses []Address // that this gateway answers at; empty: none may move
+	Shifted   time.Time // when any service address of the cluster came to another gateway last
 }
 
 // view is a node as it is expected to be when what was decided has come about.
@@ -228,6 +235,7 @@ func (p *Planner) recent(now time.Time, interval time.Duration) (n int) {
 func (p *Planner) views(s State) []*view {
 	var out []*view
 	sum, weight := 0.0, 0.0
+	closed := !slices.ContainsFunc(s.Nodes, func(n Node) bool { return !n.Closed }) // then all count, else those that clients find
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		v := &view{Node: n, Clients: n.Clients, expected: n.Utilization, limit: n.Threshold}
@@ -243,7 +251,7 @@ func (p *Planner) views(s State) []*view {
 				v.expected -= m.load
 			}
 		}
-		if p.fresh(n) {
+		if p.fresh(n) && n.Closed == closed {
 			sum += v.expected * n.capacity()
 			weight += n.capacity()
 		}
@@ -329,7 +337,7 @@ func (p *Planner) choose(nodes []*view, self *view, u *Use, domain string) *view
 	var pulls []float64
 	total, near := 0.0, false
 	for _, v := range nodes {
-		if v == self || v.Draining || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
+		if v == self || !v.open() || !p.fresh(v.Node) || !v.shares(domain) || !v.shares(u.Domain) {
 			continue
 		}
 		room, free := p.room(v, self, u)

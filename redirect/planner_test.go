@@ -110,6 +110,11 @@ func TestWhoGoes(t *testing.T) {
 		}},
 		{"moved a moment ago", redirect.Config{Budget: 1}, func(s *redirect.State) { s.Uses[3].Moved = noon.Add(-time.Minute) },
 			[]redirect.Move{{Client: "normal 2", Volume: "Contacts", To: "CFN3", Means: redirect.DNS}}},
+		{"where it finds nobody", redirect.Config{}, func(s *redirect.State) {
+			s.Nodes[0].Threshold, s.Nodes[1].Threshold, s.Nodes[2].Closed = 100, 100, true
+			s.Uses = s.Uses[3:]
+			s.Nodes[0].Utilization = 90
+		}, []redirect.Move{{Client: "aware 3", Volume: "Source Code", To: "CFN2", Means: redirect.Aware}}},
 		{"volume's domain", redirect.Config{}, func(s *redirect.State) {
 			s.Uses = s.Uses[3:]
 			s.Volumes["Source Code"] = redirect.Volume{Name: "Source Code", Domain: "paris"}

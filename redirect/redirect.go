@@ -68,6 +68,8 @@ type Node struct {
 	Site        string        // "": none
 	Sites       []string      // further ones
 	Draining    bool          // all clients shall go
+	Closed      bool          // no client finds it
+	Held        int           // service addresses that it answers at
 	Clients     int           // aware clients that work there; 0: none, or not known
 }
 
@@ -114,16 +116,14 @@ func (n *Node) shares(domain string) bool {
 	if domain == "" || domain == All {
 		return true
 	}
-	for _, d := range n.Domains {
-		if d == domain {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(n.Domains, domain)
 }
 
 // at reports whether it is at a site.
 func (n *Node) at(site string) bool { return n.Site == site || slices.Contains(n.Sites, site) }
+
+// open reports whether clients may be sent to it.
+func (n *Node) open() bool { return !n.Draining && !n.Closed }
 
 func (n *Node) capacity() float64 {
 	if n.Capacity <= 0 {

@@ -62,7 +62,7 @@ func (m *model) step() {
 	case 3, 4:
 		m.rename(dir, name, at)
 	case 5:
-		m.link(dir, name, at)
+		m.link(at)
 	case 6:
 		m.write(at)
 	case 7:
@@ -196,7 +196,7 @@ func (m *model) refusals(at, to, target *thing) (want []causeway.Code) {
 	return want
 }
 
-func (m *model) link(dir *thing, name string, at *thing) {
+func (m *model) link(at *thing) {
 	to, newName := m.pickDir(), m.pickName()
 	if at == nil || !m.caps.HardLinks {
 		return

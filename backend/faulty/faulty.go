@@ -16,6 +16,7 @@ import (
 
 	"causeway"
 	"causeway/backend"
+	"causeway/internal/sleep"
 )
 
 // Op names a method for a Rule.
@@ -66,20 +67,14 @@ type Config struct {
 // Validate sets defaults.
 func (c *Config) Validate() error {
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = func(ctx context.Context, d time.Duration) error {
+			if !sleep.For(ctx, d) {
+				return ctx.Err()
+			}
+			return nil
+		}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // armed is a rule with its counts.

@@ -109,7 +109,7 @@ func makeSpecial(dir *node, c *cname, spec *backend.CreateSpec) unix.Errno {
 	mode := spec.Mode & causeway.ModeAll
 	switch spec.Type {
 	case causeway.TypeDirectory:
-		return at(unix.SYS_MKDIRAT, dir.fd, c, uintptr(mode), 0, 0)
+		return at(unix.SYS_MKDIRAT, dir.fd, c, uintptr(mode), 0)
 	case causeway.TypeSymlink:
 		return symlinkat(spec.Target, dir.fd, c)
 	case causeway.TypeBlock, causeway.TypeChar, causeway.TypeFIFO, causeway.TypeSocket:
@@ -117,7 +117,7 @@ func makeSpecial(dir *node, c *cname, spec *backend.CreateSpec) unix.Errno {
 		if spec.Type == causeway.TypeBlock || spec.Type == causeway.TypeChar {
 			dev = unix.Mkdev(spec.Major, spec.Minor)
 		}
-		return at(unix.SYS_MKNODAT, dir.fd, c, uintptr(formatOf(spec.Type)|mode), uintptr(dev), 0)
+		return at(unix.SYS_MKNODAT, dir.fd, c, uintptr(formatOf(spec.Type)|mode), uintptr(dev))
 	}
 	return unix.EINVAL
 }

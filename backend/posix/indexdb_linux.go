@@ -41,6 +41,7 @@ type indexDB struct {
 
 	mu      sync.Mutex
 	pending map[uint64][]place // the whole truth about these objects; empty: forget it
+	leaving map[uint64][]place // likewise, but for what is pending: it is being written
 	deleted map[inoGen]bool    // objects that are known to be gone
 	order   []inoGen           // likewise; a ring, once it is full
 	oldest  int
@@ -109,6 +110,9 @@ func (d *indexDB) placesLocked(ino uint64) []place {
 	if places, ok := d.pending[ino]; ok {
 		return places
 	}
+	if places, ok := d.leaving[ino]; ok {
+		return places
+	}
 	return d.stored(ino)
 }
 
@@ -173,32 +177,42 @@ func (d *indexDB) isDeleted(ino, generation uint64) bool {
 	return d.deleted[inoGen{ino, generation}]
 }
 
-// flush writes what is pending.
+// flush writes what is pending. What cannot be written waits for the next time, unless there is too much of it.
 func (d *indexDB) flush() error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	d.mu.Lock()
 	batch := d.pending
-	d.pending = map[uint64][]place{}
+	d.pending, d.leaving = map[uint64][]place{}, batch
 	d.mu.Unlock()
-	if len(batch) == 0 {
-		return nil
+	var err error
+	if len(batch) > 0 {
+		err = d.db.Update(func(tx *bolt.Tx) error { return writePlaces(tx.Bucket([]byte(indexFormat)), batch) })
 	}
-	return d.db.Update(func(tx *bolt.Tx) error {
-		bucket := tx.Bucket([]byte(indexFormat))
-		for ino, places := range batch {
-			var err error
-			if len(places) == 0 {
-				err = bucket.Delete(inoKey(ino))
-			} else {
-				err = bucket.Put(inoKey(ino), formatPlaces(places))
-			}
-			if err != nil {
-				return err
-			}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leaving = nil
+	for ino, places := range batch {
+		if _, newer := d.pending[ino]; err != nil && !newer && len(d.pending) < maxPending/2 {
+			d.pending[ino] = places
 		}
-		return nil
-	})
+	}
+	return err
+}
+
+func writePlaces(bucket *bolt.Bucket, batch map[uint64][]place) error {
+	for ino, places := range batch {
+		var err error
+		if len(places) == 0 {
+			err = bucket.Delete(inoKey(ino))
+		} else {
+			err = bucket.Put(inoKey(ino), formatPlaces(places))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *indexDB) close() error { return errors.Join(d.flush(), d.db.Close()) }

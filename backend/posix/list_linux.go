@@ -45,7 +45,7 @@ func (s *Store) List(ctx context.Context, id causeway.ObjectID, cookie uint64, a
 				return true, nil
 			}
 		}
-		if !s.emitBuffered(ctx, dir, at, attrs, emit) {
+		if !s.emitBuffered(dir, at, attrs, emit) {
 			s.streams.give(at)
 			return false, nil
 		}
@@ -66,7 +66,7 @@ func direntNameOf(record []byte) []byte {
 }
 
 // emitBuffered emits what the stream has read, and stops where emit does.
-func (s *Store) emitBuffered(ctx context.Context, dir *node, at *stream, attrs bool, emit func(*causeway.DirEntry) bool) bool {
+func (s *Store) emitBuffered(dir *node, at *stream, attrs bool, emit func(*causeway.DirEntry) bool) bool {
 	for at.rest > 0 {
 		record := at.buf[at.off:]
 		size := int(binary.NativeEndian.Uint16(record[direntReclen:]))

@@ -71,7 +71,7 @@ func (s *Store) markerPlace() (*os.File, error) {
 	if s.cfg.Volume != 0 {
 		e = unix.EEXIST
 	} else if !s.readOnly {
-		e = at(unix.SYS_MKDIRAT, s.mount.fd, &name, 0o700, 0, 0)
+		e = at(unix.SYS_MKDIRAT, s.mount.fd, &name, 0o700, 0)
 	}
 	if e == unix.EROFS {
 		s.readOnly = true

@@ -17,6 +17,7 @@ type mount struct {
 	fd              int    // O_RDONLY of the root; 0: not open
 	ino             uint64 // of the root
 	magic           int64  // what statfs(2) calls the file system
+	unique          bool   // inode numbers are never used again; kept, since a mount whose process has died cannot be asked
 	cloned          bool
 	overlay         bool // overlayfs: objects of one tree come from several devices
 	memory          bool // tmpfs: reading never waits
@@ -44,6 +45,7 @@ func openMount(dir string, private bool) (m mount, err error) {
 		return m, fmt.Errorf("posix: %s: %w", dir, err)
 	}
 	m.magic = int64(fs.Type)
+	m.unique = fs.Type == magicFUSE && neverReused(m.fd)
 	m.overlay, m.memory = fs.Type == magicOverlay, fs.Type == magicTmpfs
 	m.fileIno = fs.Type != magicOverlay && fs.Type != magicFUSE
 	m.dirIno = m.fileIno && fs.Type != magicBtrfs // a subvolume's is not an inode number

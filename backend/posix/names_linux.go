@@ -77,7 +77,7 @@ func (s *Store) unlink(dn *node, c *cname, dir bool) unix.Errno {
 	if dir {
 		flags = unix.AT_REMOVEDIR
 	}
-	return at(unix.SYS_UNLINKAT, dn.fd, c, flags, 0, 0)
+	return at(unix.SYS_UNLINKAT, dn.fd, c, flags, 0)
 }
 
 // entry returns the pinned directory and the name of an entry that is to be changed.

@@ -46,7 +46,7 @@ func (s *Store) Shareable() error {
 // system that may give the number of an object to another one later. A single gateway sees what it removes itself; one of several does
 // not see what others removed. GlusterFS makes its numbers of identifiers that are never used again.
 func (s *Store) SafeInCluster() error {
-	if s.marker.Identity == IdentityIndex && s.marker.Generation == generationNone && !neverReused(s.mount.fd) {
+	if s.marker.Identity == IdentityIndex && s.marker.Generation == generationNone && !s.mount.unique {
 		return errors.New("the file system tells no time of birth, and may use inode numbers again: one gateway could take a new file for one that another gateway removed")
 	}
 	return nil

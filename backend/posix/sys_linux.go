@@ -95,10 +95,10 @@ func openat2(dir int, name *cname, flags int, mode uint32, resolve uint64) (int,
 	}
 }
 
-// at makes one of the system calls (dir, name, a, b, c) that change a directory.
-func at(call uintptr, dir int, name *cname, a, b, c uintptr) unix.Errno {
+// at makes one of the system calls (dir, name, a, b) that change a directory.
+func at(call uintptr, dir int, name *cname, a, b uintptr) unix.Errno {
 	for {
-		_, _, e := unix.Syscall6(call, uintptr(dir), uintptr(unsafe.Pointer(name)), a, b, c, 0)
+		_, _, e := unix.Syscall6(call, uintptr(dir), uintptr(unsafe.Pointer(name)), a, b, 0, 0)
 		if e != unix.EINTR {
 			return e
 		}

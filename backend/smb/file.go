@@ -1,47 +1,15 @@
 package smb
 
 import (
-	"container/list"
 	"errors"
 	"io"
 	"math"
 	"os"
-	"sync"
 	"syscall"
 
 	"github.com/cloudsoda/go-smb2"
 	"github.com/go-git/go-billy/v5"
-
-	"causeway"
 )
-
-// files are the files that are open in the volume. Each has at most one handle at the server, which all who have it open share; it
-// is opened when it is used first, and again after its connection, its name or too many others took it away.
-type files struct {
-	share *share
-
-	mu     sync.Mutex
-	byPath map[string]*opened
-	recent list.List // of *opened with a handle, the one used last in front
-}
-
-// opened is a file that somebody has open.
-type opened struct {
-	files *files
-	users int           // guarded by files.mu, as are path, gone and place
-	path  string        // where it is now
-	gone  bool          // its name was removed
-	place *list.Element // in recent; nil: no handle
-
-	mu       sync.RWMutex // held for reading by those who use the handle
-	handle   *smb2.File
-	link     *link
-	writable bool
-	dirty    *link // the connection over which it was written since the last Sync
-	lost     bool  // one of these has ended
-}
-
-func (f *files) init(s *share) { f.share, f.byPath = s, map[string]*opened{} }
 
 // OpenFile opens a file that is there, or with O_CREATE|O_EXCL makes one.
 func (s *share) OpenFile(name string, flag int, mode os.FileMode) (billy.File, error) {
@@ -71,205 +39,6 @@ func (s *share) OpenFile(name string, flag int, mode os.FileMode) (billy.File, e
 	}
 	o.users++
 	return &file{opened: o, writable: flag&(os.O_WRONLY|os.O_RDWR) != 0}, nil
-}
-
-// with does something with the handle, which it opens if need be; repeated once over a new connection.
-func (o *opened) with(op string, write bool, do func(*smb2.File) error) error {
-	for attempt := 0; ; attempt++ {
-		if err := o.ready(op, write); err != nil {
-			return err
-		}
-		o.mu.RLock()
-		handle, l := o.handle, o.link
-		if handle == nil || write && !o.writable {
-			o.mu.RUnlock()
-			attempt--
-			continue // taken away in between
-		}
-		lost, err := l.run(o.files.share.cfg.Timeout, func() error { return do(handle) })
-		o.mu.RUnlock()
-		switch {
-		case !lost:
-			return err
-		case attempt > 0:
-			return &causeway.Error{Op: op, Code: causeway.ErrDelay, Err: err}
-		}
-	}
-}
-
-// ready makes sure that there is a handle.
-func (o *opened) ready(op string, write bool) error {
-	o.mu.RLock()
-	fine := o.handle != nil && !o.link.isBroken() && (o.writable || !write)
-	o.mu.RUnlock()
-	if fine {
-		o.files.used(o)
-		return nil
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.handle != nil && (o.link.isBroken() || write && !o.writable) {
-		o.drop()
-	}
-	if o.handle != nil {
-		return nil
-	}
-	o.files.mu.Lock()
-	name, gone := o.path, o.gone
-	o.files.mu.Unlock()
-	if gone {
-		return causeway.ErrStale
-	}
-	return o.open(op, name, write || o.writable)
-}
-
-// open opens the file at the server. Who may not write what he does not want to write reads it.
-func (o *opened) open(op, name string, write bool) error {
-	s := o.files.share
-	flag := os.O_RDONLY
-	if write {
-		flag = os.O_RDWR
-	}
-	for attempt := 0; ; attempt++ {
-		l, err := s.links.get()
-		if err != nil {
-			return err
-		}
-		lost, err := l.run(s.cfg.Timeout, func() (err error) {
-			o.handle, err = l.share.OpenFile(s.wire(name), flag, 0o666)
-			return err
-		})
-		switch {
-		case err == nil:
-			o.link, o.writable = l, write
-			o.files.used(o)
-			return nil
-		case lost && attempt == 0:
-			continue
-		case lost:
-			return &causeway.Error{Op: op, Code: causeway.ErrDelay, Err: err}
-		}
-		return failed(op, err)
-	}
-}
-
-// drop closes the handle. The lock is held.
-func (o *opened) drop() {
-	handle, l := o.handle, o.link
-	o.handle, o.link = nil, nil
-	if handle != nil && !l.isBroken() {
-		_, _ = l.run(o.files.share.cfg.Timeout, handle.Close) // the connection ends if this fails, and the handle with it
-	}
-	if o.dirty != nil && o.dirty.isBroken() {
-		o.lost = true
-	}
-	f := o.files
-	f.mu.Lock()
-	if o.place != nil {
-		f.recent.Remove(o.place)
-		o.place = nil
-	}
-	f.mu.Unlock()
-}
-
-// used notes that a handle is used, and takes another one away if there are too many.
-func (f *files) used(o *opened) {
-	f.mu.Lock()
-	if o.place == nil {
-		o.place = f.recent.PushFront(o)
-	} else {
-		f.recent.MoveToFront(o.place)
-	}
-	var oldest *opened
-	if f.recent.Len() > f.share.cfg.MaxFiles {
-		oldest = f.recent.Back().Value.(*opened)
-	}
-	f.mu.Unlock()
-	if oldest != nil && oldest != o && oldest.mu.TryLock() { // one that is in use now is not the oldest soon
-		oldest.drop()
-		oldest.mu.Unlock()
-	}
-}
-
-// at returns what is open at a path or below it.
-func (f *files) at(name string) (found []*opened) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for p, o := range f.byPath {
-		if below(p, name) {
-			found = append(found, o)
-		}
-	}
-	return found
-}
-
-// gone notes that a name is about to be removed.
-func (f *files) gone(name string) {
-	for _, o := range f.at(name) {
-		o.mu.Lock()
-		o.drop()
-		o.mu.Unlock()
-	}
-}
-
-// removed notes that nothing that was open at a path is there any more.
-func (f *files) removed(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for p, o := range f.byPath {
-		if below(p, name) {
-			o.gone = true
-			delete(f.byPath, p)
-		}
-	}
-}
-
-// moving closes the handles below two names, and keeps them closed until the function that it returns is called.
-func (f *files) moving(from, to string) func() {
-	held := f.at(from)
-	for _, o := range f.at(to) {
-		if !below(to, from) {
-			held = append(held, o)
-		}
-	}
-	for _, o := range held {
-		o.mu.Lock()
-		o.drop()
-	}
-	return func() {
-		for _, o := range held {
-			o.mu.Unlock()
-		}
-	}
-}
-
-// moved gives what is open its new path. What stood there has none any more.
-func (f *files) moved(from, to string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if o := f.byPath[to]; o != nil && from != to {
-		o.gone = true
-		delete(f.byPath, to)
-	}
-	next := map[string]*opened{}
-	for p, o := range f.byPath {
-		if below(p, from) {
-			delete(f.byPath, p)
-			o.path = to + p[len(from):]
-			next[o.path] = o
-		}
-	}
-	for p, o := range next {
-		f.byPath[p] = o
-	}
-}
-
-func (f *files) close() {
-	for _, o := range f.at(".") {
-		o.mu.Lock()
-		o.drop()
-		o.mu.Unlock()
-	}
 }
 
 // file is one opening of a file.
@@ -306,48 +75,19 @@ func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
 	if !f.writable {
 		return 0, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.EBADF}
 	}
+	var over *link
 	err = f.with("write", true, func(h *smb2.File) (err error) {
+		over = f.link // held for reading
 		n, err = h.WriteAt(p, off)
 		return err
 	})
-	o := f.opened
-	o.mu.Lock()
-	if o.dirty != nil && o.dirty != o.link && o.dirty.isBroken() {
-		o.lost = true
-	}
-	if o.link != nil {
-		o.dirty = o.link
-	}
-	o.mu.Unlock()
+	f.wrote(over)
 	f.files.share.changed(f.where())
 	return n, failed("write", err)
 }
 
-func (o *opened) where() string {
-	o.files.mu.Lock()
-	defer o.files.mu.Unlock()
-	return o.path
-}
-
 // Sync makes what was written stable, and fails once if some of it was written over a connection that has ended since.
 func (f *file) Sync() error { return f.opened.sync() }
-
-func (o *opened) sync() error {
-	err := o.with("sync", true, func(h *smb2.File) error { return h.Sync() })
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch lost := o.lost || o.dirty != nil && o.dirty.isBroken(); {
-	case err != nil && o.dirty == nil && !lost && causeway.CodeOf(failed("sync", err)) == causeway.ErrAccess:
-		return nil // who may not write has nothing to sync
-	case err != nil:
-		return failed("sync", err)
-	case lost:
-		o.lost, o.dirty = false, nil
-		return &causeway.Error{Op: "sync", Code: causeway.ErrIO, Err: errors.New("the connection ended since the last sync: writes may be lost")}
-	}
-	o.dirty = nil
-	return nil
-}
 
 func (f *file) Truncate(size int64) error {
 	defer func() { f.files.share.changed(f.where()) }()
@@ -367,9 +107,7 @@ func (f *file) Close() error {
 	last, gone := o.users == 1, o.gone
 	fs.mu.Unlock()
 	if last && !gone && o.unsynced() {
-		if err := o.sync(); err != nil && fs.share.cfg.OnSyncError != nil {
-			fs.share.cfg.OnSyncError(err)
-		}
+		_ = o.sync() // OnSyncError hears of it
 	}
 	fs.mu.Lock()
 	o.users--
@@ -384,12 +122,6 @@ func (f *file) Close() error {
 		o.mu.Unlock()
 	}
 	return nil
-}
-
-func (o *opened) unsynced() bool {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.dirty != nil || o.lost
 }
 
 // Seek tells the size when it seeks the end; billyfs needs no position.

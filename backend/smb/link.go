@@ -114,7 +114,10 @@ func (l *links) connect(ctx context.Context) (*link, error) {
 
 func (l *links) logOn(ctx context.Context, nc net.Conn) (*link, error) {
 	host, _, _ := net.SplitHostPort(l.cfg.Address)
-	ntlm := &smb2.NTLMInitiator{User: l.cfg.User, Password: l.cfg.Password}
+	l.mu.Lock()
+	password := l.cfg.Password
+	l.mu.Unlock()
+	ntlm := &smb2.NTLMInitiator{User: l.cfg.User, Password: password}
 	if domain, user, ok := strings.Cut(l.cfg.User, `\`); ok {
 		ntlm.Domain, ntlm.User = domain, user
 	}

@@ -2,6 +2,8 @@ package smb
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -171,7 +173,7 @@ func (s *share) Stat(name string) (os.FileInfo, error) { return s.Lstat(name) }
 func (s *share) ReadDir(name string) ([]os.FileInfo, error) {
 	var found []os.FileInfo
 	err := s.do("readdir", true, func(sh *smb2.Share) (err error) {
-		found, err = sh.ReadDir(s.wire(name))
+		found, err = s.listed(sh, name)
 		return err
 	})
 	if err != nil {
@@ -184,6 +186,31 @@ func (s *share) ReadDir(name string) ([]os.FileInfo, error) {
 		s.remember(join(name, in.name), known{in, now})
 	}
 	return found, nil
+}
+
+// entriesAtOnce is how many entries are taken before it is seen whether there are too many.
+const entriesAtOnce = 4096
+
+// listed reads a directory as far as it goes, or until there are more entries than are kept: a server may find ever more.
+func (s *share) listed(sh *smb2.Share, name string) (found []os.FileInfo, err error) {
+	d, err := sh.Open(s.wire(name))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	for {
+		part, err := d.Readdir(min(entriesAtOnce, s.cfg.MaxEntries+1))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		found = append(found, part...)
+		switch {
+		case len(found) > s.cfg.MaxEntries:
+			return nil, &causeway.Error{Op: "readdir", Code: causeway.ErrIO, Err: fmt.Errorf("the directory has more than %d entries", s.cfg.MaxEntries)}
+		case len(part) == 0 || err != nil:
+			return found, nil
+		}
+	}
 }
 
 func join(dir, name string) string {

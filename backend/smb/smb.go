@@ -46,11 +46,12 @@ type Config struct {
 	FileMode, DirMode uint32        // of what may be written; 0644 and 0755 if zero
 	Connections       int           // at most; 4 if zero, up to MaxConnections
 	MaxFiles          int           // open at the server at a time; 1,000 if zero
+	MaxEntries        int           // of a directory, which is held whole: a larger one cannot be listed; 2^20 if zero
 	MaxObjects        int           // of the index; billyfs's default if zero
 	Timeout           time.Duration // after which a request's connection is given up; 30 s if zero
 	Retry             time.Duration // from one attempt to connect to the next; 1 s if zero
 	Attributes        time.Duration // for which attributes are believed; 1 s if zero, negative: not at all
-	OnSyncError       func(error)   // told that unstable writes may be lost, where no Sync can tell it; may be nil
+	OnSyncError       func(error)   // told that unstable writes may be lost, before another sync of the file is answered; may be nil
 	Logger            *slog.Logger  // discarded if nil
 	Clock             func() time.Time
 }
@@ -112,6 +113,12 @@ func (c *Config) validateCounts() error {
 	if c.MaxFiles == 0 {
 		c.MaxFiles = 1000
 	}
+	if c.MaxEntries == 0 {
+		c.MaxEntries = 1 << 20
+	}
+	if c.MaxEntries < 1 {
+		return fmt.Errorf("smb: MaxEntries: %d is not positive", c.MaxEntries)
+	}
 	if c.Connections < 1 || c.Connections > MaxConnections {
 		return fmt.Errorf("smb: Connections: %d is not between 1 and %d", c.Connections, MaxConnections)
 	}
@@ -157,6 +164,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) VolumeID() causeway.VolumeID {
 	h := sha256.Sum256([]byte(strings.ToLower("smb://" + s.share.cfg.Address + "/" + s.share.cfg.Share + "/" + s.share.cfg.Directory)))
 	return causeway.VolumeID(binary.BigEndian.Uint64(h[:]) | 1)
+}
+
+// SetPassword changes the password with which the next connections are made; empty: it stays.
+func (s *Store) SetPassword(password string) {
+	l := s.share.links
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if password != "" {
+		l.cfg.Password = password
+	}
 }
 
 // ReadOnly reports whether the volume cannot be written at all: what the server's rights forbid is found by trying.

@@ -451,6 +451,7 @@ type Event struct {
 	Gateways      []*Gateway             `protobuf:"bytes,1,rep,name=gateways,proto3" json:"gateways,omitempty"` // not empty: all there are now
 	Redirect      *Redirect              `protobuf:"bytes,2,opt,name=redirect,proto3" json:"redirect,omitempty"`
 	WaysOff       uint32                 `protobuf:"varint,3,opt,name=ways_off,json=waysOff,proto3" json:"ways_off,omitempty"` // with gateways: ways by which the operator wants no client to be moved (redirect.Ways)
+	Mirrors       *Mirrors               `protobuf:"bytes,4,opt,name=mirrors,proto3" json:"mirrors,omitempty"`                 // first, and when they have changed; not set: they are as this stream told before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -506,6 +507,110 @@ func (x *Event) GetWaysOff() uint32 {
 	return 0
 }
 
+func (x *Event) GetMirrors() *Mirrors {
+	if x != nil {
+		return x.Mirrors
+	}
+	return nil
+}
+
+// Mirrors are all volumes that offer the same as others, of those that the client may use. Who reads at one that is not there any more goes back.
+type Mirrors struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	All           []*Mirror              `protobuf:"bytes,1,rep,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mirrors) Reset() {
+	*x = Mirrors{}
+	mi := &file_client_clientpb_client_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mirrors) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mirrors) ProtoMessage() {}
+
+func (x *Mirrors) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mirrors.ProtoReflect.Descriptor instead.
+func (*Mirrors) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Mirrors) GetAll() []*Mirror {
+	if x != nil {
+		return x.All
+	}
+	return nil
+}
+
+type Mirror struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        string                 `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Mirror        string                 `protobuf:"bytes,2,opt,name=mirror,proto3" json:"mirror,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mirror) Reset() {
+	*x = Mirror{}
+	mi := &file_client_clientpb_client_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mirror) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mirror) ProtoMessage() {}
+
+func (x *Mirror) ProtoReflect() protoreflect.Message {
+	mi := &file_client_clientpb_client_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mirror.ProtoReflect.Descriptor instead.
+func (*Mirror) Descriptor() ([]byte, []int) {
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Mirror) GetVolume() string {
+	if x != nil {
+		return x.Volume
+	}
+	return ""
+}
+
+func (x *Mirror) GetMirror() string {
+	if x != nil {
+		return x.Mirror
+	}
+	return ""
+}
+
 type Redirect struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Volume        string                 `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
@@ -517,7 +622,7 @@ type Redirect struct {
 
 func (x *Redirect) Reset() {
 	*x = Redirect{}
-	mi := &file_client_clientpb_client_proto_msgTypes[8]
+	mi := &file_client_clientpb_client_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +634,7 @@ func (x *Redirect) String() string {
 func (*Redirect) ProtoMessage() {}
 
 func (x *Redirect) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[8]
+	mi := &file_client_clientpb_client_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +647,7 @@ func (x *Redirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redirect.ProtoReflect.Descriptor instead.
 func (*Redirect) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{8}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Redirect) GetVolume() string {
@@ -591,7 +696,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_client_clientpb_client_proto_msgTypes[9]
+	mi := &file_client_clientpb_client_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +708,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[9]
+	mi := &file_client_clientpb_client_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +721,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{9}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Request) GetCaller() *Caller {
@@ -759,7 +864,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_client_clientpb_client_proto_msgTypes[10]
+	mi := &file_client_clientpb_client_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +876,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[10]
+	mi := &file_client_clientpb_client_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +889,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{10}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Reply) GetCode() uint32 {
@@ -888,7 +993,7 @@ type SetAttr struct {
 
 func (x *SetAttr) Reset() {
 	*x = SetAttr{}
-	mi := &file_client_clientpb_client_proto_msgTypes[11]
+	mi := &file_client_clientpb_client_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1005,7 @@ func (x *SetAttr) String() string {
 func (*SetAttr) ProtoMessage() {}
 
 func (x *SetAttr) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[11]
+	mi := &file_client_clientpb_client_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1018,7 @@ func (x *SetAttr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAttr.ProtoReflect.Descriptor instead.
 func (*SetAttr) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{11}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetAttr) GetMask() uint32 {
@@ -1001,7 +1106,7 @@ type Attr struct {
 
 func (x *Attr) Reset() {
 	*x = Attr{}
-	mi := &file_client_clientpb_client_proto_msgTypes[12]
+	mi := &file_client_clientpb_client_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1118,7 @@ func (x *Attr) String() string {
 func (*Attr) ProtoMessage() {}
 
 func (x *Attr) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[12]
+	mi := &file_client_clientpb_client_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1131,7 @@ func (x *Attr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attr.ProtoReflect.Descriptor instead.
 func (*Attr) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{12}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Attr) GetType() uint32 {
@@ -1140,7 +1245,7 @@ type DirEntry struct {
 
 func (x *DirEntry) Reset() {
 	*x = DirEntry{}
-	mi := &file_client_clientpb_client_proto_msgTypes[13]
+	mi := &file_client_clientpb_client_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1257,7 @@ func (x *DirEntry) String() string {
 func (*DirEntry) ProtoMessage() {}
 
 func (x *DirEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[13]
+	mi := &file_client_clientpb_client_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1270,7 @@ func (x *DirEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirEntry.ProtoReflect.Descriptor instead.
 func (*DirEntry) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{13}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DirEntry) GetName() []byte {
@@ -1217,7 +1322,7 @@ type FSStat struct {
 
 func (x *FSStat) Reset() {
 	*x = FSStat{}
-	mi := &file_client_clientpb_client_proto_msgTypes[14]
+	mi := &file_client_clientpb_client_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1334,7 @@ func (x *FSStat) String() string {
 func (*FSStat) ProtoMessage() {}
 
 func (x *FSStat) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[14]
+	mi := &file_client_clientpb_client_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1347,7 @@ func (x *FSStat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FSStat.ProtoReflect.Descriptor instead.
 func (*FSStat) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{14}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FSStat) GetTotalBytes() uint64 {
@@ -1299,7 +1404,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_client_clientpb_client_proto_msgTypes[15]
+	mi := &file_client_clientpb_client_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1416,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[15]
+	mi := &file_client_clientpb_client_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1429,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{15}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReadRequest) GetCaller() *Caller {
@@ -1367,7 +1472,7 @@ type ReadReply struct {
 
 func (x *ReadReply) Reset() {
 	*x = ReadReply{}
-	mi := &file_client_clientpb_client_proto_msgTypes[16]
+	mi := &file_client_clientpb_client_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1484,7 @@ func (x *ReadReply) String() string {
 func (*ReadReply) ProtoMessage() {}
 
 func (x *ReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[16]
+	mi := &file_client_clientpb_client_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1497,7 @@ func (x *ReadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReply.ProtoReflect.Descriptor instead.
 func (*ReadReply) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{16}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReadReply) GetCode() uint32 {
@@ -1436,7 +1541,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_client_clientpb_client_proto_msgTypes[17]
+	mi := &file_client_clientpb_client_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1553,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[17]
+	mi := &file_client_clientpb_client_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1566,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{17}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WriteRequest) GetCaller() *Caller {
@@ -1511,7 +1616,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_client_clientpb_client_proto_msgTypes[18]
+	mi := &file_client_clientpb_client_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1628,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[18]
+	mi := &file_client_clientpb_client_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1641,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{18}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WriteReply) GetCode() uint32 {
@@ -1585,7 +1690,7 @@ type LockRequest struct {
 
 func (x *LockRequest) Reset() {
 	*x = LockRequest{}
-	mi := &file_client_clientpb_client_proto_msgTypes[19]
+	mi := &file_client_clientpb_client_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1702,7 @@ func (x *LockRequest) String() string {
 func (*LockRequest) ProtoMessage() {}
 
 func (x *LockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[19]
+	mi := &file_client_clientpb_client_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1715,7 @@ func (x *LockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockRequest.ProtoReflect.Descriptor instead.
 func (*LockRequest) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{19}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LockRequest) GetCaller() *Caller {
@@ -1682,7 +1787,7 @@ type LockReply struct {
 
 func (x *LockReply) Reset() {
 	*x = LockReply{}
-	mi := &file_client_clientpb_client_proto_msgTypes[20]
+	mi := &file_client_clientpb_client_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1799,7 @@ func (x *LockReply) String() string {
 func (*LockReply) ProtoMessage() {}
 
 func (x *LockReply) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[20]
+	mi := &file_client_clientpb_client_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1812,7 @@ func (x *LockReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockReply.ProtoReflect.Descriptor instead.
 func (*LockReply) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{20}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LockReply) GetCode() uint32 {
@@ -1755,7 +1860,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_client_clientpb_client_proto_msgTypes[21]
+	mi := &file_client_clientpb_client_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1872,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[21]
+	mi := &file_client_clientpb_client_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1885,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{21}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RenewRequest) GetCaller() *Caller {
@@ -1808,7 +1913,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_client_clientpb_client_proto_msgTypes[22]
+	mi := &file_client_clientpb_client_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +1925,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[22]
+	mi := &file_client_clientpb_client_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +1938,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{22}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RenewReply) GetCode() uint32 {
@@ -1870,7 +1975,7 @@ type LocalRequest struct {
 
 func (x *LocalRequest) Reset() {
 	*x = LocalRequest{}
-	mi := &file_client_clientpb_client_proto_msgTypes[23]
+	mi := &file_client_clientpb_client_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +1987,7 @@ func (x *LocalRequest) String() string {
 func (*LocalRequest) ProtoMessage() {}
 
 func (x *LocalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[23]
+	mi := &file_client_clientpb_client_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +2000,7 @@ func (x *LocalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalRequest.ProtoReflect.Descriptor instead.
 func (*LocalRequest) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{23}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LocalRequest) GetId() uint64 {
@@ -1932,7 +2037,7 @@ type LocalReply struct {
 
 func (x *LocalReply) Reset() {
 	*x = LocalReply{}
-	mi := &file_client_clientpb_client_proto_msgTypes[24]
+	mi := &file_client_clientpb_client_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +2049,7 @@ func (x *LocalReply) String() string {
 func (*LocalReply) ProtoMessage() {}
 
 func (x *LocalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_client_clientpb_client_proto_msgTypes[24]
+	mi := &file_client_clientpb_client_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2062,7 @@ func (x *LocalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalReply.ProtoReflect.Descriptor instead.
 func (*LocalReply) Descriptor() ([]byte, []int) {
-	return file_client_clientpb_client_proto_rawDescGZIP(), []int{24}
+	return file_client_clientpb_client_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LocalReply) GetId() uint64 {
@@ -2023,11 +2128,17 @@ const file_client_clientpb_client_proto_rawDesc = "" +
 	"\arefuses\x18\x06 \x03(\tR\arefuses\"\\\n" +
 	"\fWatchRequest\x122\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1a.causeway.client.v1.CallerR\x06caller\x12\x18\n" +
-	"\avolumes\x18\x02 \x03(\tR\avolumes\"\x95\x01\n" +
+	"\avolumes\x18\x02 \x03(\tR\avolumes\"\xcc\x01\n" +
 	"\x05Event\x127\n" +
 	"\bgateways\x18\x01 \x03(\v2\x1b.causeway.client.v1.GatewayR\bgateways\x128\n" +
 	"\bredirect\x18\x02 \x01(\v2\x1c.causeway.client.v1.RedirectR\bredirect\x12\x19\n" +
-	"\bways_off\x18\x03 \x01(\rR\awaysOff\"T\n" +
+	"\bways_off\x18\x03 \x01(\rR\awaysOff\x125\n" +
+	"\amirrors\x18\x04 \x01(\v2\x1b.causeway.client.v1.MirrorsR\amirrors\"7\n" +
+	"\aMirrors\x12,\n" +
+	"\x03all\x18\x01 \x03(\v2\x1a.causeway.client.v1.MirrorR\x03all\"8\n" +
+	"\x06Mirror\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x16\n" +
+	"\x06mirror\x18\x02 \x01(\tR\x06mirror\"T\n" +
 	"\bRedirect\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
@@ -2206,7 +2317,7 @@ func file_client_clientpb_client_proto_rawDescGZIP() []byte {
 	return file_client_clientpb_client_proto_rawDescData
 }
 
-var file_client_clientpb_client_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_client_clientpb_client_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_client_clientpb_client_proto_goTypes = []any{
 	(*Caller)(nil),       // 0: causeway.client.v1.Caller
 	(*HelloRequest)(nil), // 1: causeway.client.v1.HelloRequest
@@ -2216,86 +2327,90 @@ var file_client_clientpb_client_proto_goTypes = []any{
 	(*Gateway)(nil),      // 5: causeway.client.v1.Gateway
 	(*WatchRequest)(nil), // 6: causeway.client.v1.WatchRequest
 	(*Event)(nil),        // 7: causeway.client.v1.Event
-	(*Redirect)(nil),     // 8: causeway.client.v1.Redirect
-	(*Request)(nil),      // 9: causeway.client.v1.Request
-	(*Reply)(nil),        // 10: causeway.client.v1.Reply
-	(*SetAttr)(nil),      // 11: causeway.client.v1.SetAttr
-	(*Attr)(nil),         // 12: causeway.client.v1.Attr
-	(*DirEntry)(nil),     // 13: causeway.client.v1.DirEntry
-	(*FSStat)(nil),       // 14: causeway.client.v1.FSStat
-	(*ReadRequest)(nil),  // 15: causeway.client.v1.ReadRequest
-	(*ReadReply)(nil),    // 16: causeway.client.v1.ReadReply
-	(*WriteRequest)(nil), // 17: causeway.client.v1.WriteRequest
-	(*WriteReply)(nil),   // 18: causeway.client.v1.WriteReply
-	(*LockRequest)(nil),  // 19: causeway.client.v1.LockRequest
-	(*LockReply)(nil),    // 20: causeway.client.v1.LockReply
-	(*RenewRequest)(nil), // 21: causeway.client.v1.RenewRequest
-	(*RenewReply)(nil),   // 22: causeway.client.v1.RenewReply
-	(*LocalRequest)(nil), // 23: causeway.client.v1.LocalRequest
-	(*LocalReply)(nil),   // 24: causeway.client.v1.LocalReply
+	(*Mirrors)(nil),      // 8: causeway.client.v1.Mirrors
+	(*Mirror)(nil),       // 9: causeway.client.v1.Mirror
+	(*Redirect)(nil),     // 10: causeway.client.v1.Redirect
+	(*Request)(nil),      // 11: causeway.client.v1.Request
+	(*Reply)(nil),        // 12: causeway.client.v1.Reply
+	(*SetAttr)(nil),      // 13: causeway.client.v1.SetAttr
+	(*Attr)(nil),         // 14: causeway.client.v1.Attr
+	(*DirEntry)(nil),     // 15: causeway.client.v1.DirEntry
+	(*FSStat)(nil),       // 16: causeway.client.v1.FSStat
+	(*ReadRequest)(nil),  // 17: causeway.client.v1.ReadRequest
+	(*ReadReply)(nil),    // 18: causeway.client.v1.ReadReply
+	(*WriteRequest)(nil), // 19: causeway.client.v1.WriteRequest
+	(*WriteReply)(nil),   // 20: causeway.client.v1.WriteReply
+	(*LockRequest)(nil),  // 21: causeway.client.v1.LockRequest
+	(*LockReply)(nil),    // 22: causeway.client.v1.LockReply
+	(*RenewRequest)(nil), // 23: causeway.client.v1.RenewRequest
+	(*RenewReply)(nil),   // 24: causeway.client.v1.RenewReply
+	(*LocalRequest)(nil), // 25: causeway.client.v1.LocalRequest
+	(*LocalReply)(nil),   // 26: causeway.client.v1.LocalReply
 }
 var file_client_clientpb_client_proto_depIdxs = []int32{
 	5,  // 0: causeway.client.v1.HelloReply.gateways:type_name -> causeway.client.v1.Gateway
 	0,  // 1: causeway.client.v1.WatchRequest.caller:type_name -> causeway.client.v1.Caller
 	5,  // 2: causeway.client.v1.Event.gateways:type_name -> causeway.client.v1.Gateway
-	8,  // 3: causeway.client.v1.Event.redirect:type_name -> causeway.client.v1.Redirect
-	0,  // 4: causeway.client.v1.Request.caller:type_name -> causeway.client.v1.Caller
-	11, // 5: causeway.client.v1.Request.set:type_name -> causeway.client.v1.SetAttr
-	12, // 6: causeway.client.v1.Reply.attr:type_name -> causeway.client.v1.Attr
-	13, // 7: causeway.client.v1.Reply.entries:type_name -> causeway.client.v1.DirEntry
-	14, // 8: causeway.client.v1.Reply.stat:type_name -> causeway.client.v1.FSStat
-	12, // 9: causeway.client.v1.DirEntry.attr:type_name -> causeway.client.v1.Attr
-	0,  // 10: causeway.client.v1.ReadRequest.caller:type_name -> causeway.client.v1.Caller
-	0,  // 11: causeway.client.v1.WriteRequest.caller:type_name -> causeway.client.v1.Caller
-	0,  // 12: causeway.client.v1.LockRequest.caller:type_name -> causeway.client.v1.Caller
-	0,  // 13: causeway.client.v1.RenewRequest.caller:type_name -> causeway.client.v1.Caller
-	1,  // 14: causeway.client.v1.Files.Hello:input_type -> causeway.client.v1.HelloRequest
-	3,  // 15: causeway.client.v1.Files.Ping:input_type -> causeway.client.v1.PingRequest
-	9,  // 16: causeway.client.v1.Files.OpenVolume:input_type -> causeway.client.v1.Request
-	9,  // 17: causeway.client.v1.Files.Walk:input_type -> causeway.client.v1.Request
-	9,  // 18: causeway.client.v1.Files.GetAttr:input_type -> causeway.client.v1.Request
-	9,  // 19: causeway.client.v1.Files.SetAttr:input_type -> causeway.client.v1.Request
-	9,  // 20: causeway.client.v1.Files.ReadDir:input_type -> causeway.client.v1.Request
-	9,  // 21: causeway.client.v1.Files.ReadLink:input_type -> causeway.client.v1.Request
-	9,  // 22: causeway.client.v1.Files.Create:input_type -> causeway.client.v1.Request
-	9,  // 23: causeway.client.v1.Files.Remove:input_type -> causeway.client.v1.Request
-	9,  // 24: causeway.client.v1.Files.Rename:input_type -> causeway.client.v1.Request
-	9,  // 25: causeway.client.v1.Files.Link:input_type -> causeway.client.v1.Request
-	9,  // 26: causeway.client.v1.Files.StatFS:input_type -> causeway.client.v1.Request
-	15, // 27: causeway.client.v1.Files.Read:input_type -> causeway.client.v1.ReadRequest
-	17, // 28: causeway.client.v1.Files.Write:input_type -> causeway.client.v1.WriteRequest
-	9,  // 29: causeway.client.v1.Files.Commit:input_type -> causeway.client.v1.Request
-	19, // 30: causeway.client.v1.Files.Lock:input_type -> causeway.client.v1.LockRequest
-	19, // 31: causeway.client.v1.Files.Unlock:input_type -> causeway.client.v1.LockRequest
-	19, // 32: causeway.client.v1.Files.TestLock:input_type -> causeway.client.v1.LockRequest
-	21, // 33: causeway.client.v1.Files.Renew:input_type -> causeway.client.v1.RenewRequest
-	6,  // 34: causeway.client.v1.Files.Watch:input_type -> causeway.client.v1.WatchRequest
-	2,  // 35: causeway.client.v1.Files.Hello:output_type -> causeway.client.v1.HelloReply
-	4,  // 36: causeway.client.v1.Files.Ping:output_type -> causeway.client.v1.PingReply
-	10, // 37: causeway.client.v1.Files.OpenVolume:output_type -> causeway.client.v1.Reply
-	10, // 38: causeway.client.v1.Files.Walk:output_type -> causeway.client.v1.Reply
-	10, // 39: causeway.client.v1.Files.GetAttr:output_type -> causeway.client.v1.Reply
-	10, // 40: causeway.client.v1.Files.SetAttr:output_type -> causeway.client.v1.Reply
-	10, // 41: causeway.client.v1.Files.ReadDir:output_type -> causeway.client.v1.Reply
-	10, // 42: causeway.client.v1.Files.ReadLink:output_type -> causeway.client.v1.Reply
-	10, // 43: causeway.client.v1.Files.Create:output_type -> causeway.client.v1.Reply
-	10, // 44: causeway.client.v1.Files.Remove:output_type -> causeway.client.v1.Reply
-	10, // 45: causeway.client.v1.Files.Rename:output_type -> causeway.client.v1.Reply
-	10, // 46: causeway.client.v1.Files.Link:output_type -> causeway.client.v1.Reply
-	10, // 47: causeway.client.v1.Files.StatFS:output_type -> causeway.client.v1.Reply
-	16, // 48: causeway.client.v1.Files.Read:output_type -> causeway.client.v1.ReadReply
-	18, // 49: causeway.client.v1.Files.Write:output_type -> causeway.client.v1.WriteReply
-	18, // 50: causeway.client.v1.Files.Commit:output_type -> causeway.client.v1.WriteReply
-	20, // 51: causeway.client.v1.Files.Lock:output_type -> causeway.client.v1.LockReply
-	20, // 52: causeway.client.v1.Files.Unlock:output_type -> causeway.client.v1.LockReply
-	20, // 53: causeway.client.v1.Files.TestLock:output_type -> causeway.client.v1.LockReply
-	22, // 54: causeway.client.v1.Files.Renew:output_type -> causeway.client.v1.RenewReply
-	7,  // 55: causeway.client.v1.Files.Watch:output_type -> causeway.client.v1.Event
-	35, // [35:56] is the sub-list for method output_type
-	14, // [14:35] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	10, // 3: causeway.client.v1.Event.redirect:type_name -> causeway.client.v1.Redirect
+	8,  // 4: causeway.client.v1.Event.mirrors:type_name -> causeway.client.v1.Mirrors
+	9,  // 5: causeway.client.v1.Mirrors.all:type_name -> causeway.client.v1.Mirror
+	0,  // 6: causeway.client.v1.Request.caller:type_name -> causeway.client.v1.Caller
+	13, // 7: causeway.client.v1.Request.set:type_name -> causeway.client.v1.SetAttr
+	14, // 8: causeway.client.v1.Reply.attr:type_name -> causeway.client.v1.Attr
+	15, // 9: causeway.client.v1.Reply.entries:type_name -> causeway.client.v1.DirEntry
+	16, // 10: causeway.client.v1.Reply.stat:type_name -> causeway.client.v1.FSStat
+	14, // 11: causeway.client.v1.DirEntry.attr:type_name -> causeway.client.v1.Attr
+	0,  // 12: causeway.client.v1.ReadRequest.caller:type_name -> causeway.client.v1.Caller
+	0,  // 13: causeway.client.v1.WriteRequest.caller:type_name -> causeway.client.v1.Caller
+	0,  // 14: causeway.client.v1.LockRequest.caller:type_name -> causeway.client.v1.Caller
+	0,  // 15: causeway.client.v1.RenewRequest.caller:type_name -> causeway.client.v1.Caller
+	1,  // 16: causeway.client.v1.Files.Hello:input_type -> causeway.client.v1.HelloRequest
+	3,  // 17: causeway.client.v1.Files.Ping:input_type -> causeway.client.v1.PingRequest
+	11, // 18: causeway.client.v1.Files.OpenVolume:input_type -> causeway.client.v1.Request
+	11, // 19: causeway.client.v1.Files.Walk:input_type -> causeway.client.v1.Request
+	11, // 20: causeway.client.v1.Files.GetAttr:input_type -> causeway.client.v1.Request
+	11, // 21: causeway.client.v1.Files.SetAttr:input_type -> causeway.client.v1.Request
+	11, // 22: causeway.client.v1.Files.ReadDir:input_type -> causeway.client.v1.Request
+	11, // 23: causeway.client.v1.Files.ReadLink:input_type -> causeway.client.v1.Request
+	11, // 24: causeway.client.v1.Files.Create:input_type -> causeway.client.v1.Request
+	11, // 25: causeway.client.v1.Files.Remove:input_type -> causeway.client.v1.Request
+	11, // 26: causeway.client.v1.Files.Rename:input_type -> causeway.client.v1.Request
+	11, // 27: causeway.client.v1.Files.Link:input_type -> causeway.client.v1.Request
+	11, // 28: causeway.client.v1.Files.StatFS:input_type -> causeway.client.v1.Request
+	17, // 29: causeway.client.v1.Files.Read:input_type -> causeway.client.v1.ReadRequest
+	19, // 30: causeway.client.v1.Files.Write:input_type -> causeway.client.v1.WriteRequest
+	11, // 31: causeway.client.v1.Files.Commit:input_type -> causeway.client.v1.Request
+	21, // 32: causeway.client.v1.Files.Lock:input_type -> causeway.client.v1.LockRequest
+	21, // 33: causeway.client.v1.Files.Unlock:input_type -> causeway.client.v1.LockRequest
+	21, // 34: causeway.client.v1.Files.TestLock:input_type -> causeway.client.v1.LockRequest
+	23, // 35: causeway.client.v1.Files.Renew:input_type -> causeway.client.v1.RenewRequest
+	6,  // 36: causeway.client.v1.Files.Watch:input_type -> causeway.client.v1.WatchRequest
+	2,  // 37: causeway.client.v1.Files.Hello:output_type -> causeway.client.v1.HelloReply
+	4,  // 38: causeway.client.v1.Files.Ping:output_type -> causeway.client.v1.PingReply
+	12, // 39: causeway.client.v1.Files.OpenVolume:output_type -> causeway.client.v1.Reply
+	12, // 40: causeway.client.v1.Files.Walk:output_type -> causeway.client.v1.Reply
+	12, // 41: causeway.client.v1.Files.GetAttr:output_type -> causeway.client.v1.Reply
+	12, // 42: causeway.client.v1.Files.SetAttr:output_type -> causeway.client.v1.Reply
+	12, // 43: causeway.client.v1.Files.ReadDir:output_type -> causeway.client.v1.Reply
+	12, // 44: causeway.client.v1.Files.ReadLink:output_type -> causeway.client.v1.Reply
+	12, // 45: causeway.client.v1.Files.Create:output_type -> causeway.client.v1.Reply
+	12, // 46: causeway.client.v1.Files.Remove:output_type -> causeway.client.v1.Reply
+	12, // 47: causeway.client.v1.Files.Rename:output_type -> causeway.client.v1.Reply
+	12, // 48: causeway.client.v1.Files.Link:output_type -> causeway.client.v1.Reply
+	12, // 49: causeway.client.v1.Files.StatFS:output_type -> causeway.client.v1.Reply
+	18, // 50: causeway.client.v1.Files.Read:output_type -> causeway.client.v1.ReadReply
+	20, // 51: causeway.client.v1.Files.Write:output_type -> causeway.client.v1.WriteReply
+	20, // 52: causeway.client.v1.Files.Commit:output_type -> causeway.client.v1.WriteReply
+	22, // 53: causeway.client.v1.Files.Lock:output_type -> causeway.client.v1.LockReply
+	22, // 54: causeway.client.v1.Files.Unlock:output_type -> causeway.client.v1.LockReply
+	22, // 55: causeway.client.v1.Files.TestLock:output_type -> causeway.client.v1.LockReply
+	24, // 56: causeway.client.v1.Files.Renew:output_type -> causeway.client.v1.RenewReply
+	7,  // 57: causeway.client.v1.Files.Watch:output_type -> causeway.client.v1.Event
+	37, // [37:58] is the sub-list for method output_type
+	16, // [16:37] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_client_clientpb_client_proto_init() }
@@ -2309,7 +2424,7 @@ func file_client_clientpb_client_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_client_clientpb_client_proto_rawDesc), len(file_client_clientpb_client_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

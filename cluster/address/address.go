@@ -69,7 +69,7 @@ func (c *Config) Validate() error {
 		return errors.New("address.Config.Listener: missing")
 	}
 	if c.Lifetime == 0 {
-		c.Lifetime = DefaultLifetime
+		c.Lifetime = 2 * time.Second
 	}
 	if c.Lifetime < time.Second || c.Lifetime > time.Minute || c.Lifetime%time.Second != 0 {
 		return fmt.Errorf("address.Config.Lifetime: %v is not 1 to 60 whole seconds", c.Lifetime)

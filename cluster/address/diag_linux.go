@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,10 +62,8 @@ func (n *netlink) conns(family uint8, ports []uint16, held map[netip.Addr]State)
 }
 
 func wanted(ports []uint16, port uint16) bool {
-	for _, p := range ports {
-		if p == port {
-			return true
-		}
+	if slices.Contains(ports, port) {
+		return true
 	}
 	return len(ports) == 0
 }

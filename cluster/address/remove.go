@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// DefaultLifetime of an address without its process.
-const DefaultLifetime = 2 * time.Second
-
 // Remove takes addresses off this machine that a Manager has added, with the same interface and lifetime, in a process that does not
 // run any more: with them there, this machine refuses clients until they expire. Others, and an operator's own, stay. It returns
 // how many it removed.

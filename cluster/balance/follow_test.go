@@ -2,6 +2,7 @@ package balance
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -79,9 +80,7 @@ func TestFollowedWeights(t *testing.T) {
 			for name, d := range demand {
 				measured[name] = max(d*(1+random.NormFloat64()/3), 0)
 			}
-			for name, w := range f.Look(measured, weights, now) {
-				weights[name] = w
-			}
+			maps.Copy(weights, f.Look(measured, weights, now))
 			for i := range volumes {
 				volumes[i].Weight = int(weights[volumes[i].Name])
 			}

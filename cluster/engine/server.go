@@ -172,8 +172,5 @@ func (s *Server) Leads() bool { return s.etcd.Server.Leader() == s.etcd.Server.M
 // leader that stops.
 func (s *Server) StepDown() error { return s.etcd.Server.TryTransferLeadershipOnShutdown() }
 
-// Failed is sent to when the server ends by itself.
-func (s *Server) Failed() <-chan error { return s.etcd.Err() }
-
 // Close stops the server. The others elect another leader, if it was theirs.
 func (s *Server) Close() { s.once.Do(func() { s.closing.Store(true); s.etcd.Close() }) }

@@ -234,9 +234,6 @@ func JoinTxn(member *record.Member) record.Txn {
 	}
 }
 
-// Table returns the machine's copy of the database, which the next Step changes.
-func (m *Machine) Table() *record.Table { return &m.table }
-
 // Administers returns the epoch at which the gateway serves a volume as its owner now. The caller must have ruled out that
 // the lease has ended.
 func (m *Machine) Administers(id causeway.VolumeID) (causeway.Epoch, bool) {

@@ -45,20 +45,32 @@ func Store(dir string, certificate, key, authorities []byte) (*Identity, error) 
 	return Open(dir)
 }
 
-// Replace writes a file that only its owner reads, so that a crash leaves the old one or the new one.
+// Replace writes a file that only its owner reads, and returns when it is on stable storage: a crash leaves the old one or the new one. What
+// a crash leaves of the new one beside it the next call takes. One call at a time for a path.
 func Replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(data); err == nil {
+	_, err = f.Write(data)
+	if err == nil {
 		err = f.Sync()
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // Open reads an identity. It returns an error that wraps os.ErrNotExist if there is none.

@@ -47,6 +47,23 @@ type Owner struct {
 // Validate names the field that is wrong.
 func (o *Owner) Validate() error { return named("owner", o.Node) }
 
+// Shadow says which second copy of what a volume's owner knows is the latest that was begun: who acquires the volume later, and finds
+// only older ones, knows that something is lost. Term 0 of an owner that had no copy yet is never written.
+type Shadow struct {
+	Header
+	Incarnation uint64 `json:"incarnation"` // of the owner's epoch
+	Revision    uint64 `json:"revision"`    // likewise
+	Term        uint64 `json:"term"`        // counts the copies of an ownership
+}
+
+// Validate names the field that is wrong.
+func (s *Shadow) Validate() error {
+	if s.Incarnation == 0 || s.Revision == 0 || s.Term == 0 {
+		return fmt.Errorf("shadow: epoch %d.%d, term %d", s.Incarnation, s.Revision, s.Term)
+	}
+	return nil
+}
+
 // Lock says who is master. The create revision of its key fences the master's writes.
 type Lock struct {
 	Header

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -112,6 +113,8 @@ func blank(k Kind) Record {
 		return new(Rebalance)
 	case KindUser:
 		return new(User)
+	case KindShadow:
+		return new(Shadow)
 	}
 	return nil
 }
@@ -152,9 +155,7 @@ func merge(from any, extras ...map[string]json.RawMessage) ([]byte, error) {
 		return nil, err
 	}
 	for _, extra := range extras {
-		for name, value := range extra {
-			all[name] = value
-		}
+		maps.Copy(all, extra)
 	}
 	return json.Marshal(all)
 }

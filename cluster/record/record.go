@@ -36,6 +36,7 @@ const (
 	KindSettings                  // one record: what an operator sets for the whole cluster
 	KindRebalance                 // one record: when placement was ordered last, and by whom
 	KindUser                      // an account that may log on over SMB
+	KindShadow                    // from when on a second copy of what a volume's owner knows counts
 	kinds
 )
 
@@ -45,7 +46,7 @@ var kindNames = [kinds]string{
 	KindRefusal: "refusal", KindToken: "token", KindAuthority: "authority", KindServer: "server",
 	KindClient:   "client",
 	KindSettings: "settings", KindRebalance: "rebalance",
-	KindUser: "user",
+	KindUser: "user", KindShadow: "shadow",
 }
 
 // Known reports whether this version knows the kind.
@@ -61,7 +62,7 @@ func (k Kind) String() string {
 
 // byVolume reports whether a key of this kind is named by a volume's id.
 func (k Kind) byVolume() bool {
-	return k == KindVolume || k == KindAssign || k == KindOwner || k == KindRefusal
+	return k == KindVolume || k == KindAssign || k == KindOwner || k == KindRefusal || k == KindShadow
 }
 
 // Key names a record. Kinds of which there is one have neither name nor volume.

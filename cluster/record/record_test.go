@@ -25,7 +25,8 @@ func TestRoundTrip(t *testing.T) {
 			Groups: []string{"b", "a"}, Domains: []string{"d"}, State: Draining},
 		Named(KindMember, "n1"): &Member{Node: "n1", Instance: "i", Incarnation: 1<<64 - 1, Lease: 9, Peer: "h:1",
 			Addresses: []netip.Addr{netip.MustParseAddr("::1")}, Versions: Versions{1, 2}, Since: time.Unix(5, 0).UTC()},
-		Sole(KindPlan): &Plan{Master: "n1", Moves: []Move{{5, "a", "b", 7}}},
+		Sole(KindPlan):    &Plan{Master: "n1", Moves: []Move{{5, "a", "b", 7}}},
+		Of(KindShadow, 5): &Shadow{Incarnation: 1, Revision: 7, Term: 2},
 	} {
 		data, err := Encode(r)
 		if err != nil {
@@ -76,7 +77,7 @@ func TestFormat(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	for _, k := range []Key{Sole(KindPlan), Named(KindNode, "a.b-c"), Of(KindOwner, 255), Refused(1<<63, "n")} {
+	for _, k := range []Key{Sole(KindPlan), Named(KindNode, "a.b-c"), Of(KindOwner, 255), Of(KindShadow, 7), Refused(1<<63, "n")} {
 		if back, err := ParseKey(k.String()); err != nil || back != k {
 			t.Errorf("%v became %v, %v", k, back, err)
 		}

@@ -33,6 +33,7 @@ type Redirect struct {
 	Stay       Duration `json:"stay,omitempty"`       // how long a client is left alone after it was moved
 	Stale      int      `json:"stale,omitempty"`      // intervals after which a report does not count
 	Spread     float64  `json:"spread,omitempty"`     // targets are drawn by what they have free to this power
+	Addresses  bool     `json:"addresses,omitempty"`  // service addresses move too, with clients that cannot be told
 	unknown    unknown
 }
 

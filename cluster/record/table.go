@@ -114,6 +114,11 @@ func (t *Table) Owner(id causeway.VolumeID) (*Owner, int64) {
 	return value[*Owner](t, Of(KindOwner, id))
 }
 
+// Shadow returns from when on a second copy of a volume's state counts, and the create revision of its key, or nil.
+func (t *Table) Shadow(id causeway.VolumeID) (*Shadow, int64) {
+	return value[*Shadow](t, Of(KindShadow, id))
+}
+
 // Assigned returns the node that shall own a volume, or "".
 func (t *Table) Assigned(id causeway.VolumeID) string {
 	if a, _ := value[*Assign](t, Of(KindAssign, id)); a != nil {

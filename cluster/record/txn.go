@@ -62,5 +62,5 @@ func CreateVolume(v *Volume) Txn {
 func RemoveVolume(old *Item) Txn {
 	v := old.Value.(*Volume)
 	return Txn{[]Cond{Unchanged(old.Key, old.Mod)},
-		[]Op{Delete(old.Key), Delete(Named(KindName, v.Name)), Delete(Of(KindAssign, v.ID))}}
+		[]Op{Delete(old.Key), Delete(Named(KindName, v.Name)), Delete(Of(KindAssign, v.ID)), Delete(Of(KindShadow, v.ID))}}
 }

@@ -65,6 +65,11 @@ func (v *Volume) Share() causeway.Share {
 	return causeway.Share{Off: v.SMB.Off, Encrypt: v.SMB.Encrypt, Users: v.SMB.Users, CaseSensitive: v.SMB.CaseSensitive, CaseInsensitive: v.SMB.CaseInsensitive, Advisory: v.SMB.Advisory}
 }
 
+// ShareOf returns the stored form of a share.
+func ShareOf(s causeway.Share) *Share {
+	return &Share{Off: s.Off, Encrypt: s.Encrypt, Users: s.Users, CaseSensitive: s.CaseSensitive, CaseInsensitive: s.CaseInsensitive, Advisory: s.Advisory}
+}
+
 // DomainPolicy says what gateways outside a volume's domain do with it.
 type DomainPolicy string
 

@@ -18,6 +18,7 @@ import (
 type place struct {
 	addr    netip.AddrPort // that NFS listens on
 	portmap bool
+	aware   uint16       // port of programs with the library; 0: none
 	nolock  bool         // port 111 leads to another server of NLM
 	lan     netip.Prefix // a network of this machine, with the machine's address in it; invalid if there is none
 }
@@ -25,7 +26,7 @@ type place struct {
 // place says how clients reach the gateway.
 func (n *node) place() *place {
 	return &place{
-		addr: n.address(), lan: findLAN(), nolock: n.lacking[nlm.Program],
+		addr: n.address(), aware: n.config.Aware, lan: findLAN(), nolock: n.lacking[nlm.Program],
 		portmap: n.portmap != "" && !n.lacking[nfsProgram] && !n.lacking[mount.Program],
 	}
 }
@@ -82,6 +83,9 @@ func announce(w io.Writer, p *place, volumes []*causeway.Volume, settings []stri
 		fmt.Fprintf(w, "\nvolume /%s (%s), for %s\n", v.Name, strings.Join(modes(v), ", "), whoMay(v))
 		fmt.Fprintf(w, "  Linux:  %s\n", p.linux(v.Name))
 		fmt.Fprintf(w, "  macOS:  %s\n", p.macOS(v.Name))
+		if p.aware != 0 {
+			fmt.Fprintf(w, "  Go:     client.Dial(ctx, client.Config{}, \"%s:%d\"), and of that Volume(ctx, %q)\n", p.server(), p.aware, v.Name)
+		}
 	}
 	if p.addr.Addr().IsLoopback() {
 		fmt.Fprintf(w, "\nOnly this machine can reach it. To let a network in, add:\n  %s\n", strings.Join(p.opening(settings), " "))

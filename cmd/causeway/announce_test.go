@@ -66,6 +66,18 @@ func TestOpening(t *testing.T) {
 	}
 }
 
+// TestAnnounceAware: programs with the library are told where to dial, if it is answered there.
+func TestAnnounceAware(t *testing.T) {
+	v := &causeway.Volume{Name: "data"}
+	for port, want := range map[uint16]bool{0: false, 9450: true} {
+		out := &strings.Builder{}
+		announce(out, &place{addr: netip.MustParseAddrPort("127.0.0.1:2049"), aware: port}, []*causeway.Volume{v}, nil)
+		if text := out.String(); strings.Contains(text, `client.Dial(ctx, client.Config{}, "127.0.0.1:9450"), and of that Volume(ctx, "data")`) != want {
+			t.Error(text)
+		}
+	}
+}
+
 func TestAnnounceToANetwork(t *testing.T) {
 	out := &strings.Builder{}
 	v := &causeway.Volume{Name: "data", Async: true, ReadOnly: true}

@@ -51,7 +51,7 @@ func (n *node) startAware(ctx context.Context) (err error) {
 		return err
 	}
 	if n.member != nil {
-		cfg.Gateways, cfg.Load, cfg.WaysOff, cfg.Sees = n.crowd.gateways, n.crowd.load, n.crowd.waysOff, n.crowd.sees
+		cfg.Gateways, cfg.Load, cfg.WaysOff, cfg.Sees, cfg.Mirrors = n.crowd.gateways, n.crowd.load, n.crowd.waysOff, n.crowd.sees, n.crowd.mirrors
 		cfg.Epoch = func(v causeway.VolumeID) causeway.Epoch { return n.member.Routes().Now(v).Epoch }
 	}
 	if n.aware, err = aware.New(cfg); err != nil {

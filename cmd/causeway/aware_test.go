@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,23 +20,16 @@ import (
 
 	library "causeway/client"
 	"causeway/cmd/causeway/member"
+	"causeway/internal/testcert"
+	"causeway/internal/testport"
 )
 
 // awareCluster runs three gateways that answer aware clients, with a volume.
 func awareCluster(t *testing.T) (c *nodes, dir string, at func(string) string) {
 	t.Helper()
 	c, dir = prepareCluster(t), share(t, "home")
-	port := sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	for port == c.port {
-		port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	}
-	word := fmt.Sprint("--aware=", port)
-	c.start("g1", "--bootstrap", word)
-	token := member.Token{}
-	c.ask("g1", &token, "token")
-	for _, name := range []string{"g2", "g3"} {
-		c.start(name, "--join", token.Peer, "--token", token.Token, word)
-	}
+	port := c.anotherPort()
+	c.startAll("--aware", port)
 	var v member.Volume
 	c.ask("g2", &v, "volume", "create", "home", "--backend", "posix:"+dir)
 	for name := range c.addr {
@@ -49,7 +38,7 @@ func awareCluster(t *testing.T) (c *nodes, dir string, at func(string) string) {
 			return err == nil && strings.Count(string(text), "https://") == 3
 		})
 	}
-	at = func(name string) string { return net.JoinHostPort(c.addr[name].String(), fmt.Sprint(port)) }
+	at = func(name string) string { return net.JoinHostPort(c.addr[name].String(), port) }
 	return c, dir, at
 }
 
@@ -188,8 +177,8 @@ func TestAwareDrain(t *testing.T) {
 
 // TestAwareAlone: a gateway without a cluster answers aware clients too, under its export rules.
 func TestAwareAlone(t *testing.T) {
-	dir, port := share(t, "home"), sharedPort(t, "127.0.0.1")
-	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw")
+	dir, port := share(t, "home"), testport.At(t, "127.0.0.1")
+	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw")
 	_, v := awareVolume(t, library.Config{}, fmt.Sprint("127.0.0.1:", port))
 	big := strings.Repeat("0123456789abcdef", 300_000)
 	if err := v.WriteFile(context.Background(), "big", []byte(big), 0o644); err != nil {
@@ -205,8 +194,8 @@ func TestAwareAlone(t *testing.T) {
 
 // TestAwareHost: a program on the gateway's host reads a file by itself, as the user that it is, and sees what others write.
 func TestAwareHost(t *testing.T) {
-	dir, port, socket := share(t, "home"), sharedPort(t, "127.0.0.1"), filepath.Join(t.TempDir(), "run", "socket")
-	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--aware", fmt.Sprint(port), "--aware-unix", socket, "--allow", "127.0.0.1/32=rw,no_root_squash")
+	dir, port, socket := share(t, "home"), testport.At(t, "127.0.0.1"), filepath.Join(t.TempDir(), "run", "socket")
+	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--aware-unix", socket, "--allow", "127.0.0.1/32=rw,no_root_squash")
 	c, err := library.Dial(t.Context(), library.Config{Local: socket}, fmt.Sprint("127.0.0.1:", port))
 	if err != nil {
 		t.Fatal(err)
@@ -240,9 +229,9 @@ func TestAwareHost(t *testing.T) {
 
 // TestAwareTLS: with a certificate the gateway answers those who trust it, and nobody in the clear. A renewed certificate counts at once.
 func TestAwareTLS(t *testing.T) {
-	dir, port, where := share(t, "home"), sharedPort(t, "127.0.0.1"), t.TempDir()
+	dir, port, where := share(t, "home"), testport.At(t, "127.0.0.1"), t.TempDir()
 	pool := newCertificate(t, where)
-	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw",
+	startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw",
 		"--aware-tls", filepath.Join(where, "cert.pem")+","+filepath.Join(where, "key.pem"))
 	at := fmt.Sprint("127.0.0.1:", port)
 	_, v := awareVolume(t, library.Config{TLS: &tls.Config{RootCAs: pool}}, at)
@@ -269,25 +258,13 @@ func TestAwareTLS(t *testing.T) {
 // newCertificate writes cert.pem and key.pem for 127.0.0.1, and returns who trusts them.
 func newCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, pool := testcert.New(t)
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	pool.AppendCertsFromPEM(text)
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "cert.pem"), text, 0o644),
-		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o644),
+		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return pool

@@ -14,11 +14,9 @@ import (
 // the setting counts at once.
 func TestCaseInCluster(t *testing.T) {
 	c, dir := prepareCluster(t), share(t, "home")
-	port := fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))
+	port := c.anotherPort()
 	c.start("g1", "--bootstrap", "--smb", port)
-	token := struct{ Token, Peer string }{}
-	c.ask("g1", &token, "token")
-	c.start("g2", "--join", token.Peer, "--token", token.Token, "--smb", port)
+	c.join("g2", "--smb", port)
 	userCommand(t, c.at["g1"].state, "secret", "add", "ann", "--uid", "1000", "--gid", "1000")
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)

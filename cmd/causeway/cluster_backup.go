@@ -97,7 +97,7 @@ func (r *restoring) run(cmd *cobra.Command, file string) error {
 	}
 	d, err := state.Open(path)
 	if err != nil {
-		return explainState(path, err)
+		return explainState(err)
 	}
 	defer d.Close()
 	sub, err := d.Sub("cluster")

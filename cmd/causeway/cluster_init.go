@@ -13,6 +13,7 @@ import (
 
 	"causeway/admin"
 	"causeway/cmd/causeway/member"
+	"causeway/internal/sleep"
 )
 
 // growth is what an operator can say when a gateway that serves alone becomes the first one of a cluster.
@@ -73,9 +74,7 @@ func (g *growth) begin(ctx context.Context, c *control, progress io.Writer) (*fo
 				}
 			}
 		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, 50*time.Millisecond) {
 			return nil, fmt.Errorf("it is not one yet, see its log: %w", err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"causeway"
 	"causeway/admin"
 	"causeway/backend/posix"
+	"causeway/backend/smb"
 	"causeway/cmd/causeway/config"
 	"causeway/cmd/causeway/member"
 )
@@ -44,8 +45,15 @@ func newClusterVolumes(v *volumes) *clusterVolumes {
 }
 
 // Identify opens a backend, which makes it a volume, and closes it.
-func (v *clusterVolumes) Identify(ctx context.Context, backend string) (causeway.VolumeID, error) {
-	dir, err := v.place(backend)
+func (v *clusterVolumes) Identify(ctx context.Context, at member.Storage) (causeway.VolumeID, error) {
+	if at.IsShare() {
+		store, err := v.openShare(ctx, config.Volume{Path: at.Backend}, at.Password)
+		if err != nil {
+			return 0, err
+		}
+		return store.VolumeID(), store.Close()
+	}
+	dir, err := v.place(at.Backend)
 	if err != nil {
 		return 0, err
 	}
@@ -75,8 +83,8 @@ func (v *clusterVolumes) Open(id causeway.VolumeID) bool { _, ok := (*v.near.Loa
 func (v *clusterVolumes) Near(id causeway.VolumeID) bool { return (*v.near.Load())[id] }
 
 // Acquire opens a volume, and administers it from now on.
-func (v *clusterVolumes) Acquire(ctx context.Context, vol *causeway.Volume, backend string, e causeway.Epoch) error {
-	if err := v.ensure(ctx, member.Published{Volume: vol, Backend: backend}, true); err != nil {
+func (v *clusterVolumes) Acquire(ctx context.Context, vol *causeway.Volume, at member.Storage, e causeway.Epoch) error {
+	if err := v.ensure(ctx, member.Published{Volume: vol, Storage: at}, true); err != nil {
 		return err
 	}
 	v.own(vol.ID, e)
@@ -121,7 +129,7 @@ func (v *clusterVolumes) Release(_ context.Context, id causeway.VolumeID) error 
 // shareable reports whether several gateways may have the store open at once.
 func shareable(s volumeStore) bool {
 	dir, ok := s.(*posix.Store)
-	return !ok || dir.Shareable() == nil
+	return ok && dir.Shareable() == nil
 }
 
 // ensure opens a volume unless it is open. Of several who ask, one does it.
@@ -145,6 +153,9 @@ func (v *clusterVolumes) ensure(ctx context.Context, p member.Published, owner b
 }
 
 func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner bool) error {
+	if p.IsShare() {
+		return v.useShare(ctx, p, owner)
+	}
 	dir, err := v.place(p.Backend)
 	if err != nil {
 		return err
@@ -172,6 +183,28 @@ func (v *clusterVolumes) openOne(ctx context.Context, p member.Published, owner 
 	return nil
 }
 
+// useShare is openOne of a share of another server. What one gateway changes there others would see a second late, so one alone uses it.
+func (v *clusterVolumes) useShare(ctx context.Context, p member.Published, owner bool) error {
+	if !owner {
+		return errElsewhere
+	}
+	s := &served{spec: config.Volume{Name: p.Name, Path: p.Backend, UID: p.UID, GID: p.GID}, meter: &admin.Meter{}, volume: p.Volume}
+	store, err := v.openShare(ctx, s.spec, p.Password)
+	if err != nil {
+		return fmt.Errorf("volume %s: %w", p.Name, err)
+	}
+	if store.VolumeID() != p.ID {
+		return errors.Join(fmt.Errorf("volume %s: %s is another volume", p.Name, p.Backend), store.Close())
+	}
+	s.store, s.names = store, store
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.access.Attach(p.Volume, s.names)
+	v.transfer.Attach(p.ID, s.store)
+	v.keep(append(slices.Clone(v.served), s))
+	return nil
+}
+
 // errElsewhere says that a volume's storage is open at the gateway that administers it, and nowhere else.
 var errElsewhere = errors.New("the file system does not let several gateways open the volume at once")
 
@@ -181,6 +214,7 @@ func (v *clusterVolumes) keep(next []*served) {
 	near := make(map[causeway.VolumeID]bool, len(next))
 	for _, s := range next {
 		meters[s.volume.ID] = s.meter
+		near[s.volume.ID] = false
 		if dir, ok := s.store.(*posix.Store); ok {
 			near[s.volume.ID] = dir.Coherent() && !s.volume.Exclusive
 			dir.SetMaxDescriptors(descriptors(len(next)))
@@ -205,6 +239,9 @@ func (v *clusterVolumes) Update(ctx context.Context, list []member.Published) {
 			gone = append(gone, s)
 			continue
 		}
+		if share, ok := s.store.(*smb.Store); ok {
+			share.SetPassword(list[at].Password)
+		}
 		if reflect.DeepEqual(s.volume, list[at].Volume) {
 			next = append(next, s)
 			continue
@@ -221,7 +258,7 @@ func (v *clusterVolumes) Update(ctx context.Context, list []member.Published) {
 	v.leave(gone)
 	v.mu.Unlock()
 	for _, p := range list {
-		if !v.Open(p.ID) {
+		if !v.Open(p.ID) && !p.IsShare() {
 			v.tryLater(ctx, p)
 		}
 	}

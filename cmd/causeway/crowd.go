@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type crowd struct {
 	reports map[string]report
 	moved   map[string]time.Time   // when each client was sent away
 	calls   map[demand.Name]uint64 // that were counted at the last look; look's alone
+	places  places                 // likewise
+	shifts  chan struct{}          // has an element while an address is given away
 }
 
 var _ member.Crowd = (*crowd)(nil)
@@ -44,7 +47,7 @@ type report struct {
 const keepMoved = time.Hour
 
 func newCrowd(n *node) (*crowd, error) {
-	c := &crowd{node: n, reports: map[string]report{}, moved: map[string]time.Time{}}
+	c := &crowd{node: n, reports: map[string]report{}, moved: map[string]time.Time{}, shifts: make(chan struct{}, 1)}
 	var err error
 	if c.book, err = demand.New(demand.Config{}, time.Now()); err != nil {
 		return nil, err
@@ -62,7 +65,7 @@ func (c *crowd) start() {
 		for {
 			select {
 			case <-tick.C:
-				c.look(time.Now())
+				c.look(ctx, time.Now())
 			case <-ctx.Done():
 				return
 			}
@@ -72,7 +75,7 @@ func (c *crowd) start() {
 }
 
 // look takes in what clients did, and tells some to go while this gateway is over its threshold.
-func (c *crowd) look(now time.Time) {
+func (c *crowd) look(ctx context.Context, now time.Time) {
 	c.book.Tick(now)
 	list := c.list()
 	nodes := c.nodes()
@@ -91,17 +94,20 @@ func (c *crowd) look(now time.Time) {
 		}
 	}
 	t := c.table()
-	if t == nil || c.aware == nil {
+	if t == nil {
 		return
 	}
 	c.configure(t)
-	c.mu.Lock()
-	moves := c.planner.Plan(c.state(t, nodes, list, now))
-	c.mu.Unlock()
-	for i := range moves {
-		told := c.send(t, &moves[i], now)
-		c.log.Info("a client is sent elsewhere", "client", moves[i].Client, "volume", moves[i].Volume, "node", moves[i].To, "mirror", moves[i].Mirror, "told", told)
+	if c.aware != nil {
+		c.mu.Lock()
+		moves := c.planner.Plan(c.state(t, nodes, list, now))
+		c.mu.Unlock()
+		for i := range moves {
+			told := c.send(t, &moves[i], now)
+			c.log.Info("a client is sent elsewhere", "client", moves[i].Client, "volume", moves[i].Volume, "node", moves[i].To, "mirror", moves[i].Mirror, "told", told)
+		}
 	}
+	c.shift(ctx, t, nodes, list, now)
 }
 
 // count returns how many aware clients work here.
@@ -186,18 +192,17 @@ func (c *crowd) state(t *record.Table, nodes []redirect.Node, list []member.Clie
 		one := s.Volumes[v.Name]
 		one.Name, one.Domain = v.Name, member.DomainOf(t, v)
 		s.Volumes[v.Name] = one
-		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
-			first := s.Volumes[original.Name]
-			first.Mirrors = append(first.Mirrors, v.Name)
-			s.Volumes[original.Name] = first
-		}
 	}
-	for _, v := range s.Volumes {
-		slices.Sort(v.Mirrors)
+	for _, m := range mirrorsOf(t) {
+		first := s.Volumes[m.Volume]
+		first.Mirrors = append(first.Mirrors, m.Mirror)
+		s.Volumes[m.Volume] = first
 	}
 	watches, writes := map[string]bool{}, map[[2]string]bool{}
-	for _, u := range c.aware.Clients() {
-		watches[u.Client], writes[[2]string{u.Client, u.Volume}] = u.Watches, u.Writes
+	if c.aware != nil {
+		for _, u := range c.aware.Clients() {
+			watches[u.Client], writes[[2]string{u.Client, u.Volume}] = u.Watches, u.Writes
+		}
 	}
 	self, shares := selfOf(nodes, c.self), c.shares.All()
 	for at, moved := range c.moved {
@@ -235,7 +240,7 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 		if m == nil {
 			return "", fmt.Errorf("there is no other gateway to which it may go")
 		}
-	} else if err := c.reaches(t, to, volume); err != nil {
+	} else if err := member.Receives(t, to, volume); err != nil {
 		return "", err
 	}
 	if !c.send(t, m, now) {
@@ -243,15 +248,6 @@ func (c *crowd) Redirect(client, volume, to string) (string, error) {
 	}
 	c.log.Info("a client is sent elsewhere by an operator", "client", client, "volume", volume, "node", m.To)
 	return m.To, nil
-}
-
-// reaches fails if a node refuses a volume.
-func (c *crowd) reaches(t *record.Table, node, volume string) error {
-	n, v := t.Node(node), t.VolumeByName(volume)
-	if n != nil && v != nil && v.DomainPolicy == record.Strict && !record.SharesDomain(n, v) {
-		return fmt.Errorf("node %s is not in the domain %s of volume %s", node, v.Domain, volume)
-	}
-	return nil
 }
 
 // gateways is what clients are told.
@@ -273,6 +269,29 @@ func (c *crowd) gateways() (out []aware.Gateway) {
 		}
 		out = append(out, g)
 	}
+	return out
+}
+
+// mirrors is what clients are told may be read in place of something else.
+func (c *crowd) mirrors() []aware.Mirror {
+	t := c.table()
+	if t == nil {
+		return nil
+	}
+	return mirrorsOf(t)
+}
+
+// mirrorsOf lists the volumes that offer the same as others, sorted.
+func mirrorsOf(t *record.Table) (out []aware.Mirror) {
+	for item := range t.All(record.KindVolume) {
+		v := item.Value.(*record.Volume)
+		if original := t.Volume(v.MirrorOf); v.MirrorOf != 0 && original != nil && v.ReadOnly {
+			out = append(out, aware.Mirror{Volume: original.Name, Mirror: v.Name})
+		}
+	}
+	slices.SortFunc(out, func(a, b aware.Mirror) int {
+		return cmp.Or(strings.Compare(a.Volume, b.Volume), strings.Compare(a.Mirror, b.Mirror))
+	})
 	return out
 }
 

@@ -46,12 +46,13 @@ func (c *crowd) nodes() (out []redirect.Node) {
 	sites, addresses := member.DiscoverySites(t), member.Answering(t)
 	for item := range t.All(record.KindNode) {
 		n := item.Value.(*record.Node)
-		if m, _ := t.Member(n.Name); m == nil {
+		m, _ := t.Member(n.Name)
+		if m == nil {
 			continue
 		}
 		r := redirect.Node{
 			Name: n.Name, Threshold: float64(n.Threshold), Capacity: float64(n.Weight), Domains: member.DomainsOf(t, n), Draining: n.State == record.Draining,
-			Interval: max(time.Duration(n.UpdateInterval), time.Second),
+			Interval: max(time.Duration(n.UpdateInterval), time.Second), Closed: !member.Welcomes(m, addresses[n.Name]), Held: len(addresses[n.Name]),
 		}
 		at := discovery.Gateway{Addresses: addresses[n.Name], Domains: n.Domains}
 		for i := range sites {
@@ -138,8 +139,11 @@ func (c *crowd) list() []member.Client {
 	return list
 }
 
-// connected are the hosts that have connections by a protocol, with the addresses of ours that these go to.
-type connected map[netip.Addr]struct {
+// connected are the hosts that have connections by a protocol.
+type connected map[netip.Addr]connection
+
+// connection is what is known of a host's connections: when the first began, and the addresses of ours to which they go.
+type connection struct {
 	since time.Time
 	at    []netip.Addr
 }
@@ -149,7 +153,7 @@ func (c *crowd) connected(protocol string) connected {
 	if protocol == "smb" {
 		if c.smb.server != nil {
 			for a := range c.smb.server.Clients() {
-				all[a] = connected{}[a]
+				all[a] = connection{}
 			}
 		}
 		return all

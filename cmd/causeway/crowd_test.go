@@ -11,6 +11,7 @@ import (
 
 	library "causeway/client"
 	"causeway/cmd/causeway/member"
+	"causeway/internal/testport"
 	"causeway/redirect"
 	"causeway/redirect/demand"
 )
@@ -96,6 +97,64 @@ func TestClients(t *testing.T) {
 	c.fails("g1", "redirect", normal[0].Client+":nowhere")
 }
 
+// TestRedirectRefused: nobody is sent to a gateway that drains, does not reach the volume, cannot be found or does not run, and the operator is told why.
+func TestRedirectRefused(t *testing.T) {
+	c, _, at := awareCluster(t)
+	u, v := awareVolume(t, library.Config{}, at("g1"))
+	var client string
+	listed := func() {
+		t.Helper()
+		c.until("the client is listed", func() bool {
+			if err := awareRound(v, "file", "text"); err != nil {
+				t.Fatal(err)
+			}
+			list := c.clientsOf("g2", member.AwareClient)
+			if len(list) > 0 {
+				client = list[0].Client
+			}
+			return len(list) > 0 && len(u.Paths("home")) == 3
+		})
+	}
+	listed()
+	refused := func(what, why string, words ...string) {
+		t.Helper()
+		if text := c.fails("g2", append([]string{"redirect", what}, words...)...); !strings.Contains(text, why) {
+			t.Errorf("it says %q, not %q", text, why)
+		}
+	}
+	c.ask("g1", &struct{}{}, "node", "drain", "g3")
+	refused(client, "node g3 drains", "--to", "g3")
+	refused("127.0.0.1:home", "node g3 drains", "--to", "g3")
+	c.ask("g1", &struct{}{}, "node", "set", "g3", "--active")
+	for _, name := range []string{"g1", "g2"} {
+		c.ask("g1", &struct{}{}, "node", "set", name, "--domains", "here")
+	}
+	c.ask("g1", &struct{}{}, "volume", "set", "home", "--domain", "here")
+	refused(client+":home", "node g3 does not reach the storage of volume home", "--to", "g3")
+	var done []member.Redirected
+	if c.ask("g2", &done, "redirect", client, "--to", "g3"); len(done) != 1 || done[0].Told || !strings.Contains(done[0].Why, "does not reach") {
+		t.Errorf("%+v", done)
+	}
+	c.ask("g1", &struct{}{}, "volume", "set", "home", "--domain", "all")
+	c.ask("g1", &struct{}{}, "address", "move", c.addr["g3"].String(), "--to", "g2")
+	refused(client, "node g3 answers at no service address", "--to", "g3")
+	for range 5 {
+		listed()
+		c.ask("g2", &done, "redirect", client)
+		if i := slices.IndexFunc(done, func(r member.Redirected) bool { return r.To == "g3" }); i >= 0 {
+			t.Errorf("it is sent where it finds nobody: %+v", done[i])
+		}
+	}
+	c.at["g3"].process.Process.Kill()
+	c.until("g3 is known to be dead", func() bool {
+		return strings.Contains(c.fails("g1", "redirect", client, "--to", "g3"), "node g3 does not run")
+	})
+	c.fails("g1", "address", "move", c.addr["g1"].String(), "--to", "g3")
+	if err := awareRound(v, "file", "text"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAddressMoveOrder: an address goes to another gateway and stays there while that runs; it comes back when it is told to.
 func TestAddressMoveOrder(t *testing.T) {
 	c, dir := prepareCluster(t), share(t, "home")
@@ -149,6 +208,17 @@ func TestRedirectSettings(t *testing.T) {
 		if strings.Join(got.Ways, " ") != "path mirror" || !got.Average || got.Margin != 7.5 || got.Stay != 90 || got.Hold != 3 || got.Budget != 32 {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+	if got := c.status("g1").Settings.Redirect; got.Addresses {
+		t.Errorf("addresses move unasked: %+v", got)
+	}
+	c.ask("g2", &s, "cluster", "set", "--redirect-addresses")
+	if out, _, _ := run(t, "status", "--state-dir", c.at["g3"].state); !s.Redirect.Addresses || !strings.Contains(out, "service addresses of NFS clients move away") {
+		t.Error(out)
+	}
+	c.ask("g1", &s, "cluster", "set", "--redirect-addresses=false")
+	if s.Redirect.Addresses || !s.Redirect.Average {
+		t.Errorf("%+v", s.Redirect)
 	}
 	c.ask("g2", &s, "cluster", "set", "--redirect-ways", "off")
 	if len(s.Redirect.Ways) != 0 || !s.Redirect.Average {
@@ -213,8 +283,8 @@ func TestParseRedirect(t *testing.T) {
 
 // TestClientsAlone: a gateway without a cluster lists its clients too.
 func TestClientsAlone(t *testing.T) {
-	dir, port := share(t, "home"), sharedPort(t, "127.0.0.1")
-	r := startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw")
+	dir, port := share(t, "home"), testport.At(t, "127.0.0.1")
+	r := startServe(t, t.TempDir(), nil, "home="+dir, "--listen", "127.0.0.1:0", "--admin", "off", "--aware", fmt.Sprint(port), "--allow", "127.0.0.1/32=rw")
 	_, v := awareVolume(t, library.Config{}, fmt.Sprint("127.0.0.1:", port))
 	if err := v.WriteFile(context.Background(), "file", []byte("text"), 0o644); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/cmd/causeway/member"
+	"causeway/internal/sleep"
 )
 
 // demoVolumes are what the demo serves.
@@ -66,7 +67,7 @@ func demo(ctx context.Context, out, errs io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		err = errors.Join(err, s.end())
+		s.end()
 	}()
 	if err := s.begin(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -130,9 +131,7 @@ func (s *stage) awaitQuorum(ctx context.Context) error {
 		if enough == len(s.actors) {
 			return nil
 		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
+		if !sleep.For(ctx, 20*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
@@ -233,12 +232,11 @@ func (s *stage) explain() {
 }
 
 // end stops all gateways.
-func (s *stage) end() error {
+func (s *stage) end() {
 	s.changes.Wait()
 	var all sync.WaitGroup
 	for _, a := range s.actors {
 		all.Go(a.stop)
 	}
 	all.Wait()
-	return nil
 }

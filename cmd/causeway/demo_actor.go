@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"causeway/internal/sleep"
 )
 
 // restartAfter is when a gateway that was killed is started again.
@@ -89,10 +91,8 @@ func (s *stage) supervise(ctx context.Context, a *actor) {
 			return
 		}
 		fmt.Fprintf(s.out, "%s has died: the others take its volumes and its address\n", a.name)
-		select {
-		case <-ctx.Done():
+		if !sleep.For(ctx, restartAfter) {
 			return
-		case <-time.After(restartAfter):
 		}
 		if err := a.start(ctx); err != nil {
 			fmt.Fprintf(s.out, "%s cannot be started again: %v\n", a.name, err)

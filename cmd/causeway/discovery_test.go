@@ -12,8 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"causeway/cmd/causeway/member"
 	"causeway/discovery"
+	"causeway/internal/testport"
 )
 
 // dnsCluster runs three gateways that answer by DNS at their addresses.
@@ -28,17 +28,15 @@ func dnsCluster(t *testing.T) (c *nodes, port uint16) {
 	for i := range 3 {
 		c.addr[fmt.Sprint("g", i+1)] = demoAddress(i)
 	}
-	c.port, port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"), sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+	c.port, port = testport.At(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"), testport.At(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	at := func(name string) string { return fmt.Sprintf("%v:%d", c.addr[name], port) }
-	others := []string{"--shared-cpu", "--smb", fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))}
+	others := []string{"--shared-cpu", "--smb", c.anotherPort()}
 	c.start("g1", append(others, "--bootstrap", "--zone", "NAS.test.", "--dns", at("g1"))...)
-	token := member.Token{}
-	c.ask("g1", &token, "token")
 	for _, name := range []string{"g2", "g3"} {
 		if name == "g3" { // only one gateway answers aware clients
-			others = append(others, "--aware", fmt.Sprint(sharedPort(t, "127.0.0.3")))
+			others = append(others, "--aware", fmt.Sprint(testport.At(t, "127.0.0.3")))
 		}
-		c.start(name, append(others, "--join", token.Peer, "--token", token.Token, "--dns", at(name))...)
+		c.join(name, append(others, "--dns", at(name))...)
 	}
 	return c, port
 }

@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"causeway/admin"
@@ -87,6 +89,26 @@ func parses(args []string) error {
 		}
 	}
 	return nil
+}
+
+// TestFlagsInDocs holds that some command has each flag that a page names by itself.
+func TestFlagsInDocs(t *testing.T) {
+	known := map[string]bool{"manage-gids": true} // of rpc.mountd, for those who come from there
+	var collect func(*cobra.Command)
+	collect = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+		for _, sub := range c.Commands() {
+			collect(sub)
+		}
+	}
+	collect(newRoot(io.Discard, io.Discard))
+	for name, page := range pages(t) {
+		for _, m := range regexp.MustCompile("`--([a-z][a-z-]*)").FindAllStringSubmatch(page, -1) {
+			if !known[m[1]] {
+				t.Errorf("%s: no command has --%s", name, m[1])
+			}
+		}
+	}
 }
 
 // TestOptionsInReadme holds that README lists each flag of serve, and none that does not exist.
@@ -183,6 +205,15 @@ func TestMetricsInDocs(t *testing.T) {
 	}
 }
 
+// anchors are what the headings of a page can be linked by.
+func anchors(page string) (all []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		words := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		all = append(all, "#"+strings.ReplaceAll(words, " ", "-"))
+	}
+	return all
+}
+
 // TestLinksInDocs holds that what the pages link to, and the targets of make that they name, exist.
 func TestLinksInDocs(t *testing.T) {
 	makefile, err := os.ReadFile(top + "Makefile")
@@ -191,8 +222,11 @@ func TestLinksInDocs(t *testing.T) {
 	}
 	for name, page := range pages(t) {
 		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(page, -1) {
-			if _, err := os.Stat(filepath.Join(top, filepath.Dir(name), m[1])); err != nil {
+			text, err := os.ReadFile(filepath.Join(top, filepath.Dir(name), m[1]))
+			if err != nil {
 				t.Errorf("%s: %v", name, err)
+			} else if m[2] != "" && !slices.Contains(anchors(string(text)), m[2]) {
+				t.Errorf("%s: %s has no %s", name, m[1], m[2])
 			}
 		}
 		for _, m := range regexp.MustCompile("(?m)(?:`|^)make ([a-z0-9]+)").FindAllStringSubmatch(page, -1) {

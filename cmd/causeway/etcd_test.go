@@ -108,7 +108,7 @@ func (f *foreign) flags() []string {
 func TestExternalEtcd(t *testing.T) {
 	c := &nodes{t: t, at: map[string]*running{}, addr: map[string]netip.Addr{}}
 	c.addr["g1"], c.addr["g2"] = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
-	c.port = sharedPort(t, "127.0.0.1", "127.0.0.2")
+	c.port = testport.At(t, "127.0.0.1", "127.0.0.2")
 	e := startEtcd(t)
 	c.start("g1", e.flags()...)
 	c.start("g2", e.flags()...)

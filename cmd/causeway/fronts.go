@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -91,12 +90,11 @@ func (n *node) startFronts(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes, n.crowd.book}, &n.gate}, nfsProgram, []uint32{3}, "tcp"),
-		n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp"),
-		n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp"),
-		n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp"),
-	)
+	n.offer(passing{measured{answered{nfs, n.metrics}, n.volumes, n.crowd.book}, &n.gate}, nfsProgram, []uint32{3}, "tcp")
+	n.offer(passing{n.mounts, &n.gate}, mount.Program, []uint32{mount.Version1, mount.Version3}, "tcp", "udp")
+	n.offer(passing{n.nlm, &n.gate}, nlm.Program, []uint32{1, 3, 4}, "tcp")
+	n.offer(n.nlm.NSM(), nlm.NSMProgram, []uint32{1}, "tcp", "udp")
+	return nil
 }
 
 // streamOnly answers calls that come by TCP. Who may do what goes by the client's address, and the sender of a datagram is
@@ -125,7 +123,7 @@ func (p passing) Handle(ctx context.Context, c *rpc.Call) rpc.Verdict {
 }
 
 // offer registers a program, and remembers what portmap will say of it.
-func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) error {
+func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...string) {
 	if !slices.Contains(networks, "udp") {
 		h = streamOnly{h}
 	}
@@ -135,7 +133,6 @@ func (n *node) offer(h rpc.Handler, prog uint32, versions []uint32, networks ...
 			n.services = append(n.services, portmap.Service{Prog: prog, Vers: v, Network: network, Addr: n.offered})
 		}
 	}
-	return nil
 }
 
 // secret is the key by which retransmissions are recognised: in a cluster, the same at all gateways.

@@ -146,13 +146,13 @@ func (n *node) openState(context.Context) error {
 		return err
 	}
 	if n.state, err = state.Open(path); err != nil {
-		return explainState(path, err)
+		return explainState(err)
 	}
 	n.teardown.addClose("state", n.state.Close)
 	return nil
 }
 
-func explainState(path string, err error) error {
+func explainState(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; choose one that this user can write with --state-dir", err)
 	}
@@ -181,13 +181,14 @@ func (n *node) bindAdmin(ctx context.Context) (err error) {
 }
 
 func (n *node) startAdmin(reload admin.Command) (err error) {
-	var routes map[string]http.Handler
+	routes := make(map[string]http.Handler)
 	switch {
 	case n.member != nil:
 		routes = n.member.Orders()
 	case n.grower != nil:
 		routes = n.grower.routes(n)
 	}
+	routes["POST /unlock"] = http.HandlerFunc(n.unlock)
 	n.admin, err = admin.New(admin.Config{
 		Routes:  routes,
 		Version: versionText(), Metrics: n.metrics, Logger: n.log, Source: n.source(),

@@ -13,6 +13,8 @@ import (
 	"causeway/gateway/nfs/export"
 )
 
+const groupsHelp = "look up the groups of users on this machine, in place of the at most 16 that clients claim"
+
 // maxGroupsText bounds what the user database's answer may be, in bytes: thousands of groups.
 const maxGroupsText = 64 << 10
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,6 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/willscott/go-nfs-client/nfs"
+
+	"causeway/cmd/causeway/member"
 )
 
 // fakeID makes a directory with a program id, which knows what cases says; it fails for others.
@@ -129,6 +135,50 @@ func readAs(r *running, uid uint32) string {
 	b := make([]byte, 64)
 	n, _ := f.Read(b) // a refusal: nothing
 	return string(b[:n])
+}
+
+// TestNodeWithGroups has such a user at a gateway of a cluster, which looks again when it is told to.
+func TestNodeWithGroups(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a file of another group needs root")
+	}
+	path := fakeID(t, "+1000) echo 1000 70020; exit 0;;")
+	t.Setenv("PATH", path+":"+os.Getenv("PATH"))
+	c, dir := prepareCluster(t), share(t, "home")
+	file := filepath.Join(dir, "file")
+	if err := errors.Join(os.WriteFile(file, []byte("of the group"), 0o640), os.Chown(file, 4711, 70020)); err != nil {
+		t.Fatal(err)
+	}
+	r := c.start("g1", "--bootstrap", "--groups")
+	var v member.Volume
+	c.ask("g1", &v, "volume", "create", "home", "--backend", "posix:"+dir)
+	user := c.client("g1", "home")
+	reads := func() (text string) {
+		user.do(func(target *nfs.Target) error {
+			if f, err := target.Open("/file"); err == nil {
+				data, _ := io.ReadAll(f) // a refusal: nothing
+				text = string(data)
+			}
+			return nil
+		})
+		return text
+	}
+	if got := reads(); got != "of the group" {
+		t.Errorf("the server knows his group, and he reads %q", got)
+	}
+	if err := os.WriteFile(filepath.Join(path, "id"), []byte("#!/bin/sh\necho 1000\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := reads(); got != "of the group" {
+		t.Errorf("the answer is remembered, and he reads %q", got)
+	}
+	if err := r.process.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	c.until("he is in the group no more", func() bool { return reads() == "" })
+	if err := r.signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestServeWithoutID(t *testing.T) {

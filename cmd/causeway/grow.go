@@ -209,9 +209,13 @@ func (g *grower) failedWith(dir string, err error) {
 
 // seedRecord is what a cluster keeps of a volume of the command line or the file, without id and key.
 func seedRecord(v *config.Volume) *record.Volume {
-	r := &record.Volume{Name: v.Name, ID: 1, Keys: []record.HandleKey{{ID: 1}}, Backend: "posix:" + v.Path, Weight: 1, CanMigrate: true,
+	backend := "posix:" + v.Path
+	if v.IsShare() {
+		backend = v.Path
+	}
+	r := &record.Volume{Name: v.Name, ID: 1, Keys: []record.HandleKey{{ID: 1}}, Backend: backend, Weight: 1, CanMigrate: true,
 		Domain: record.AllDomain, DomainPolicy: record.Reach, Async: v.Modes.Async, Exclusive: v.Modes.Exclusive, ReadOnly: v.Modes.ReadOnly,
-		SMB: &record.Share{Off: v.Share.Off, Encrypt: v.Share.Encrypt, Users: v.Share.Users, CaseSensitive: v.Share.CaseSensitive, CaseInsensitive: v.Share.CaseInsensitive, Advisory: v.Share.Advisory}}
+		SMB: record.ShareOf(v.Share)}
 	for _, rule := range v.Rules {
 		r.Exports = append(r.Exports, record.ExportOf(rule))
 	}

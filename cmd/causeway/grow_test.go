@@ -51,7 +51,7 @@ func TestServeGrows(t *testing.T) {
 		l.Close()
 	}
 	dir, c := share(t, "data"), &nodes{t: t, at: map[string]*running{}, addr: map[string]netip.Addr{}}
-	c.port = sharedPort(t, "127.0.0.1", "127.0.0.2")
+	c.port = testport.At(t, "127.0.0.1", "127.0.0.2")
 	c.addr["g1"], c.addr["g2"] = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
 	words := []string{"data=" + dir, "--listen", fmt.Sprintf("127.0.0.1:%d", c.port), "--admin", "off", "--allow", "127.0.0.0/8=rw,insecure"}
 	begun, state := time.Now(), filepath.Join(t.TempDir(), "g1")
@@ -116,11 +116,17 @@ func TestServeGrows(t *testing.T) {
 	c.start("g2", "--join", token.Peer, "--token", token.Token)
 	check("g2")
 
+	if _, stderr, code := run(t, "user", "rm", "ann", "--state-dir", alone.state); code != 0 {
+		t.Error(stderr)
+	}
 	if err := alone.signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	c.at["g1"] = startServe(t, alone.state, nil, words...)
 	check("g1")
+	if who, _, code := run(t, "user", "ls", "--state-dir", alone.state); code != 0 || strings.Contains(who, "ann") {
+		t.Errorf("who was removed can log on again: %s", who)
+	}
 	if first := user.mkdir(1, "still"); binary.BigEndian.Uint32(first[24:]) != 0 {
 		t.Errorf("MKDIR: %x", first)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -33,6 +32,7 @@ type membership struct {
 	token     string
 	survivor  *address.Guard // clears up if the process is killed; nil: none
 	alone     bool           // without an undertaker
+	hangs     time.Duration  // after which storage that does not answer is taken for dead
 	naming    naming         // how it answers by DNS
 	etcd      external       // zero: the database is in the gateways
 }
@@ -71,7 +71,7 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		n.startEngines,
 		j.startUndertaker,
 		j.newMember,
-		func(context.Context) error { return n.startAdmin(notReloadable) },
+		func(context.Context) error { return n.startAdmin(n.reloadMember) },
 		j.enter,
 		j.seed,
 		n.startFronts,
@@ -80,11 +80,8 @@ func startMember(ctx context.Context, c *config.Config, mc *membership, log *slo
 		j.serve,
 		func(context.Context) error { j.crowd.start(); return nil },
 		n.startCallbacks,
+		j.retireUsers,
 	})
-}
-
-func notReloadable(context.Context) (string, error) {
-	return "", errors.New("a gateway of a cluster has its settings from the cluster: see causeway volume set and causeway node set")
 }
 
 // joining is a gateway on its way into a cluster.
@@ -140,9 +137,9 @@ func (j *joining) newMember(context.Context) (err error) {
 	}
 	holding, volumes := &holder{}, newClusterVolumes(j.volumes)
 	j.member, err = member.New(member.Config{Cluster: cfg, Catalog: j.volumes.catalog, Volumes: volumes,
-		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Lost: j.lost, Holder: holding, State: j.access, Layouts: j.access, Locks: j.locks},
+		Engines:  member.Engines{Access: j.access, Transfer: j.moves, Lost: j.lost, Holder: holding, Taker: j.moves, State: j.access, Layouts: j.access, Locks: j.locks},
 		Listener: j.site, Interface: j.network, Mirror: j.mirror, Ports: j.ports(), Guard: j.survivor, Holds: j.holds, CutOff: j.cutOff,
-		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd, Clients: func() int { return int(j.working.Load()) }})
+		Log: j.log.With("node", j.name), Discovery: j.announced(), Reading: j.reading, Crowd: j.crowd, Clients: func() int { return int(j.working.Load()) }, Hangs: j.hangs})
 	if err != nil {
 		return err
 	}

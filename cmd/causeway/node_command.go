@@ -91,6 +91,7 @@ func newNode() *cobra.Command {
 	set.Uint16Var(&f.port, "port", 2049, "port of NFS at the service addresses, the same at all gateways")
 	set.Uint16Var(&f.smbPort, "smb", 0, "port of SMB at the service addresses, the same at all gateways: 445; 0: none")
 	set.StringVar(&f.config.Signing, "smb-signing", f.config.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
+	set.BoolVar(&f.config.Groups, "groups", false, groupsHelp)
 	set.BoolVar(&f.config.Portmap, "portmap", true, "answer on port 111 of the service addresses too, or register with rpcbind")
 	set.StringVar(&f.network, "interface", "", "network interface for the service addresses (default: the one whose network contains them)")
 	set.BoolVar(&f.bootstrap, "bootstrap", false, "make a new cluster")
@@ -98,6 +99,7 @@ func newNode() *cobra.Command {
 	set.StringVar(&f.token, "token", "", "what causeway token printed there; other users of the machine see it among the processes")
 	set.StringVar(&f.tokenFile, "token-file", "", `file that holds it instead, "-": standard input`)
 	set.BoolVar(&f.watched, "undertaker", true, "a small second process tells the others when this one crashes, so that they need not wait for its lease to end")
+	set.DurationVar(&f.hangs, "storage-timeout", 30*time.Second, "after which storage that does not answer at all is taken for dead, and other gateways move the bytes; 2s or more")
 	f.etcd.register(set)
 	f.naming.register(set)
 	awareFlags(set, &f.config)
@@ -136,6 +138,8 @@ func (f *nodeFlags) validate() (err error) {
 		return errors.New("--join and --token go together; causeway token prints both, at a gateway of the cluster")
 	case len(f.etcd.endpoints) > 0 && (f.bootstrap || f.join != ""):
 		return errors.New("--etcd says which cluster it is: the first gateway makes it, --bootstrap, --join and --token are not needed")
+	case f.hangs < 2*time.Second:
+		return fmt.Errorf("--storage-timeout %v is shorter than 2s", f.hangs)
 	case f.port == 0:
 		return errors.New("--port 0: all gateways must have the same port")
 	}
@@ -148,7 +152,7 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	ctx, stopNow := context.WithCancel(ctx)
 	defer stopNow()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	log := newLogger(&f.config, stderr)
 	err := posix.DropPrivileges()
@@ -173,7 +177,9 @@ func runNode(ctx context.Context, f *nodeFlags, stdout, stderr io.Writer) error 
 	}
 	fmt.Fprintln(stdout, "ready")
 	notify(log, daemon.SdNotifyReady)
-	return wait(ctx, n, &reloader{log: log}, signals)
+	r := &reloader{log: log}
+	r.node.Store(n)
+	return wait(ctx, n, r, signals)
 }
 
 func newNodeList() *cobra.Command {
@@ -298,7 +304,7 @@ func newNodeRemove() *cobra.Command {
 			return err
 		}
 		return o.print(w, text, nil, func() error {
-			_, err := fmt.Fprintf(w, "node %s is removed; it keeps a certificate of the cluster until: causeway cluster rotate-ca\n", args[0])
+			_, err := fmt.Fprintf(w, "node %s is removed; its certificate is good until causeway cluster rotate-ca, and a restart of the gateways\n", args[0])
 			return err
 		})
 	})

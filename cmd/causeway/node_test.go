@@ -22,6 +22,7 @@ import (
 
 	"causeway/cmd/causeway/member"
 	"causeway/gateway/nfs/xdr"
+	"causeway/internal/testport"
 )
 
 // nodes are the gateways of a cluster, each a process with an address of its own.
@@ -31,32 +32,6 @@ type nodes struct {
 	peer uint16 // of --peer; 0: any, another at each start
 	at   map[string]*running
 	addr map[string]netip.Addr
-}
-
-// sharedPort finds a port that is free on all of the addresses.
-func sharedPort(t *testing.T, addrs ...string) uint16 {
-	t.Helper()
-	for range 50 {
-		first, err := net.Listen("tcp", addrs[0]+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port, free := first.Addr().(*net.TCPAddr).Port, true
-		first.Close()
-		for _, a := range addrs {
-			l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", a, port))
-			if err != nil {
-				free = false
-				break
-			}
-			l.Close()
-		}
-		if free {
-			return uint16(port)
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // start runs a gateway and waits until it is ready.
@@ -121,18 +96,30 @@ func prepareCluster(t *testing.T) *nodes {
 	} else {
 		l.Close()
 	}
-	c.port = sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+	c.port = testport.At(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	return c
 }
 
-func (c *nodes) startAll() {
+// startAll runs the gateways, each with these words beside its own.
+func (c *nodes) startAll(words ...string) {
 	c.t.Helper()
-	c.start("g1", "--bootstrap")
+	c.start("g1", append([]string{"--bootstrap"}, words...)...)
+	c.join("g2", words...)
+	c.join("g3", words...)
+}
+
+// join runs a gateway that joins g1.
+func (c *nodes) join(name string, words ...string) {
+	c.t.Helper()
 	token := member.Token{}
 	c.ask("g1", &token, "token")
-	for _, name := range []string{"g2", "g3"} {
-		c.start(name, "--join", token.Peer, "--token", token.Token)
-	}
+	c.start(name, append([]string{"--join", token.Peer, "--token", token.Token}, words...)...)
+}
+
+// anotherPort finds one, beside that of NFS, for all gateways.
+func (c *nodes) anotherPort() string {
+	c.t.Helper()
+	return fmt.Sprint(testport.At(c.t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))
 }
 
 // ask runs a command at a gateway and reads its JSON.

@@ -27,7 +27,7 @@ func redirectConfig(s *record.Settings) redirect.Config {
 // redirectFlags are those of `cluster set` about sending clients elsewhere.
 type redirectFlags struct {
 	ways                       []string
-	average                    bool
+	average, addresses         bool
 	margin, hysteresis, spread float64
 	budget, hold, stale        int
 	stay                       time.Duration
@@ -42,6 +42,7 @@ func (f *redirectFlags) register(set *pflag.FlagSet) {
 	set.IntVar(&f.hold, "redirect-hold", 1, "reports in a row that must be over the threshold before clients go")
 	set.DurationVar(&f.stay, "redirect-stay", 5*time.Minute, "how long a client that was moved is left where it is")
 	set.IntVar(&f.stale, "redirect-stale", 3, "update intervals after which a gateway's report does not count any more")
+	set.BoolVar(&f.addresses, "redirect-addresses", false, "a gateway that stays over its threshold gives service addresses of NFS clients to others, as causeway address move does")
 	set.Float64Var(&f.spread, "redirect-spread", 2, "gateways are drawn by what they have free, to this power: the higher, the more go to the least busy one")
 }
 
@@ -52,6 +53,7 @@ func (f *redirectFlags) fill(cmd *cobra.Command, in *member.ClusterOrder) error 
 		"ways": func() { o.Ways = &f.ways }, "average": func() { o.Average = &f.average }, "margin": func() { o.Margin = &f.margin },
 		"hysteresis": func() { o.Hysteresis = &f.hysteresis }, "budget": func() { o.Budget = &f.budget }, "hold": func() { o.Hold = &f.hold },
 		"stay": func() { o.Stay = &f.stay }, "stale": func() { o.Stale = &f.stale }, "spread": func() { o.Spread = &f.spread },
+		"addresses": func() { o.Addresses = &f.addresses },
 	} {
 		if cmd.Flags().Changed("redirect-" + name) {
 			put()
@@ -88,4 +90,7 @@ func writeRedirects(w io.Writer, r *member.Redirects) {
 	}
 	fmt.Fprintf(w, "clients are sent elsewhere by %s: from a gateway that was over %s in %s, at most %d in an interval, and each again after %v\n", ways, over,
 		counted(r.Hold, "report"), r.Budget, time.Duration(r.Stay*float64(time.Second)))
+	if r.Addresses {
+		fmt.Fprintln(w, "service addresses of NFS clients move away from a gateway that stays over that")
+	}
 }

@@ -32,6 +32,9 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if n == nil {
 		return "", errors.New("the gateway is still starting")
 	}
+	if n.member != nil {
+		return n.reloadMember(ctx)
+	}
 	if r.settings.file == "" {
 		return "", errors.New("there is no configuration file to read again: serve was started without --config")
 	}
@@ -49,15 +52,34 @@ func (r *reloader) reload(ctx context.Context) (string, error) {
 	if n.groups != nil {
 		n.groups.Forget()
 	}
-	if fixed(n.config) != fixed(c) {
-		notes = append(notes, "a setting that is not about volumes changed and takes effect at the next start")
+	var wait []string
+	for i, now := range fixed(n.config) {
+		if fixed(c)[i] != now {
+			wait = append(wait, now[0])
+		}
+	}
+	if len(wait) > 0 {
+		notes = append(notes, "what changed of "+strings.Join(wait, ", ")+" takes effect at the next start")
 	}
 	return strings.Join(append([]string{counted(len(c.Volumes), "volume") + " served"}, notes...), "; "), nil
 }
 
+// reloadMember is reload at a gateway of a cluster, which reads nothing from a file: its settings are the cluster's.
+func (n *node) reloadMember(context.Context) (string, error) {
+	if n.groups == nil {
+		return "", errors.New("a gateway of a cluster has its settings from the cluster: see causeway volume set and causeway node set")
+	}
+	n.groups.Forget()
+	return "the groups of users are looked up anew", nil
+}
+
 // fixed are the settings that only a start puts into force.
-func fixed(c *config.Config) [10]string {
-	return [...]string{c.Listen, fmt.Sprint(c.Portmap), c.Admin, c.StateDir, c.Grace, fmt.Sprint(c.Groups), c.LogFormat, c.LogLevel, c.SMB, c.Signing}
+func fixed(c *config.Config) [][2]string {
+	return [][2]string{
+		{"listen", c.Listen}, {"portmap", fmt.Sprint(c.Portmap)}, {"admin", c.Admin}, {"aware", fmt.Sprint(c.Aware)}, {"aware-unix", c.AwareUnix},
+		{"aware-tls", c.AwareTLS}, {"link-speed", fmt.Sprint(c.LinkSpeed)}, {"shared-cpu", fmt.Sprint(c.SharedCPU)}, {"state-dir", c.StateDir},
+		{"grace", c.Grace}, {"groups", fmt.Sprint(c.Groups)}, {"log-format", c.LogFormat}, {"log-level", c.LogLevel}, {"smb", c.SMB}, {"smb-signing", c.Signing},
+	}
 }
 
 // command is reload, logged.

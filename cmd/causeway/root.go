@@ -58,7 +58,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetVersionTemplate("causeway {{.Version}}\n")
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(newServe(), newDemo(), newNode(), newVolume(), newUser(), newCluster(), newToken(), newRebalance(), newDiscovery(), newSites(), newClients(), newRedirect(), newAddress(), newStatus(), newReload(), newConfig(), newVersion(), newUndertaker())
+	root.AddCommand(newServe(), newDemo(), newNode(), newVolume(), newUser(), newCluster(), newToken(), newRebalance(), newDiscovery(), newSites(), newClients(), newUnlock(), newRedirect(), newAddress(), newStatus(), newReload(), newConfig(), newVersion(), newUndertaker())
 	return root
 }
 

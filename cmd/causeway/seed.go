@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causeway/cluster/record"
+	"causeway/cmd/causeway/member"
 )
 
 // seed makes the volumes of the command line and the file volumes of the cluster, if they are none yet: with the ids and keys that
@@ -15,8 +16,16 @@ func (j *joining) seed(ctx context.Context) error {
 	var all []*record.Volume
 	for i := range j.config.Volumes {
 		spec := &j.config.Volumes[i]
-		r := seedRecord(spec)
-		id, err := newClusterVolumes(j.volumes).Identify(ctx, r.Backend)
+		r, at := seedRecord(spec), member.Storage{}
+		if at.Backend = r.Backend; at.IsShare() {
+			var err error
+			if at.Password, err = readPasswordFile(spec.PasswordFile); err != nil {
+				return fmt.Errorf("volume %s: %w", spec.Name, err)
+			}
+			at.UID, at.GID = spec.UID, spec.GID
+			j.member.Keep(r, at)
+		}
+		id, err := newClusterVolumes(j.volumes).Identify(ctx, at)
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", spec.Name, err)
 		}

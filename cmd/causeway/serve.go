@@ -109,6 +109,9 @@ func launch(ctx context.Context, s *settings, c *config.Config, f *founding, g *
 			g.log.Warn("if this process is killed, clients are told at once, and some wait for seconds before they ask elsewhere", "err", err)
 		}
 		n, err := startMember(ctx, c, mc, g.log)
+		if err == nil {
+			r.node.Store(n)
+		}
 		if err == nil || !g.asked() {
 			return n, r, err
 		}
@@ -168,21 +171,16 @@ func wait(ctx context.Context, n *node, r *reloader, signals <-chan os.Signal) (
 			running = false
 		case <-grows:
 			n.grower.growing()
-			return errors.Join(errGrows, quiet(n.log, drain(ctx, n, signals)))
+			if err := drain(ctx, n, signals); err != nil { // it does not count: what starts now begins anew
+				n.log.Warn("not all ended well", "err", err)
+			}
+			return errGrows
 		case <-ctx.Done():
 			running = false
 		}
 	}
 	notify(n.log, daemon.SdNotifyStopping)
 	return errors.Join(err, drain(ctx, n, signals))
-}
-
-// quiet logs an error that does not count.
-func quiet(log *slog.Logger, err error) error {
-	if err != nil {
-		log.Warn("not all ended well", "err", err)
-	}
-	return nil
 }
 
 // drain stops the gateway. Another signal ends waiting for calls that run; a disk that answers nothing at all ends the process.

@@ -85,6 +85,9 @@ func checkStatus(t *testing.T, r *running) {
 	if st.Replies.Entries == 0 || st.Locking.Grace || len(st.Caches) != 2 {
 		t.Errorf("%+v %+v %+v", st.Replies, st.Locking, st.Caches)
 	}
+	if _, said, code := run(t, "unlock", "127.0.0.1", "--state-dir", r.state); code != 1 || !strings.Contains(said, "no client with locks 127.0.0.1") {
+		t.Errorf("unlock: %d, %s", code, said)
+	}
 	table, _, _ := run(t, "status", "--state-dir", r.state)
 	for _, want := range []string{"ready for", "/data ", st.Volumes[0].ID, "127.0.0.1 ", "0 locks held", "remembered"} {
 		if !strings.Contains(table, want) {
@@ -160,8 +163,8 @@ func TestReload(t *testing.T) {
 		t.Errorf("after a wrong file: %v", err)
 	}
 
-	write("listen: 127.0.0.1:1\nvolumes:\n  - path: " + one + "\n")
-	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served") {
+	write("listen: 127.0.0.1:1\naware: 9450\ngrace: 5s\nvolumes:\n  - path: " + one + "\n")
+	if out, stderr, code := run(t, "reload", "--state-dir", state); code != 0 || !strings.Contains(out, "1 volume served; what changed of aware, grace takes effect at the next start") {
 		t.Errorf("status %d: %s%s", code, out, stderr)
 	}
 	if _, err := r.mount("two", someone); err == nil {

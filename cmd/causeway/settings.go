@@ -42,7 +42,7 @@ func (s *settings) register(set *pflag.FlagSet) {
 	set.StringVar(&s.flags.Encrypt, "smb-encrypt", def.Encrypt, "required or offered: whether SMB requests that are not encrypted are refused")
 	set.StringVar(&s.flags.Signing, "smb-signing", def.Signing, "required or offered: whether SMB requests that are neither signed nor encrypted are refused")
 	set.StringVar(&s.passwordFile, "password-file", "", "file whose first line is the password, for smb://user@host/share as a volume")
-	set.BoolVar(&s.flags.Groups, "groups", false, "look up the groups of users on this machine, in place of the at most 16 that clients claim")
+	set.BoolVar(&s.flags.Groups, "groups", false, groupsHelp)
 	set.StringVar(&s.flags.LogFormat, "log-format", def.LogFormat, "text or json")
 	set.StringVar(&s.flags.LogLevel, "log-level", def.LogLevel, "debug, info, warn or error")
 }

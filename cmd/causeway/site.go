@@ -68,7 +68,7 @@ func (s *site) Listen(addr netip.Addr) error {
 }
 
 func (s *site) listen(addr netip.Addr) error {
-	p, life := &spot{}, s.member.Routes().Life()
+	p, life := &spot{}, s.life()
 	if err := p.stream(s.rpc, life, addr, s.port); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *site) listen(addr netip.Addr) error {
 const nfsPort = 2049
 
 // stream answers by TCP.
-func (p *spot) stream(server acceptor, life uint64, addr netip.Addr, port uint16) error {
+func (p *spot) stream(server acceptor, life life, addr netip.Addr, port uint16) error {
 	at := netip.AddrPortFrom(addr, port)
 	l, err := (&net.ListenConfig{Control: address.Freebind}).Listen(context.Background(), network("tcp", at), at.String())
 	if err != nil {
@@ -112,20 +112,38 @@ func (p *spot) stream(server acceptor, life uint64, addr netip.Addr, port uint16
 type acceptor interface{ Serve(net.Listener) error }
 
 // accept lets a server have a listener until that is closed.
-func (p *spot) accept(server acceptor, l net.Listener, life uint64) {
+func (p *spot) accept(server acceptor, l net.Listener, life life) {
 	p.sockets = append(p.sockets, l)
-	p.serving.Go(func() { _ = server.Serve(lived{l, life}) })
+	p.serving.Go(func() { _ = server.Serve(&lived{l, life}) })
 }
 
 // lived is a listener that tells in which life of the gateway it was made: so a connection that waited in it to be accepted while the gateway
 // was cut off is not taken for a new one.
 type lived struct {
 	net.Listener
-	life uint64
+	life
+}
+
+// life is the gateway's, and who is told of clients that come in it.
+type life struct {
+	number uint64
+	came   func()
+}
+
+// life returns the one that has begun.
+func (s *site) life() life { return life{s.member.Routes().Life(), s.member.Arrived} }
+
+// Accept implements net.Listener. The other gateways hear of a client at once: if this one dies, they wake it.
+func (l *lived) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.life.came()
+	}
+	return c, err
 }
 
 // Life is read by servers.
-func (l lived) Life() uint64 { return l.life }
+func (l *lived) Life() uint64 { return l.life.number }
 
 // packet answers by UDP.
 func (p *spot) packet(server *rpc.Server, addr netip.Addr, port uint16) error {

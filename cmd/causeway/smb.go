@@ -182,7 +182,7 @@ func (n *node) serveSMB() {
 }
 
 // listenSMB answers SMB at a service address. s.mu is held.
-func (s *site) listenSMB(p *spot, life uint64, addr netip.Addr) {
+func (s *site) listenSMB(p *spot, life life, addr netip.Addr) {
 	if s.smb.server == nil {
 		return
 	}
@@ -193,7 +193,7 @@ func (s *site) listenSMB(p *spot, life uint64, addr netip.Addr) {
 		return
 	}
 	p.smb = l
-	p.serving.Go(func() { _ = s.smb.server.Serve(lived{l, life}) }) // until it is closed
+	p.serving.Go(func() { _ = s.smb.server.Serve(&lived{l, life}) }) // until it is closed
 }
 
 // disconnect ends the connections to an address that goes elsewhere.
@@ -215,6 +215,14 @@ func (j *joining) seedUsers(ctx context.Context) error {
 		return err
 	}
 	return j.member.SeedUsers(ctx, key, list)
+}
+
+// retireUsers puts those accounts aside, now that the gateway stays one of its cluster.
+func (j *joining) retireUsers(context.Context) error {
+	if err := accounts.NewBook(j.state.Path(usersDir)).Retire(); err != nil {
+		j.log.Warn("accounts of before the cluster could not be put aside: those that are removed come back when the gateway is started again", "err", err)
+	}
+	return nil
 }
 
 // announceSMB tells the user how to reach the shares.

@@ -124,7 +124,7 @@ func (s *site) muteSMB(mute bool) {
 	s.smbMute = mute
 	for addr, p := range s.open {
 		if !mute {
-			s.listenSMB(p, s.member.Routes().Life(), addr)
+			s.listenSMB(p, s.life(), addr)
 		} else if p.smb != nil {
 			p.smb.Close()
 			p.smb = nil

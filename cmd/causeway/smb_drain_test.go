@@ -92,13 +92,7 @@ func (u *smbUser) smbclient(port, local, name string) {
 // TestSMBDrain: clients of a gateway that drains finish what they have begun, nobody new gets in there, and all go on at the other gateway; then
 // it takes clients again. What they have written is all there, also when a gateway stops under them.
 func TestSMBDrain(t *testing.T) {
-	c, dir := prepareCluster(t), share(t, "home")
-	port := fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))
-	c.start("g1", "--bootstrap", "--smb", port)
-	token := struct{ Token, Peer string }{}
-	c.ask("g1", &token, "token")
-	c.start("g2", "--join", token.Peer, "--token", token.Token, "--smb", port)
-	userCommand(t, c.at["g1"].state, "secret", "add", "ann", "--uid", fmt.Sprint(os.Getuid()), "--gid", fmt.Sprint(os.Getgid()))
+	c, dir, port := smbCluster(t, "g1", "g2")
 	var v struct{ Owner string }
 	c.ask("g1", &v, "volume", "create", "home", "--backend", "posix:"+dir, "--preferred", "g2")
 	at1, at2 := c.addr["g1"].String()+":"+port, c.addr["g2"].String()+":"+port
@@ -166,13 +160,7 @@ func TestSMBDrain(t *testing.T) {
 
 // TestSMBStaysAlone: where clients could go nowhere else, they stay at a gateway that drains.
 func TestSMBStaysAlone(t *testing.T) {
-	c, dir := prepareCluster(t), share(t, "home")
-	port := fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))
-	c.start("g1", "--bootstrap", "--smb", port)
-	token := struct{ Token, Peer string }{}
-	c.ask("g1", &token, "token")
-	c.start("g2", "--join", token.Peer, "--token", token.Token) // without SMB
-	userCommand(t, c.at["g1"].state, "secret", "add", "ann", "--uid", fmt.Sprint(os.Getuid()), "--gid", fmt.Sprint(os.Getgid()))
+	c, dir, port := smbCluster(t, "g1")
 	c.ask("g1", &struct{}{}, "volume", "create", "home", "--backend", "posix:"+dir)
 	var set struct {
 		TTL float64 `json:"referral_ttl"`

@@ -33,6 +33,21 @@ func mountSMB(t *testing.T, addr, user, password, share string) (*smb2.Share, er
 	return session.Mount(share)
 }
 
+// smbCluster runs two gateways, those that are named with SMB on a port, and lets who runs the tests log on as ann.
+func smbCluster(t *testing.T, serving ...string) (c *nodes, dir, port string) {
+	t.Helper()
+	c, dir = prepareCluster(t), share(t, "home")
+	port = c.anotherPort()
+	words := map[string][]string{}
+	for _, name := range serving {
+		words[name] = []string{"--smb", port}
+	}
+	c.start("g1", append(words["g1"], "--bootstrap")...)
+	c.join("g2", words["g2"]...)
+	userCommand(t, c.at["g2"].state, "secret", "add", "ann", "--uid", fmt.Sprint(os.Getuid()), "--gid", fmt.Sprint(os.Getgid()))
+	return c, dir, port
+}
+
 // userCommand runs causeway user with a password at its standard input.
 func userCommand(t *testing.T, state, password string, words ...string) string {
 	t.Helper()
@@ -130,13 +145,7 @@ func followReferrals(t *testing.T, server, port string) {
 
 // TestSMBInCluster: a user and the settings of a share count at all gateways.
 func TestSMBInCluster(t *testing.T) {
-	c, dir := prepareCluster(t), share(t, "home")
-	port := fmt.Sprint(sharedPort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3"))
-	c.start("g1", "--bootstrap", "--smb", port)
-	token := struct{ Token, Peer string }{}
-	c.ask("g1", &token, "token")
-	c.start("g2", "--join", token.Peer, "--token", token.Token, "--smb", port)
-	userCommand(t, c.at["g2"].state, "secret", "add", "ann", "--uid", fmt.Sprint(os.Getuid()), "--gid", fmt.Sprint(os.Getgid()))
+	c, dir, port := smbCluster(t, "g1", "g2")
 	var v struct{ Owner string }
 	c.ask("g1", &v, "volume", "create", "home", "--backend", "posix:"+dir, "--smb-users", "ann")
 

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"causeway/cluster"
-	"causeway/cluster/address"
 	"causeway/cmd/causeway/config"
+	"causeway/cmd/causeway/member"
 	"causeway/cmd/causeway/undertaker"
 )
 
@@ -62,7 +62,7 @@ func (j *joining) leaves(r cluster.Remains) {
 func (j *joining) holds(addrs []netip.Addr) {
 	if j.undertaker != nil {
 		j.undertaker.Tell(func(w *undertaker.Will) {
-			w.Addresses, w.Interface, w.Lifetime = addrs, j.network, address.DefaultLifetime
+			w.Addresses, w.Interface, w.Lifetime = addrs, j.network, member.AddressLifetime
 		})
 	}
 }

@@ -14,15 +14,13 @@ import (
 )
 
 // openShare connects to the server whose share a volume is.
-func (v *volumes) openShare(ctx context.Context, spec config.Volume) (volumeStore, error) {
+func (v *volumes) openShare(ctx context.Context, spec config.Volume, password string) (*smb.Store, error) {
 	cfg, err := smb.ParseAddress(spec.Path)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Password, err = readPasswordFile(spec.PasswordFile); err != nil {
-		return nil, err
-	}
 	var id causeway.VolumeID
+	cfg.Password = password
 	cfg.UID, cfg.GID, cfg.Logger = spec.UID, spec.GID, v.log
 	cfg.OnSyncError = func(error) { v.transfer.SyncFailed(id) }
 	store, err := smb.Open(ctx, cfg)

@@ -30,7 +30,7 @@ func newVolume() *cobra.Command {
 type volumeSettings struct {
 	weight                           weightFlag
 	group, domain, policy, preferred string
-	mirrorOf                         string
+	mirrorOf, passwordFile           string
 	canMigrate, async, readOnly      bool
 	allow                            []string
 	share                            shareFlags
@@ -47,6 +47,7 @@ func (f *volumeSettings) register(c *cobra.Command) {
 	set.BoolVar(&f.canMigrate, "can-migrate", true, "may go to nodes that do not have its group")
 	set.BoolVar(&f.async, "async", false, "acknowledge names and attributes before they are on disk")
 	set.BoolVar(&f.readOnly, "read-only", false, "let nobody change anything")
+	set.StringVar(&f.passwordFile, "password-file", "", "file whose first line is the password of USER, for smb://USER@HOST/SHARE")
 	set.StringVar(&f.mirrorOf, "mirror-of", "", "volume that offers the same: aware clients that only read it are sent here when its gateways are too busy; for read-only volumes")
 	set.StringArrayVar(&f.allow, "allow", config.Default().Allow,
 		"who may mount: CIDR=ro|rw[,root_squash|no_root_squash|all_squash,anonuid=N,anongid=N,secure|insecure]; may be repeated")
@@ -67,6 +68,12 @@ func (f *volumeSettings) fill(cmd *cobra.Command, all bool, in *member.VolumeOrd
 			put()
 		}
 	}
+	if f.passwordFile != "" {
+		var err error
+		if in.Password, err = readPasswordFile(f.passwordFile); err != nil {
+			return fmt.Errorf("--password-file: %w", err)
+		}
+	}
 	if err := f.share.fill(given, in); err != nil {
 		return usage(cmd, err)
 	}
@@ -85,8 +92,10 @@ func (f *volumeSettings) fill(cmd *cobra.Command, all bool, in *member.VolumeOrd
 }
 
 func newVolumeCreate() *cobra.Command {
-	o, f, in := &clusterCommand{use: "create NAME --backend posix:DIR", short: "Make a directory that the gateways share a volume",
-		example: "  causeway volume create home --backend posix:/mnt/shared/home --allow 10.0.0.0/8=rw"}, volumeSettings{}, member.VolumeOrder{}
+	o, f, in := &clusterCommand{use: "create NAME --backend posix:DIR|smb://USER@HOST/SHARE",
+		short: "Make a directory that the gateways share, or a share of another server, a volume",
+		example: "  causeway volume create home --backend posix:/mnt/shared/home --allow 10.0.0.0/8=rw\n" +
+			"  causeway volume create old --backend smb://ann@fileserver/data --password-file /etc/causeway/ann"}, volumeSettings{}, member.VolumeOrder{}
 	c := o.command(cobra.ExactArgs(1), func(ctx context.Context, c *control, args []string, w io.Writer) error {
 		in.Name = args[0]
 		if dir, ok := strings.CutPrefix(in.Backend, "posix:"); ok && dir != "" && !strings.HasPrefix(dir, "/") {
@@ -103,7 +112,9 @@ func newVolumeCreate() *cobra.Command {
 	})
 	f.register(c)
 	c.Flags().BoolVar(&in.Exclusive, "exclusive", false, "promise that nothing but the gateways ever changes it, so that attributes and names may be cached")
-	c.Flags().StringVar(&in.Backend, "backend", "", "where its files are: posix:DIR, a directory that every gateway of its domain has")
+	c.Flags().StringVar(&in.Backend, "backend", "", "where its files are: posix:DIR, a directory that every gateway of its domain has, or smb://USER@HOST/SHARE")
+	c.Flags().Uint32Var(&in.UID, "uid", 0, "owner of everything in a share of another server")
+	c.Flags().Uint32Var(&in.GID, "gid", 0, "its group")
 	return c
 }
 

@@ -158,7 +158,11 @@ func (v *volumes) open(ctx context.Context, spec config.Volume, of int) (volumeS
 		return nil, errors.New("it was served before, and is not closed yet because requests still use it; try again later")
 	}
 	if spec.IsShare() {
-		return v.openShare(ctx, spec)
+		password, err := readPasswordFile(spec.PasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		return v.openShare(ctx, spec, password)
 	}
 	var id causeway.VolumeID // set before the store can fail to sync: nothing writes before it is attached
 	store, err := posix.Open(ctx, spec.Path, posix.Config{

@@ -4,7 +4,9 @@ package aware
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,5 +67,58 @@ func TestLocks(t *testing.T) {
 	}
 	if err := file.Close(); err != nil || held() {
 		t.Errorf("the file is closed, %v, and still locked: %v", err, held())
+	}
+}
+
+// TestAppendTogether: a program in an NFS mount that locks the file while it appends, and an aware client that appends, lose nothing of one another.
+func TestAppendTogether(t *testing.T) {
+	s := setStage(t, 2, "home")
+	guest := s.network.Boot(harness.GuestConfig{Name: "nfs", Locking: true})
+	mount := guest.Mount(harness.Mount{Server: s.Members[1].Service.String(), Export: "/home", Version: "3", Port: 2049, Locking: true, Options: "hard"})
+	u := s.dial(redirect.WayFailOver, "home", s.at(0))
+	log, err := u.v.OpenFile(t.Context(), "log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.v.Chmod(t.Context(), "log", 0o666); err != nil {
+		t.Fatal(err)
+	}
+	const lines = 40
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		guest.Sh(mount, fmt.Sprintf("i=0; while [ $i -lt %d ]; do flock log sh -c \"echo line $i of the mount >>log\"; i=$((i+1)); done", lines))
+	}()
+	here := 0
+	for ended := false; !ended || here < lines; here++ {
+		if _, err := fmt.Fprintf(log, "line %d of the client\n", here); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(filepath.Join(s.dirs["home"], "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		got[strings.TrimSpace(line)]++
+	}
+	for who, n := range map[string]int{"mount": lines, "client": here} {
+		for i := range n {
+			if line := fmt.Sprintf("line %d of the %s", i, who); got[line] != 1 {
+				t.Errorf("%q is there %d times", line, got[line])
+			}
+		}
+	}
+	if len(got) != lines+here {
+		t.Errorf("%d lines, not %d and %d", len(got), lines, here)
 	}
 }

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"causeway/client"
@@ -25,11 +22,7 @@ type awareBench struct {
 	size    int
 }
 
-// awareChecks are its questions.
-var awareChecks = []struct {
-	name string
-	run  func(*awareBench, context.Context) error
-}{
+var awareQuestions = []question[*awareBench]{
 	{"spread", (*awareBench).spread},
 	{"kill", (*awareBench).kill},
 	{"stripes", (*awareBench).stripes},
@@ -52,18 +45,7 @@ func awares(ctx context.Context, args []string) error {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	return a.prepared(ctx, func() error {
-		var errs []error
-		for _, check := range awareChecks {
-			if slices.Contains(strings.Split(a.only, ","), check.name) && ctx.Err() == nil {
-				fmt.Printf("\n%s\n", check.name)
-				if err := check.run(&a, ctx); err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", check.name, err))
-				}
-			}
-		}
-		return errors.Join(errs...)
-	})
+	return a.prepared(ctx, func() error { return askAll(ctx, &a, awareQuestions, a.only) })
 }
 
 // awareGateways is how many there are.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,11 +26,7 @@ type clustering struct {
 	base     string
 }
 
-// clusterChecks are its questions.
-var clusterChecks = []struct {
-	name string
-	run  func(*clustering, context.Context) error
-}{
+var clusterQuestions = []question[*clustering]{
 	{"split", (*clustering).split},
 	{"misses", (*clustering).misses},
 	{"recalls", (*clustering).recalls},
@@ -70,18 +65,7 @@ func clusters(ctx context.Context, args []string) error {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	return c.prepared(ctx, func() error {
-		var errs []error
-		for _, check := range clusterChecks {
-			if slices.Contains(strings.Split(c.only, ","), check.name) && ctx.Err() == nil {
-				fmt.Printf("\n%s\n", check.name)
-				if err := check.run(&c, ctx); err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", check.name, err))
-				}
-			}
-		}
-		return errors.Join(errs...)
-	})
+	return c.prepared(ctx, func() error { return askAll(ctx, &c, clusterQuestions, c.only) })
 }
 
 // prepared builds the program around f.

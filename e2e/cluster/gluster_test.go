@@ -16,14 +16,14 @@ import (
 )
 
 // setGlusterStage starts three gateways that share a GlusterFS volume: each has its own mount of it, at the same place.
-func setGlusterStage(t *testing.T, volumes int) *stage {
+func setGlusterStage(t *testing.T, volumes int, flags ...string) (s *stage, mounts []*harness.GlusterMount) {
 	t.Helper()
 	t.Parallel()
-	s := &stage{t: t, network: harness.NewNetwork(t), dirs: make(map[string]string)}
+	s = &stage{t: t, network: harness.NewNetwork(t), dirs: make(map[string]string)}
 	shared := harness.NewGluster(t, s.network, "--attribute-timeout=0", "--entry-timeout=0")
 	at := filepath.Join(t.TempDir(), "shared")
-	s.Cluster = harness.NewCluster(t, s.network, 3, harness.ClusterConfig{Host: func(_ int, h *harness.Host) []string {
-		shared.Mount(h, at)
+	s.Cluster = harness.NewCluster(t, s.network, 3, harness.ClusterConfig{Flags: flags, Host: func(_ int, h *harness.Host) []string {
+		mounts = append(mounts, shared.Mount(h, at))
 		return nil
 	}})
 	for i := range volumes {
@@ -33,13 +33,13 @@ func setGlusterStage(t *testing.T, volumes int) *stage {
 		s.volumes, s.dirs[name] = append(s.volumes, name), filepath.Join(shared.Brick, name)
 	}
 	s.AwaitRest(volumes)
-	return s
+	return s, mounts
 }
 
 // TestGlusterFS serves a file system of FUSE mounts, where there are no file handles of the kernel's: everything that one gateway does is
 // seen at once through the others, under the same handles, and volumes move and gateways die without a client's noticing.
 func TestGlusterFS(t *testing.T) {
-	s := setGlusterStage(t, choose(2, 5))
+	s, _ := setGlusterStage(t, choose(2, 5))
 	for _, volume := range s.volumes {
 		s.seenAtOnce(volume, choose(12, 50))
 	}

@@ -30,6 +30,7 @@ type worker struct {
 func (s *stage) workers(volume string, at ...*harness.Member) []*worker {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.t.Context())
+	s.shifts++
 	var all []*worker
 	var tasks sync.WaitGroup
 	failed := make(chan error, 16)
@@ -44,8 +45,8 @@ func (s *stage) workers(volume string, at ...*harness.Member) []*worker {
 	})
 	for i, via := range at {
 		for k, kind := range []string{"bytes", "names"} {
-			w := &worker{name: fmt.Sprint(kind, "-", via.Name)}
-			w.via, w.volume, w.m = via, volume, newMount(s.network.Host(), via.Service.String(), volume, uint32(1+2*i+k)<<20)
+			w := &worker{name: fmt.Sprint(kind, "-", s.shifts, "-", via.Name)}
+			w.via, w.volume, w.m = via, volume, newMount(s.network.Host(), via.Service.String(), volume, uint32(1+2*(8*s.shifts+i)+k)<<20)
 			if err := w.m.begin(ctx); err != nil {
 				s.t.Fatal(err)
 			}

@@ -213,9 +213,16 @@ func playNoticesNFS(t *testing.T, s *smbStage, prefix string) {
 		s.file(t, prefix)
 		want(t, "rename", s.nfs.rename(ctx, prefix, prefix+"-2"), nil)
 	}, smb2.Change{Action: smb2.Added, Name: prefix}, smb2.Change{Action: smb2.OldName, Name: prefix}, smb2.Change{Action: smb2.NewName, Name: prefix + "-2"})
+	h, err := s.nfs.lookup(ctx, prefix+"-2")
+	want(t, "lookup", err, nil)
+	below := must(t, s.a, directory(""))
+	s.seen(t, below, smb2.Sizes, true, func() {
+		_, err := s.nfs.write(ctx, h, 0, []byte("nfs"), nfs3.Unstable)
+		want(t, "write", err, nil)
+	}, smb2.Change{Action: smb2.Modified, Name: prefix + "-2"})
 	s.seen(t, root, smb2.Names, false, func() { want(t, "remove", s.nfs.remove(ctx, prefix+"-2"), nil) },
 		smb2.Change{Action: smb2.Removed, Name: prefix + "-2"})
-	want(t, "close", root.Close(), nil)
+	want(t, "close", errors.Join(root.Close(), below.Close()), nil)
 }
 
 func playDelete(t *testing.T, s *smbStage, prefix string) {

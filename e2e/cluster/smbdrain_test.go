@@ -4,8 +4,10 @@ package cluster
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"causeway/e2e/harness"
 	"causeway/e2e/smb2"
@@ -86,5 +88,37 @@ func TestCIFSDrain(t *testing.T) {
 	}
 	if _, err := s.tryConnect(0, 3, nil); err == nil {
 		t.Error("the gateway that drains lets somebody in")
+	}
+}
+
+// TestCIFSFailover kills the gateway at which a guest has the share mounted, at an address that the guest reaches no more, whoever has taken it: its
+// kernel goes on at another one that its referral named when it was mounted.
+func TestCIFSFailover(t *testing.T) {
+	harness.RequireProgram(t, "mount.cifs", "cifs-utils")
+	s := setSMB(t)
+	s.move(s.volume, s.Members[2])
+	guest := s.network.Boot(harness.GuestConfig{Name: "alpha"})
+	guest.Sh("/", fmt.Sprintf("mkdir -p /mnt/share; PASSWD=secret mount.cifs //%v/%s /mnt/share -o username=ann,vers=3.1.1,echo_interval=2", s.Members[0].Service, s.volume))
+	done := make(chan string, 1)
+	go func() { done <- guest.Sh("/mnt/share", strings.Replace(drainWork, "100", "30", 1)) }()
+	s.Await("the guest works", func() bool {
+		_, err := s.b.Create(smb2.Open{Name: "f5", Access: smb2.ReadData, Share: smb2.ShareAll, Disposition: smb2.OpenOnly})
+		return err == nil
+	})
+	guest.Sh("/", fmt.Sprintf("ip route add unreachable %v/32", s.Members[0].Service))
+	s.Members[0].Kill()
+	begun := time.Now()
+	files := func() int {
+		list, err := os.ReadDir(s.dirs[s.volume])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := files()
+	s.Await("the guest goes on", func() bool { return files() > before+1 })
+	t.Log("it goes on after", time.Since(begun).Round(time.Second))
+	if out := <-done; strings.TrimSpace(out) != "30" {
+		t.Errorf("the guest: %s", out)
 	}
 }

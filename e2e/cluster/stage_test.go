@@ -34,6 +34,7 @@ type stage struct {
 	volumes []string
 	dirs    map[string]string
 	root    string // what they lie in
+	shifts  int    // of workers
 
 	mu      sync.Mutex
 	crashes [][2]time.Duration // from before to after each, by clock

@@ -169,10 +169,7 @@ func cluster(binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	crew, err := s.hire(owners, victim)
-	if err != nil {
-		return err
-	}
+	crew := s.hire(owners, victim)
 	if err := crew.await(20); err != nil {
 		return errors.Join(err, crew.stop())
 	}

@@ -43,7 +43,7 @@ type crew struct {
 }
 
 // hire starts a worker at each gateway. Those of other gateways get a volume that the victim administers, if there is one.
-func (s *trio) hire(owners map[string]string, victim string) (*crew, error) {
+func (s *trio) hire(owners map[string]string, victim string) *crew {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &crew{cancel: cancel, failed: make(chan error, len(s.places))}
 	theirs := s.names[0]
@@ -70,7 +70,7 @@ func (s *trio) hire(owners map[string]string, victim string) (*crew, error) {
 			}
 		})
 	}
-	return c, nil
+	return c
 }
 
 // stop ends the work and tells what failed.

@@ -95,8 +95,14 @@ func (g *Gluster) daemon(host *Host, name, program string, words ...string) *dae
 	return d
 }
 
+// GlusterMount is a mount of the volume, and the process behind it.
+type GlusterMount struct {
+	*daemon
+	at string
+}
+
 // Mount mounts the volume on a host, which gets a mount table of its own for it: other hosts may mount it at the same place.
-func (g *Gluster) Mount(host *Host, at string) {
+func (g *Gluster) Mount(host *Host, at string) *GlusterMount {
 	g.t.Helper()
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		g.t.Fatal(err)
@@ -105,17 +111,30 @@ func (g *Gluster) Mount(host *Host, at string) {
 		g.t.Fatal(err)
 	}
 	words := append([]string{"-f", filepath.Join(g.dir, "client.vol")}, g.flags...)
-	client := g.daemon(host, "mount", "glusterfs", append(words, at)...)
-	client.start()
-	client.await(func() error {
+	m := &GlusterMount{g.daemon(host, "mount", "glusterfs", append(words, at)...), at}
+	m.mount()
+	return m
+}
+
+func (m *GlusterMount) mount() {
+	m.t.Helper()
+	m.start()
+	m.await(func() error {
 		var fs unix.Statfs_t
 		var err error
-		host.Do(func() { err = unix.Statfs(at, &fs) })
+		m.host.Do(func() { err = unix.Statfs(m.at, &fs) })
 		if err == nil && fs.Type != 0x65735546 {
 			err = errors.New("it is not mounted yet")
 		}
 		return err
 	})
+}
+
+// Again mounts the volume anew in place of a mount whose process has died.
+func (m *GlusterMount) Again() {
+	m.t.Helper()
+	m.host.MustRun("umount", "--lazy", m.at)
+	m.mount()
 }
 
 // ownMounts gives the host a mount table of its own.

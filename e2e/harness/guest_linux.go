@@ -157,14 +157,6 @@ func (g *Guest) Kill() {
 	g.process = nil
 }
 
-// Signal sends a signal to the guest's machine: SIGSTOP freezes it, SIGCONT lets it go on.
-func (g *Guest) Signal(signal syscall.Signal) {
-	g.t.Helper()
-	if err := g.process.Process.Signal(signal); err != nil {
-		g.t.Fatalf("guest %s: %v", g.config.Name, err)
-	}
-}
-
 // condition says, for a failing test, whether the guest's machine runs, waits or has ended.
 func (g *Guest) condition() string {
 	if g.process == nil {

@@ -59,6 +59,7 @@ type Engine struct {
 	opening   openings
 	notices   *notify.Table
 	watches   watches
+	nameless  nameless
 	sticky    stickies
 	spellings spelling.Cache // of volumes whose names have no case
 	listings  chan struct{}  // one for each directory that is listed for them
@@ -102,7 +103,7 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Wait waits for recalls that are under way, for as long as a lease at most.
+// Wait waits for recalls that are under way, for as long as a lease at most, and for what watchers are still to be told.
 func (e *Engine) Wait() { e.running.Wait() }
 
 // Attach makes the Engine administer a volume, or gives it new settings, in the only ownership that there is.
@@ -119,6 +120,9 @@ func (e *Engine) AttachAt(v *causeway.Volume, s backend.Store, epoch causeway.Ep
 	if mapper != nil && epoch != (causeway.Epoch{}) { // what still runs of an earlier epoch must not reach the map of this one
 		s = mapper.During(epoch)
 		mapper, _ = s.(backend.Mapper)
+	}
+	if last != nil && last.epoch != epoch { // who watched was told by the gateways of an earlier ownership, and is told anew
+		e.unwatch(v.ID)
 	}
 	_, remembers := s.(backend.Forgetter)
 	if mapper != nil && !v.Exclusive { // nobody else can change it
@@ -158,6 +162,7 @@ func (e *Engine) Detach(id causeway.VolumeID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.publish(id, nil)
+	e.unwatch(id)
 }
 
 func (e *Engine) volume(id causeway.VolumeID) (*volume, error) {

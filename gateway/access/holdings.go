@@ -30,12 +30,13 @@ type holdings struct {
 	mu      sync.Mutex
 	table   *grants.Table
 	waiting map[grants.Ticket]chan grants.Given
+	recalls map[string]*recalls // by holder
 }
 
 func (e *Engine) newHoldings(v *causeway.Volume, s backend.Store, epoch causeway.Epoch) *holdings {
 	mapper, mapped := s.(backend.Mapper)
 	t := &holdings{
-		e: e, epoch: epoch, store: s, id: v.ID, mapper: mapper, waiting: map[grants.Ticket]chan grants.Given{},
+		e: e, epoch: epoch, store: s, id: v.ID, mapper: mapper, waiting: map[grants.Ticket]chan grants.Given{}, recalls: map[string]*recalls{},
 		table: grants.New(grants.Rules{Exclusive: v.Exclusive, Apart: mapped, Fence: mapped}, grants.Limits{Lease: e.cfg.Lease, Holdings: e.cfg.MaxGrants, Quiet: e.cfg.Quiet}),
 	}
 	if mapped {
@@ -61,7 +62,7 @@ func (t *holdings) step(f func(now time.Duration, table *grants.Table)) {
 	for _, effect := range t.table.Effects() {
 		switch effect.Kind {
 		case grants.Recall:
-			t.e.running.Go(func() { t.recall(effect) })
+			t.tellLocked(effect)
 		case grants.Granted, grants.Ready:
 			if c := t.waiting[effect.Ticket]; c != nil {
 				delete(t.waiting, effect.Ticket)

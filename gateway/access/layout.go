@@ -55,6 +55,9 @@ func (e *Engine) Grant(ctx context.Context, s *gateway.GrantSpec) (gateway.Grant
 	if err != nil {
 		return gateway.GrantReply{}, err
 	}
+	if s.First && v.Exclusive { // it would be in the way of all who ask for attributes
+		return gateway.GrantReply{}, causeway.ErrWouldBlock
+	}
 	attr, err := v.store.Stat(ctx, s.Handle.Object)
 	if err != nil {
 		return gateway.GrantReply{}, err
@@ -63,7 +66,7 @@ func (e *Engine) Grant(ctx context.Context, s *gateway.GrantSpec) (gateway.Grant
 		return gateway.GrantReply{}, err
 	}
 	want := grants.Ask{
-		Handle: s.Handle, Holder: e.holderOf(s.Holder), Mode: s.Mode, Span: s.Span, Leases: s.Leases, NoWait: s.NoWait,
+		Handle: s.Handle, Holder: e.holderOf(s.Holder), Mode: s.Mode, Span: s.Span, Leases: s.Leases, NoWait: s.NoWait, First: s.First,
 	}
 	if s.Mode == causeway.IOReadWrite && v.ReadOnly {
 		want.Mode = causeway.IORead
@@ -74,7 +77,7 @@ func (e *Engine) Grant(ctx context.Context, s *gateway.GrantSpec) (gateway.Grant
 	if v.grants == nil || want.Holder == grants.Local && !v.Exclusive {
 		return e.unrecorded(ctx, v, &want, &attr)
 	}
-	return e.recorded(ctx, v, s, &want)
+	return e.recorded(ctx, v, s, &want, &attr)
 }
 
 // checkKind refuses what an object of this type cannot be asked for.
@@ -106,8 +109,8 @@ func (e *Engine) unrecorded(ctx context.Context, v *volume, a *grants.Ask, attr 
 }
 
 // recorded is a grant that the table keeps. It is in the table before anything of its contents is read: what changes later
-// recalls it.
-func (e *Engine) recorded(ctx context.Context, v *volume, s *gateway.GrantSpec, a *grants.Ask) (r gateway.GrantReply, err error) {
+// recalls it. attr is what the object had before.
+func (e *Engine) recorded(ctx context.Context, v *volume, s *gateway.GrantSpec, a *grants.Ask, attr *causeway.Attr) (r gateway.GrantReply, err error) {
 	g, err := v.grants.give(ctx, *a)
 	if err != nil {
 		return r, err
@@ -122,7 +125,12 @@ func (e *Engine) recorded(ctx context.Context, v *volume, s *gateway.GrantSpec, 
 	if a.Holder != grants.Local {
 		r.Lease = v.grants.table.Lease()
 	}
-	if err = e.fill(ctx, v, s, a, &r); err != nil {
+	if r.Attr = *attr; !v.Exclusive && a.Mode != 0 { // who moves the bytes asks the storage
+		r.Attr.Extended, err = false, e.locate(ctx, v, &r.Grant, a)
+	} else {
+		err = e.fill(ctx, v, s, a, &r)
+	}
+	if err != nil {
 		v.grants.back(a.Holder, gateway.Held{Handle: a.Handle, Mode: g.Mode, Leases: g.Leases, Seq: g.Seq})
 		return gateway.GrantReply{}, err
 	}
@@ -275,13 +283,18 @@ func (e *Engine) leaseEntry(ctx context.Context, v *volume, s *gateway.GrantSpec
 }
 
 // Renew implements gateway.Layouts.
-func (e *Engine) Renew(_ context.Context, holder string, epoch causeway.Epoch, held []gateway.Held) (ended []gateway.Held, err error) {
+func (e *Engine) Renew(ctx context.Context, holder string, epoch causeway.Epoch, held []gateway.Held) (ended []gateway.Held, err error) {
 	if len(held) == 0 {
 		return nil, nil
 	}
 	v, err := e.owned(held[0].Handle.Volume, epoch)
 	if err != nil {
 		return nil, err
+	}
+	for _, h := range held {
+		if h.Written && h.Handle.Volume == v.ID {
+			e.modified(ctx, h.Handle, gateway.NoticeSize|gateway.NoticeLastWrite)
+		}
 	}
 	if v.grants == nil {
 		return held, nil

@@ -59,9 +59,7 @@ func (e *Engine) spellingIn(ctx context.Context, v *volume, dir causeway.Handle,
 		if k == key && stored == "" {
 			stored = strings.Clone(x.Name)
 		}
-		if len(byKey) <= spelling.MaxNames && byKey[k] == "" {
-			byKey[strings.Clone(k)] = strings.Clone(x.Name)
-		}
+		spelling.Gather(byKey, k, x.Name)
 		return true
 	})
 	if err != nil {

@@ -104,31 +104,29 @@ func (e *Engine) Unwatch(_ context.Context, _ causeway.Handle, id gateway.WatchI
 	return errorOf(e.notices.Remove(notify.ID(id)))
 }
 
+// unwatch ends all watches of a volume.
+func (e *Engine) unwatch(id causeway.VolumeID) {
+	e.notices.RemoveWhere(func(w *notify.Watch) bool { return w.Dir.Volume == id })
+}
+
 // notice tells the watchers of a change in dir.
 func (e *Engine) notice(ctx context.Context, dir causeway.Handle, c notify.Change) {
 	if !e.notices.Any() {
 		return
 	}
 	for _, n := range e.notices.Match(dir, c, func(d causeway.Handle) (causeway.Handle, string, bool) { return e.up(ctx, d) }) {
-		e.watches.mu.Lock()
-		to := e.watches.events[n.Watch.ID.Owner.Kind]
-		e.watches.mu.Unlock()
-		if to != nil {
-			_ = to.Deliver(ctx, gateway.Event{
-				Kind: gateway.Noticed, Gateway: n.Watch.Gateway, Watch: gateway.WatchID(n.Watch.ID),
-				Notices: []gateway.Notice{{Action: gateway.NoticeAction(n.Action), Name: n.Name}},
-			})
-		}
+		e.deliver(ctx, &n.Watch, gateway.Event{Notices: []gateway.Notice{{Action: gateway.NoticeAction(n.Action), Name: n.Name}}})
 	}
 }
 
-// modified tells of a change of an object that has been opened by name. Under which names others know it the storage does not say.
-func (e *Engine) modified(ctx context.Context, h causeway.Handle, filter gateway.NoticeFilter) {
-	if filter == 0 || !e.notices.Any() {
-		return
-	}
-	if dir, name, ok := e.locks.NameOf(h); ok {
-		e.notice(ctx, dir, notify.Change{Action: uint32(gateway.Modified), Name: name, Filter: uint32(filter)})
+// deliver tells a watcher something.
+func (e *Engine) deliver(ctx context.Context, w *notify.Watch, what gateway.Event) {
+	e.watches.mu.Lock()
+	to := e.watches.events[w.ID.Owner.Kind]
+	e.watches.mu.Unlock()
+	if to != nil {
+		what.Kind, what.Gateway, what.Watch = gateway.Noticed, w.Gateway, gateway.WatchID(w.ID)
+		_ = to.Deliver(ctx, what)
 	}
 }
 

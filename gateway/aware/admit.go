@@ -2,6 +2,7 @@ package aware
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,6 +21,8 @@ import (
 
 // reservedPorts is the first port that needs no privilege (IPPORT_RESERVED).
 const reservedPorts = 1024
+
+var errPort = &causeway.Error{Op: "aware", Code: causeway.ErrAccess, Err: errors.New("the export rule for this client's address is secure: it wants a port below 1024")}
 
 // maxGroups is how many groups a client may claim: Linux's NGROUPS_MAX.
 const maxGroups = 64 << 10
@@ -82,12 +85,12 @@ func later(req any) any {
 
 // brief does what does not wait for other clients: with a slot, and as a user of the volumes.
 func (s *Server) brief(ctx context.Context, do func() error) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return status.FromContextError(ctx.Err()).Err()
+	from, _ := remote(ctx) // none: of this gateway itself, or of a program on its host
+	p, err := s.slots.take(ctx, from.Addr())
+	if err != nil {
+		return status.FromContextError(err).Err()
 	}
+	defer s.slots.release(from.Addr(), p)
 	if ctx.Err() != nil { // its client has had it done elsewhere by now: done late, it would undo what came after
 		return status.FromContextError(ctx.Err()).Err()
 	}
@@ -116,8 +119,11 @@ func (s *Server) admitVolume(ctx context.Context, claimed *clientpb.Caller, v *c
 		return nil, causeway.ErrAccess
 	}
 	rule := v.Rule(from.Addr())
-	if rule == nil || rule.Secure && from.Port() >= reservedPorts {
+	if rule == nil {
 		return nil, causeway.ErrAccess
+	}
+	if rule.Secure && from.Port() >= reservedPorts {
+		return nil, errPort
 	}
 	c := &gateway.Caller{Client: from.Addr(), ReadOnly: rule.ReadOnly || v.ReadOnly}
 	if claimed == nil {

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/keepalive"
@@ -65,14 +64,16 @@ type Config struct {
 	Gateways func() []Gateway // all that run, this one included; nil: the client knows
 	Load     func() (utilization uint8, draining bool)
 	WaysOff  func() uint8                                // ways by which no client shall be moved (redirect.Ways); nil: none
+	Mirrors  func() []Mirror                             // all that are declared, in an order that stays; nil: nothing is known of them
 	Sees     func(client netip.Addr, volume string) bool // whether a volume of the cluster is exported to a client; nil: those of Catalog
 	Epoch    func(causeway.VolumeID) causeway.Epoch      // of the ownership of a volume, as this gateway knows it; nil: it never changes
 	Enter    func() interface{ Leave() }                 // what must be held while volumes are used; nil: nothing
 
 	Every      time.Duration // how often clients are told about the gateways; default 1 s
 	Lease      time.Duration // within which a client that has locks renews them; default 30 s
-	MaxCalls   int           // that run at once, of all clients: about as many MiB of memory; default 256
+	MaxCalls   int           // that run at once, of all clients, of which one client address may have a half: about as many MiB of memory; default 256
 	MaxUnsent  int           // bytes of answers that clients have not taken yet, of which one client address may have a quarter; at least 8 MiB, default 256 MiB
+	MaxPending int           // bytes that calls hold which have not been answered; over it, who has most loses a connection; at least 8 MiB, default 1 GiB
 	MaxClients int           // that are remembered, of which one client address may have a quarter; default 16,384
 	MaxConns   int           // connections, of which one client address may have a quarter; default 32,768
 	Now        func() time.Time
@@ -88,6 +89,12 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxUnsent != 0 && c.MaxUnsent < 8<<20 {
 		return fmt.Errorf("aware: MaxUnsent (%d) must be 8 MiB or more", c.MaxUnsent)
+	}
+	if c.MaxPending != 0 && c.MaxPending < 8<<20 {
+		return fmt.Errorf("aware: MaxPending (%d) must be 8 MiB or more", c.MaxPending)
+	}
+	if c.MaxPending == 0 {
+		c.MaxPending = 1 << 30
 	}
 	if c.Lease == 0 {
 		c.Lease = 30 * time.Second
@@ -134,17 +141,21 @@ type Server struct {
 	clientpb.UnimplementedFilesServer
 	cfg   Config
 	grpc  *grpc.Server
-	slots chan struct{} // one per call that runs
+	tls   *tls.Config // nil: in the clear
+	slots slots
 	end   context.CancelFunc
 	life  context.Context
 
 	tenants *tenants
 	turns   turns
 	unsent  unsent
-	list    struct {
+
+	unanswered unanswered
+	list       struct {
 		mu       sync.Mutex
 		at       time.Time
 		gateways []Gateway
+		mirrors  []Mirror
 	}
 	tasks sync.WaitGroup
 
@@ -160,10 +171,11 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
+	s := &Server{cfg: cfg, slots: newSlots(cfg.MaxCalls), clients: map[who]*session{}, sessions: map[netip.Addr]int{}, conns: map[*conn]bool{}, from: map[netip.Addr]int{}}
 	s.tenants = newTenants()
 	s.turns.of, s.turns.from = map[locksOf]*turn{}, map[netip.Addr]int{}
 	s.unsent.most, s.unsent.of, s.unsent.less = cfg.MaxUnsent, map[netip.Addr]int{}, make(chan struct{})
+	s.unanswered.most, s.unanswered.of = cfg.MaxPending, map[netip.Addr]int{}
 	s.unsent.holds = map[netip.AddrPort]map[*hold]bool{}
 	s.life, s.end = context.WithCancel(context.Background())
 	options := []grpc.ServerOption{
@@ -173,8 +185,9 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.guarded), grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 	}
-	if cfg.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
+	if cfg.TLS != nil { // below what counts frames
+		s.tls = cfg.TLS.Clone()
+		s.tls.NextProtos = []string{"h2"}
 	}
 	s.grpc = grpc.NewServer(options...)
 	clientpb.RegisterFilesServer(s.grpc, s)
@@ -234,7 +247,7 @@ func (s *Server) hangUp(stuck []netip.AddrPort) {
 	s.mu.Unlock()
 	for _, c := range gone {
 		s.cfg.Log.Info("an aware client does not take what it asked for", "client", c.at)
-		c.Close()
+		c.cut()
 	}
 }
 
@@ -251,12 +264,15 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: nc, s: l.s}
+		c := &conn{Conn: nc, raw: nc, s: l.s, calls: calls{in: frames{skip: lengthOfPreface}, open: map[uint32]int{}}}
 		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 			c.at = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
 			c.from = c.at.Addr()
 		}
 		if l.s.admitConn(c) {
+			if l.s.tls != nil {
+				c.Conn = tls.Server(nc, l.s.tls)
+			}
 			return c, nil
 		}
 		nc.Close()
@@ -277,13 +293,21 @@ func (s *Server) admitConn(c *conn) bool {
 // conn is a connection of a client.
 type conn struct {
 	net.Conn
-	s    *Server
-	at   netip.AddrPort
-	from netip.Addr
+	raw   net.Conn // under TLS
+	s     *Server
+	at    netip.AddrPort
+	from  netip.Addr
+	calls calls
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}
+
+// forget takes the connection off all lists.
+func (c *conn) forget() {
 	c.s.mu.Lock()
 	if c.s.conns[c] {
 		delete(c.s.conns, c)
@@ -293,5 +317,5 @@ func (c *conn) Close() error {
 	}
 	c.s.mu.Unlock()
 	c.s.unsent.gone(c.at)
-	return c.Conn.Close()
+	c.s.unanswered.add(c.from, -c.calls.end())
 }

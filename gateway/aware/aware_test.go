@@ -2,15 +2,11 @@ package aware_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"sync"
@@ -32,6 +28,7 @@ import (
 	"causeway/gateway/aware"
 	"causeway/gateway/replies"
 	"causeway/gateway/transfer"
+	"causeway/internal/testcert"
 	"causeway/lockmgr"
 )
 
@@ -230,31 +227,9 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// certificate makes one of its own for a name.
-func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 // TestTLS: who speaks in the clear to a front with a certificate is not answered; who does not know the certificate does not speak.
 func TestTLS(t *testing.T) {
-	cert, pool := certificate(t)
+	cert, pool := testcert.New(t)
 	at, _ := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}} })
 	root(t, connect(t, at, credentials.NewTLS(&tls.Config{RootCAs: pool})))
 	for name, creds := range map[string]credentials.TransportCredentials{

@@ -39,7 +39,6 @@ type Use struct {
 	Client  string // address and what the client calls itself, "10.0.0.7/3fa9c1"
 	Volume  string
 	Since   time.Time // of the first call
-	Last    time.Time // of the client
 	Calls   uint64    // since then
 	Bytes   uint64    // read and written
 	Watches bool      // it can be told to go elsewhere
@@ -148,7 +147,7 @@ func (s *Server) Clients() []Use {
 	var out []Use
 	for w, c := range s.clients {
 		for volume, u := range c.volumes {
-			out = append(out, Use{w.name(), volume, u.since, c.last, u.calls, u.bytes, len(c.watches) > 0, u.wrote})
+			out = append(out, Use{w.name(), volume, u.since, u.calls, u.bytes, len(c.watches) > 0, u.wrote})
 		}
 	}
 	slices.SortFunc(out, func(a, b Use) int {
@@ -212,19 +211,23 @@ func (s *Server) sees(client netip.Addr, volume string) bool {
 	return v != nil && v.Rule(client) != nil
 }
 
-// known is where the gateways are, as of a moment ago: to find out costs more than to tell, and all clients ask all the time.
-func (s *Server) known() []Gateway {
+// known is where the gateways are and which mirrors there are, as of a moment ago: to find out costs more than to tell, and all clients ask all
+// the time. now: as of this moment.
+func (s *Server) known(now bool) ([]Gateway, []Mirror) {
 	s.list.mu.Lock()
 	defer s.list.mu.Unlock()
-	if now := s.cfg.Now(); s.list.at.IsZero() || now.Sub(s.list.at).Abs() > s.cfg.Every/2 {
-		s.list.gateways, s.list.at = s.cfg.Gateways(), now
+	if at := s.cfg.Now(); now || s.list.at.IsZero() || at.Sub(s.list.at).Abs() > s.cfg.Every/2 {
+		s.list.gateways, s.list.at = s.cfg.Gateways(), at
+		if s.cfg.Mirrors != nil {
+			s.list.mirrors = s.cfg.Mirrors()
+		}
 	}
-	return s.list.gateways
+	return s.list.gateways, s.list.mirrors
 }
 
 // gateways makes the message of where the gateways are.
-func (s *Server) gateways(client netip.Addr) (out []*clientpb.Gateway) {
-	for _, g := range s.known() {
+func (s *Server) gateways(client netip.Addr, known []Gateway) (out []*clientpb.Gateway) {
+	for _, g := range known {
 		p := &clientpb.Gateway{Node: g.Node, Utilization: uint32(g.Utilization), AgeMs: uint32(min(g.Age.Milliseconds(), 1<<31)), Draining: g.Draining}
 		for _, name := range g.Refuses {
 			if s.sees(client, name) {
@@ -262,14 +265,24 @@ func (s *Server) Watch(r *clientpb.WatchRequest, stream clientpb.Files_WatchServ
 		delete(c.watches, events)
 		s.mu.Unlock()
 	}()
+	told := mirrors{s: s, client: from.Addr()}
+	tell := func(now bool) error {
+		gateways, mirrors := s.known(now)
+		return stream.Send(&clientpb.Event{Gateways: s.gateways(from.Addr(), gateways), WaysOff: s.waysOff(), Mirrors: told.next(mirrors)})
+	}
 	tick := time.NewTicker(s.cfg.Every)
 	defer tick.Stop()
 	for {
-		if err := stream.Send(&clientpb.Event{Gateways: s.gateways(from.Addr()), WaysOff: s.waysOff()}); err != nil {
+		if err := tell(false); err != nil {
 			return err
 		}
 		select {
 		case e := <-events:
+			if e.Redirect.GetMirror() != "" {
+				if err := tell(true); err != nil {
+					return err
+				}
+			}
 			if err := stream.Send(e); err != nil {
 				return err
 			}

@@ -51,10 +51,10 @@ func less(of map[uint32]int, uid uint32) {
 // loan is a file that a program reads by itself.
 type loan struct {
 	id   uint64
-	uid  uint32 // whose
-	wire []byte // the handle
-	send func(*clientpb.LocalReply) error
-	gone chan struct{} // closed when nothing is read any more
+	uid  uint32                     // whose
+	wire []byte                     // the handle
+	tell func(*clientpb.LocalReply) // without waiting for who does not read
+	gone chan struct{}              // closed when nothing is read any more
 
 	// guarded by the Lender
 	handle causeway.Handle
@@ -230,7 +230,7 @@ func (l *Lender) end(h causeway.Handle) {
 	}
 	l.mu.Unlock()
 	for _, o := range list {
-		_ = o.send(&clientpb.LocalReply{Id: o.id, Recall: true}) // who is not told lets the lease end
+		o.tell(&clientpb.LocalReply{Id: o.id, Recall: true}) // who is not told lets the lease end
 	}
 	over := time.NewTimer(2 * loanLease)
 	defer over.Stop()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 	"unsafe"
@@ -107,27 +108,53 @@ func (b *borrower) send(r *clientpb.LocalReply, rights []byte) error {
 	return err
 }
 
+// tell sends what nobody asked for. It waits neither for a program that does not read nor for an answer that is being sent: one program that has a
+// thousand files would hold up a recall for as many times sendWithin.
+func (b *borrower) tell(r *clientpb.LocalReply) {
+	m, err := proto.Marshal(r)
+	if err != nil {
+		return
+	}
+	if raw, err := b.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.Sendto(int(fd), m, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) })
+	}
+}
+
 // converse answers a program until it hangs up.
 func (l *Lender) converse(c *net.UnixConn, who *process) {
 	stop := context.AfterFunc(l.s.life, func() { c.Close() })
 	defer stop()
 	defer c.Close()
 	b := &borrower{UnixConn: c, who: who, loans: map[uint64]*loan{}}
-	defer func() {
-		for _, o := range b.loans {
-			l.drop(o)
-		}
-	}()
+	defer l.hungUp(b)
 	buf := make([]byte, maxLocal)
 	for {
 		n, err := c.Read(buf)
 		if err != nil || n == 0 {
 			return
 		}
-		r := &clientpb.LocalRequest{}
-		if proto.Unmarshal(buf[:n], r) != nil || r.Id == 0 || l.answer(b, r) != nil {
+		if !l.receive(b, buf[:n]) {
 			return
 		}
+	}
+}
+
+// receive answers a packet. It reports false if the connection is to end.
+func (l *Lender) receive(b *borrower, packet []byte) (more bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.s.cfg.Log.Error("a request of a program on this machine panicked", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+			more = false
+		}
+	}()
+	r := &clientpb.LocalRequest{}
+	return proto.Unmarshal(packet, r) == nil && r.Id != 0 && l.answer(b, r) == nil
+}
+
+// hungUp takes back what a program has that is gone.
+func (l *Lender) hungUp(b *borrower) {
+	for _, o := range b.loans {
+		l.drop(o)
 	}
 }
 
@@ -151,7 +178,7 @@ func (l *Lender) answer(b *borrower, r *clientpb.LocalRequest) error {
 	fresh := o == nil
 	if fresh {
 		b.forget(l)
-		o = &loan{id: r.Id, uid: b.who.uid, wire: r.Handle, gone: make(chan struct{}), send: func(r *clientpb.LocalReply) error { return b.send(r, nil) }}
+		o = &loan{id: r.Id, uid: b.who.uid, wire: r.Handle, gone: make(chan struct{}), tell: b.tell}
 	}
 	err := l.lend(l.s.life, b.who, o, func(fd int) (err error) {
 		if fresh { // a description of its own, which cannot be written by

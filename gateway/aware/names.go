@@ -18,7 +18,8 @@ const (
 // Hello agrees on a version and says where the gateways are.
 func (s *Server) Hello(ctx context.Context, r *clientpb.HelloRequest) (*clientpb.HelloReply, error) {
 	from, _ := remote(ctx)
-	out := &clientpb.HelloReply{Node: s.cfg.Node, Gateways: s.gateways(from.Addr()), MaxTransfer: causeway.MaxTransfer}
+	gateways, _ := s.known(false)
+	out := &clientpb.HelloReply{Node: s.cfg.Node, Gateways: s.gateways(from.Addr(), gateways), MaxTransfer: causeway.MaxTransfer}
 	if r.MinVersion <= Version && Version <= r.MaxVersion {
 		out.Version = Version
 	}

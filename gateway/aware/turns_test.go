@@ -3,6 +3,7 @@ package aware_test
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -74,6 +75,32 @@ func newLockUser(t *testing.T, access gateway.Access) *lockUser {
 		t.Fatal(r, err)
 	}
 	return &lockUser{t, f, r.Handle}
+}
+
+// TestSlotsOfOneAddress: calls that do not come to an end, of one address, leave others their places.
+func TestSlotsOfOneAddress(t *testing.T) {
+	slow := &slowLocks{come: make(chan struct{}, 64), pass: make(chan struct{})}
+	at, _ := serve(t, func(c *aware.Config, _ *causeway.Volume) { c.Access, c.MaxCalls = slow, 4 })
+	one, other := from(t, at, net.IPv4(127, 0, 0, 2)), from(t, at, net.IPv4(127, 0, 0, 3))
+	u, held := &lockUser{t, one, root(t, one)}, make(chan error, 16)
+	for i := range uint64(cap(held)) {
+		go func() { held <- u.lock(t.Context(), i+1, 0, 500) }()
+	}
+	for range 2 {
+		<-slow.come
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for range 20 {
+		if r, err := other.GetAttr(ctx, &clientpb.Request{Caller: me(1), Handle: u.handle}); err != nil || r.Code != 0 {
+			t.Error("others wait for them:", r, err)
+			break
+		}
+	}
+	close(slow.pass)
+	for range cap(held) {
+		<-held
+	}
 }
 
 // TestUnlockInTurn: a lock that its client no longer waits for is on its way still when its unlock comes. It is not there afterwards.

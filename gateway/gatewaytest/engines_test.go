@@ -34,7 +34,7 @@ func engines(t testing.TB, s backend.Store, async bool) gatewaytest.Fixture {
 func local(s backend.Store, async bool) gatewaytest.Fixture {
 	h := &holder{}
 	a := access.New(access.Config{Holder: h})
-	tr := transfer.New(transfer.Config{Grants: a})
+	tr := transfer.New(transfer.Config{Grants: a, Guard: a})
 	h.Holder = tr
 	v := &causeway.Volume{ID: 42, Name: "v", Async: async}
 	a.Attach(v, s)

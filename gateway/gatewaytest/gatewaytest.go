@@ -28,6 +28,7 @@ func Run(t *testing.T, fixture func(t *testing.T) Fixture) {
 		"remove": testRemove, "rename": testRename, "link": testLink, "setattr": testSetAttr, "no id": testNoID, "times": testTimes, "guard": testGuard,
 		"change": testChange, "readdir": testReadDir, "bytes": testBytes, "bounds": testBounds, "data rights": testDataRights,
 		"verifier": testVerifier, "gone": testGone, "read-only": testReadOnly, "no wait": testNoWait, "borrowed": testBorrowed,
+		"locks": testLocks, "lock waits": testLockWaits, "lock model": testLockModel, "opens": testOpens, "leases": testLeases,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &suite{T: t, ctx: t.Context(), Fixture: fixture(t)}

@@ -12,7 +12,7 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			gatewaytest.Run(t, func(t *testing.T) gatewaytest.Fixture {
 				s := newSite(t, o)
-				return gatewaytest.Fixture{Access: s.g[1].router, Transfer: s.g[1].data, Volume: vol} // names are waited for: they are changed elsewhere
+				return gatewaytest.Fixture{Access: front{s.g[1].router, s}, Transfer: s.g[1].data, Volume: vol} // names are waited for: they are changed elsewhere
 			})
 		})
 	}

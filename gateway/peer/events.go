@@ -37,9 +37,8 @@ func (e *events) init() {
 // Subscribe registers the front of this gateway for the events of a kind of owners, wherever they come from.
 func (p *Peers) Subscribe(kind causeway.OwnerKind, to gateway.Events) {
 	p.events.mu.Lock()
+	defer p.events.mu.Unlock()
 	p.events.to[kind] = to
-	p.events.mu.Unlock()
-	p.services.Access.Subscribe(kind, dispatcher{p})
 }
 
 // deliver gives an event to the front of this gateway.

@@ -101,6 +101,51 @@ func (n names) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Hand
 	return n.next().router.Link(ctx, c, h, dir, name)
 }
 
+func (n names) Lock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
+	return n.next().router.Lock(ctx, c, h, s)
+}
+
+func (n names) Unlock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) error {
+	return n.next().router.Unlock(ctx, c, h, s)
+}
+
+func (n names) TestLock(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) (gateway.Lock, error) {
+	return n.next().router.TestLock(ctx, c, h, s)
+}
+
+func (n names) Cancel(ctx context.Context, c *gateway.Caller, h causeway.Handle, s gateway.LockSpec) error {
+	return n.next().router.Cancel(ctx, c, h, s)
+}
+
+func (n names) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, client string) error {
+	return n.next().router.ReleaseClient(ctx, kind, client)
+}
+
+func (n names) Locks(ctx context.Context) ([]gateway.Lock, error) { return n.next().router.Locks(ctx) }
+
+func (n names) Open(ctx context.Context, c *gateway.Caller, h causeway.Handle, spec *gateway.OpenSpec) (gateway.Opened, error) {
+	return n.next().router.Open(ctx, c, h, spec)
+}
+
+func (n names) SetDelete(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID, on bool) error {
+	return n.next().router.SetDelete(ctx, c, h, id, on)
+}
+
+func (n names) Close(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.OpenID) (bool, error) {
+	return n.next().router.Close(ctx, c, h, id)
+}
+
+func (n names) Acknowledge(ctx context.Context, c *gateway.Caller, h causeway.Handle, id causeway.LeaseID, caching causeway.Caching) (gateway.LeaseState, error) {
+	return n.next().router.Acknowledge(ctx, c, h, id, caching)
+}
+
+func (n names) Opens(ctx context.Context, v causeway.VolumeID) ([]gateway.Opened, error) {
+	return n.next().router.Opens(ctx, v)
+}
+
+// Subscribe implements gateway.Access.
+func (n names) Subscribe(kind causeway.OwnerKind, e gateway.Events) { subscribe(n.g, kind, e) }
+
 func (n names) StatFS(ctx context.Context, c *gateway.Caller, h causeway.Handle) (causeway.FSStat, causeway.Attr, error) {
 	return n.next().router.StatFS(ctx, c, h)
 }

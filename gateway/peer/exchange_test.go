@@ -394,7 +394,7 @@ func TestProxy(t *testing.T) {
 		services.Transfer = s.g[2].data // which asks g1 for grants
 		s.g[2].peers.Offer(services)
 		x := s.g[1].without(func() []string { return []string{"g3"} })
-		return gatewaytest.Fixture{Access: s.g[1].router, Transfer: x, Volume: vol}
+		return gatewaytest.Fixture{Access: front{s.g[1].router, s}, Transfer: x, Volume: vol}
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"causeway"
+	"causeway/gateway"
 	"causeway/gateway/gatewaytest"
 	"causeway/gateway/peer/peerpb"
 	"causeway/gateway/peer/wire"
@@ -97,4 +98,33 @@ func TestAnswersNobodyTakes(t *testing.T) {
 	c.mu.Unlock()
 	c.end()
 	c.wait()
+}
+
+// brokenTransfer is a transfer part that fails its callers.
+type brokenTransfer struct{ gateway.Transfer }
+
+func (brokenTransfer) Write(context.Context, *gateway.Caller, causeway.Handle, uint64, []byte, causeway.Stability) (gateway.WriteResult, error) {
+	panic("broken")
+}
+
+// TestPanicOfBulk: a panic in what another gateway asks to be written fails that write, and nothing else.
+func TestPanicOfBulk(t *testing.T) {
+	s := newSite(t, options{gates: 2})
+	x := s.g[1].without(func() []string { return []string{"g1"} })
+	h, err := s.g[1].create("f")
+	must(t, err)
+	services := s.g[0].peers.services
+	services.Transfer = brokenTransfer{s.g[0].data}
+	s.g[0].peers.Offer(services)
+	c := gatewaytest.Root()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // it would be tried again for a while
+	defer cancel()
+	if _, err := x.Write(ctx, c, h, 0, []byte("text"), causeway.FileSync); err == nil {
+		t.Error("it was written")
+	}
+	services.Transfer = s.g[0].data
+	s.g[0].peers.Offer(services)
+	if w, err := x.Write(t.Context(), c, h, 0, []byte("text"), causeway.FileSync); err != nil || w.N != 4 {
+		t.Error(w, err)
+	}
 }

@@ -37,8 +37,10 @@ func (c *conduit) enterLocked(j job) {
 	if l == nil {
 		l = &lane{volume: v}
 		c.lanes[v] = l
-		l.look = time.AfterFunc(stuckAfter, func() { c.lookAfter(l) })
 		c.driveLocked(l)
+	} else if l.look == nil { // nothing waited before
+		l.seen = l.begun
+		l.look = time.AfterFunc(stuckAfter, func() { c.lookAfter(l) })
 	}
 	l.waiting = append(l.waiting, j)
 }
@@ -101,7 +103,9 @@ func (c *conduit) next(l *lane, made []held) (j job, ok bool) {
 	}
 	if l.drivers--; l.drivers == 0 {
 		delete(c.lanes, l.volume)
-		l.look.Stop()
+		if l.look != nil {
+			l.look.Stop()
+		}
 	}
 	return j, false
 }

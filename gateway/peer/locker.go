@@ -46,24 +46,44 @@ func (r *Router) Cancel(ctx context.Context, c *gateway.Caller, h causeway.Handl
 		func() *peerpb.Request { return wire.Lock(peerpb.Op_CANCEL, c, h, s) })
 }
 
-// ReleaseClient implements gateway.Locker: all gateways are told, for each may administer a volume in which the client held locks.
+// ReleaseClient implements gateway.Locker: all gateways are told, for each may administer a volume in which the client held locks. While a
+// volume moves its locks may be at none of them: it is done again then. A volume that nobody administers for so long is left out.
 func (r *Router) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, client string) error {
-	return r.everywhere(ctx, wire.ReleaseClient(kind, client), func() error { return r.local.ReleaseClient(ctx, kind, client) })
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Patience)
+	defer cancel()
+	for {
+		changed := r.table.Changed()
+		whole, err := r.everywhere(ctx, wire.ReleaseClient(kind, client), func() error { return r.local.ReleaseClient(ctx, kind, client) })
+		if err != nil || whole {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			r.peers.cfg.Log.Warn("locks of a client may stay in a volume that no gateway administers", "client", client)
+			return nil
+		}
+	}
 }
 
 // ReleaseVia implements gateway.Locker, for what this gateway received: all gateways are told. What a copy says came by this gateway's name, when
-// another one administered the volume, is meant too.
+// another one administered the volume, is meant too. ErrDelay while a volume moves: not all may be released.
 func (r *Router) ReleaseVia(ctx context.Context, kind causeway.OwnerKind, client, gateway string) error {
 	if gateway != "" && gateway != r.peers.cfg.Node {
 		return causeway.ErrInval
 	}
-	return r.everywhere(ctx, wire.ReleaseVia(kind, client), func() error {
+	whole, err := r.everywhere(ctx, wire.ReleaseVia(kind, client), func() error {
 		return errors.Join(r.local.ReleaseVia(ctx, kind, client, ""), r.local.ReleaseVia(ctx, kind, client, r.peers.cfg.Node))
 	})
+	if err == nil && !whole {
+		err = causeway.ErrDelay
+	}
+	return err
 }
 
-// everywhere tells all gateways something, this one too.
-func (r *Router) everywhere(ctx context.Context, what *peerpb.Request, here func() error) error {
+// everywhere tells all gateways something, this one too. whole: all volumes were administered by them meanwhile.
+func (r *Router) everywhere(ctx context.Context, what *peerpb.Request, here func() error) (whole bool, err error) {
+	meanwhile := r.administered()
 	others := r.peers.cfg.Others()
 	errs := make([]error, len(others)+1)
 	var all sync.WaitGroup
@@ -79,13 +99,30 @@ func (r *Router) everywhere(ctx context.Context, what *peerpb.Request, here func
 	}
 	errs[len(others)] = here()
 	all.Wait()
-	return errors.Join(errs...)
+	return meanwhile(others), errors.Join(errs...)
 }
 
-// Locks implements gateway.Locker, for the volumes of all gateways.
+// administered returns what reports later whether these gateways and this one have administered all volumes from now until then.
+func (r *Router) administered() func(others []string) bool {
+	changed := r.table.Changed()
+	return func(others []string) bool {
+		whole := r.table.All(func(v causeway.VolumeID, s gateway.Standing) bool {
+			return s.Open && (s.Here || slices.Contains(others, s.Node)) || !r.peers.cfg.Known(v)
+		})
+		select {
+		case <-changed:
+			return false
+		default:
+			return whole
+		}
+	}
+}
+
+// Locks implements gateway.Locker, for the volumes of all gateways. ErrDelay beside the list while a volume moves: not all may be in it.
 func (r *Router) Locks(ctx context.Context) ([]gateway.Lock, error) {
+	meanwhile := r.administered()
 	others := r.peers.cfg.Others()
-	lists, errs := make([][]gateway.Lock, len(others)+1), make([]error, len(others)+1)
+	lists, errs := make([][]gateway.Lock, len(others)+1), make([]error, len(others)+2)
 	var all sync.WaitGroup
 	for i, node := range others {
 		all.Go(func() {
@@ -101,6 +138,9 @@ func (r *Router) Locks(ctx context.Context) ([]gateway.Lock, error) {
 	}
 	lists[len(others)], errs[len(others)] = r.local.Locks(ctx)
 	all.Wait()
+	if !meanwhile(others) {
+		errs[len(others)+1] = causeway.ErrDelay
+	}
 	return slices.Concat(lists...), errors.Join(errs...)
 }
 

@@ -87,10 +87,22 @@ func (r *Router) ReadLink(ctx context.Context, c *gateway.Caller, h causeway.Han
 // Create implements gateway.Namespace.
 func (r *Router) Create(ctx context.Context, c *gateway.Caller, dir causeway.Handle, name string, spec *gateway.CreateSpec) (gateway.Entry, causeway.Change, error) {
 	var to wire.Result
+	var take func(*causeway.Grant)
 	err := r.call(ctx, c, dir.Volume, false, &to, func() (err error) {
 		to.Entry, to.Change, err = r.local.Create(ctx, c, dir, name, spec)
 		return err
-	}, func() *peerpb.Request { return wire.Create(c, dir, name, spec) })
+	}, func() *peerpb.Request {
+		m := wire.Create(c, dir, name, spec)
+		if r.cfg.Taker != nil && spec.Type == causeway.TypeRegular {
+			if take = r.cfg.Taker.Expect(dir.Volume); take != nil {
+				wire.WithGrant(m)
+			}
+		}
+		return m
+	})
+	if err == nil && take != nil && to.Grant != nil {
+		take(to.Grant)
+	}
 	return to.Entry, to.Change, err
 }
 

@@ -127,8 +127,17 @@ func (r *Router) Admit(ctx context.Context, c *gateway.Caller, h causeway.Handle
 		}, wire.Error)
 }
 
-// Watch implements gateway.Watcher.
+// Watch implements gateway.Watcher. The next owners of the volume are told too.
 func (r *Router) Watch(ctx context.Context, c *gateway.Caller, dir causeway.Handle, id gateway.WatchID, filter gateway.NoticeFilter, deep bool) error {
+	x := watchOf{dir: dir, filter: filter, deep: deep, epoch: r.table.Now(dir.Volume).Epoch} // at the latest
+	err := r.askWatch(ctx, c, dir, id, filter, deep)
+	if err == nil {
+		r.watching.begin(r, c, id, x)
+	}
+	return err
+}
+
+func (r *Router) askWatch(ctx context.Context, c *gateway.Caller, dir causeway.Handle, id gateway.WatchID, filter gateway.NoticeFilter, deep bool) error {
 	return r.opening(ctx, c, dir.Volume, func(s gateway.Stateful) error { return s.Watch(ctx, c, dir, id, filter, deep) },
 		func() *peerpb.Request {
 			m := wire.Watch(peerpb.Op_WATCH, c, dir, id)
@@ -139,6 +148,11 @@ func (r *Router) Watch(ctx context.Context, c *gateway.Caller, dir causeway.Hand
 
 // Unwatch implements gateway.Watcher.
 func (r *Router) Unwatch(ctx context.Context, dir causeway.Handle, id gateway.WatchID) error {
+	r.watching.end(id)
+	return r.askUnwatch(ctx, dir, id)
+}
+
+func (r *Router) askUnwatch(ctx context.Context, dir causeway.Handle, id gateway.WatchID) error {
 	return r.opening(ctx, &gateway.Caller{}, dir.Volume, func(s gateway.Stateful) error { return s.Unwatch(ctx, dir, id) },
 		func() *peerpb.Request { return wire.Watch(peerpb.Op_UNWATCH, nil, dir, id) }, wire.Error)
 }

@@ -32,6 +32,7 @@ import (
 type Table interface {
 	Now(causeway.VolumeID) gateway.Standing
 	Changed() <-chan struct{} // closed when the standing of any volume changes next
+	All(is func(causeway.VolumeID, gateway.Standing) bool) bool
 	// Enter counts a call in, so that who closes the volume waits for it, and returns where the volume is answered.
 	Enter(causeway.VolumeID) (gateway.Standing, gate.Pass)
 	Valid() bool       // this gateway may do I/O and report success now
@@ -166,6 +167,12 @@ func (p *Peers) Offer(s Services) {
 		p.rounds = rounds.Of(s.Stable)
 	case s.Access != nil:
 		p.rounds = rounds.Of(s.Access)
+	}
+	if s.Access == nil {
+		return
+	}
+	for kind := causeway.OwnerNLM; kind <= causeway.OwnerAware; kind++ { // other gateways' clients are told also of kinds that no front here serves
+		s.Access.Subscribe(kind, dispatcher{p})
 	}
 }
 

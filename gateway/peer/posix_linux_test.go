@@ -30,7 +30,7 @@ func TestConformanceOnPosix(t *testing.T) {
 						must(t, g.store.Close())
 					}
 				})
-				return gatewaytest.Fixture{Access: s.g[1].router, Transfer: s.g[1].data, Volume: vol, KeepsSetUID: privileged}
+				return gatewaytest.Fixture{Access: front{s.g[1].router, s}, Transfer: s.g[1].data, Volume: vol, KeepsSetUID: privileged}
 			})
 		})
 	}

@@ -19,6 +19,8 @@ type RouterConfig struct {
 	// Near tells which volumes' names and attributes the access part here may read although another gateway administers them: those
 	// whose storage is open here, and the same for all gateways at every moment. Nil: none. It must not block.
 	Near func(causeway.VolumeID) bool
+	// Taker gets the grants that come with the replies of CREATE. Nil: none are asked for.
+	Taker gateway.Taker
 	// Patience is how long a call waits for a volume that is closed, or whose owner does not answer; then it is ErrDelay. Default 20 s.
 	Patience time.Duration
 }
@@ -43,7 +45,8 @@ type Router struct {
 	table Table
 	born  time.Time
 
-	watcher watcher
+	watcher  watcher
+	watching watching
 }
 
 var _ gateway.Access = (*Router)(nil)

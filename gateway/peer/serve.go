@@ -2,7 +2,9 @@ package peer
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -33,10 +35,29 @@ type server struct {
 func (p *Peers) serveGRPC() {
 	p.grpc = grpc.NewServer(grpc.Creds(bounded{credentials.NewTLS(p.cfg.Server), &doorman.Doorman{Total: maxStrangers, PerAddr: maxStrangersPerAddr}, &p.counts}), grpc.ConnectionTimeout(5*time.Second),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(2*streamWindow), grpc.MaxConcurrentStreams(256), grpc.WaitForHandlers(true),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.ChainUnaryInterceptor(p.guarded), grpc.ChainStreamInterceptor(p.guardedStream))
 	peerpb.RegisterPeerServer(p.grpc, server{Peers: p})
 	peerpb.RegisterBulkServer(p.grpc, bulk{Peers: p})
 	peerpb.RegisterCopiesServer(p.grpc, copies{Peers: p})
+}
+
+// guarded turns a panic into the call's failure, guardedStream into the stream's.
+func (p *Peers) guarded(ctx context.Context, r any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (reply any, err error) {
+	defer p.recovered(info.FullMethod, &err)
+	return handle(ctx, r)
+}
+
+func (p *Peers) guardedStream(s any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	defer p.recovered(info.FullMethod, &err)
+	return handle(s, stream)
+}
+
+func (p *Peers) recovered(op string, err *error) {
+	if r := recover(); r != nil {
+		p.cfg.Log.Error("a request of another gateway panicked", "op", op, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+		*err = status.Error(codes.Internal, "panic")
+	}
 }
 
 // Serve answers other gateways until Close. The listener is a plain one, and is closed.

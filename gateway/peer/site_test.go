@@ -44,6 +44,7 @@ type member struct {
 	store    backend.Store
 	volume   *causeway.Volume
 	engine   *access.Engine
+	locks    *lockmgr.Manager
 	data     *transfer.Engine
 	hook     *hook
 	peers    *Peers
@@ -55,6 +56,9 @@ type member struct {
 
 // holder breaks the circle between who recalls grants and who asks for them.
 type holder struct{ gateway.Holder }
+
+// taker breaks another one: grants that come unasked.
+type taker struct{ gateway.Taker }
 
 func identity(t testing.TB, ca *pki.Authority, node string) *pki.Identity {
 	t.Helper()
@@ -149,12 +153,14 @@ func (s *site) newGate(name string, o options) *member {
 	g.store = store
 	locks, err := lockmgr.New(lockmgr.Config{})
 	must(s, err)
+	g.locks = locks
 	g.engine = access.New(access.Config{Locks: locks, Holder: h, Node: name, Holders: g.peers})
 	g.store, g.volume = store, &causeway.Volume{ID: vol, Name: "v", Async: o.async}
 	g.engine.Attach(g.volume, store)
 	g.hook = &hook{inner: g.engine}
 	g.peers.Offer(Services{Access: g.hook, Stateful: g.engine, Holder: h})
-	rc := RouterConfig{Peers: g.peers}
+	k := &taker{}
+	rc := RouterConfig{Peers: g.peers, Taker: k}
 	if o.near {
 		rc.Near = func(causeway.VolumeID) bool { return true }
 	}
@@ -163,9 +169,9 @@ func (s *site) newGate(name string, o options) *member {
 	}
 	g.router, err = NewRouter(rc)
 	must(s, err)
-	g.data = transfer.New(transfer.Config{Grants: g.router, Node: name})
+	g.data = transfer.New(transfer.Config{Grants: g.router, Guard: g.router, Node: name})
 	g.data.Attach(vol, store)
-	h.Holder = g.data
+	h.Holder, k.Taker = g.data, g.data
 	served := make(chan error, 1)
 	go func() { served <- g.peers.Serve(l) }()
 	s.Cleanup(func() {
@@ -179,6 +185,22 @@ func (s *site) newGate(name string, o options) *member {
 	})
 	return g
 }
+
+// subscribe is what fronts do at each gateway: events go to the one that a request came by.
+func subscribe(to []*member, kind causeway.OwnerKind, e gateway.Events) {
+	for _, g := range to {
+		g.router.Subscribe(kind, e)
+	}
+}
+
+// front is the access part at one gateway.
+type front struct {
+	*Router
+	s *site
+}
+
+// Subscribe implements gateway.Access.
+func (f front) Subscribe(kind causeway.OwnerKind, e gateway.Events) { subscribe(f.s.g, kind, e) }
 
 // open makes a gateway the owner, at all of them.
 func (s *site) open(owner int) {

@@ -12,6 +12,7 @@ type Result struct {
 	Code    causeway.Code
 	Entry   gateway.Entry
 	Changes [2]causeway.Change
+	opened  gateway.Opened // of an open that was made here
 }
 
 // format of records, their first byte; a reader refuses others.

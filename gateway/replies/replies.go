@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ type Copies interface {
 type Config struct {
 	Access     gateway.Access // makes the changes
 	Copies     Copies         // nil: records are here alone
-	MaxEntries int            // default 65,536; the oldest are forgotten first
+	MaxEntries int            // default 65,536; the oldest of clients that have many are forgotten first
 	MaxAge     time.Duration  // default 5 minutes, longer than any client repeats a call
 	Now        func() time.Time
 	Log        *slog.Logger // default: none
@@ -61,7 +62,8 @@ type Memory struct {
 
 	mu      sync.Mutex
 	entries map[key]*entry
-	order   list.List // finished entries, the oldest first
+	order   list.List             // finished entries, the oldest first
+	clients map[source]*list.List // those of each client, likewise
 }
 
 // engine is what makes the changes. Embedded under its own name, Access would hide the method of that name.
@@ -74,6 +76,12 @@ type key struct {
 	op     causeway.OpID
 }
 
+// source is where a call came from: a client here, or one that is known to another gateway, which does not say who it is.
+type source struct {
+	client  netip.Addr
+	gateway string
+}
+
 // entry is a call that runs, or has ended.
 type entry struct {
 	key
@@ -82,7 +90,9 @@ type entry struct {
 	result  Result
 	pending [2]causeway.ObjectID // what may not be stable yet
 	at      time.Time
+	client  source        // who called; none: another owner of the volume was asked
 	inOrder *list.Element // nil while it runs
+	inOwn   *list.Element // among those of its client
 }
 
 // New returns an empty Memory.
@@ -90,7 +100,7 @@ func New(cfg Config) (*Memory, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Memory{engine: cfg.Access, cfg: cfg, entries: make(map[key]*entry)}, nil
+	return &Memory{engine: cfg.Access, cfg: cfg, entries: make(map[key]*entry), clients: make(map[source]*list.List)}, nil
 }
 
 // once makes a change, or returns how it ended before.
@@ -102,6 +112,7 @@ func (m *Memory) once(ctx context.Context, c *gateway.Caller, v causeway.VolumeI
 	for {
 		e, first := m.begin(k)
 		if first {
+			e.client = source{c.Client, c.Gateway}
 			return m.run(ctx, c, e, change)
 		}
 		if c.NoWait {
@@ -201,8 +212,14 @@ func (m *Memory) finish(e *entry, r Result, pending [2]causeway.ObjectID, fresh 
 	defer m.mu.Unlock()
 	e.result, e.pending, e.at = r, pending, m.cfg.Now()
 	e.inOrder = m.order.PushBack(e)
+	own := m.clients[e.client]
+	if own == nil {
+		own = list.New()
+		m.clients[e.client] = own
+	}
+	e.inOwn = own.PushBack(e)
 	for m.order.Len() > m.cfg.MaxEntries {
-		m.forgetLocked(m.order.Front().Value.(*entry))
+		m.forgetLocked(m.surplusLocked(own))
 	}
 	if fresh && m.cfg.Copies != nil { // a copy that begins now has either the entry or what is added
 		m.cfg.Copies.Add(e.volume, e.op, r.encode())
@@ -225,8 +242,34 @@ func (m *Memory) expireLocked() {
 	}
 }
 
+// maxLook bounds how many entries are looked at to find one of a client that has many.
+const maxLook = 64
+
+// surplusLocked is an entry that can be spared: the oldest one of who has more than his part, so that a client who makes ever more changes pushes out what
+// he has made himself, and others are not told that theirs are yet to be made. own are the entries of who has just made one.
+func (m *Memory) surplusLocked(own *list.List) *entry {
+	fair := m.cfg.MaxEntries / len(m.clients)
+	if own.Len() > fair {
+		return own.Front().Value.(*entry)
+	}
+	at := m.order.Front()
+	for range maxLook {
+		if e := at.Value.(*entry); m.clients[e.client].Len() > fair {
+			return e
+		}
+		if at = at.Next(); at == nil {
+			break
+		}
+	}
+	return m.order.Front().Value.(*entry)
+}
+
 func (m *Memory) forgetLocked(e *entry) {
 	m.order.Remove(e.inOrder)
+	own := m.clients[e.client]
+	if own.Remove(e.inOwn); own.Len() == 0 {
+		delete(m.clients, e.client)
+	}
 	delete(m.entries, e.key)
 }
 

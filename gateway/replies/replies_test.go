@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -129,6 +131,46 @@ func TestFirstAnswer(t *testing.T) {
 		if err := c.do(op + 100); !errors.Is(err, c.next) {
 			t.Errorf("%s by another call: %v", c.name, err)
 		}
+	}
+}
+
+// TestFlood: a client that makes ever more changes pushes out what was remembered of its own, not that others' changes are made; the same goes for those of
+// another gateway.
+func TestFlood(t *testing.T) {
+	w, ctx := newWorld(t, nil), context.Background()
+	from := func(host, gate string, op uint16) *gateway.Caller {
+		return &gateway.Caller{Client: netip.MustParseAddr(host), Gateway: gate, Op: causeway.OpID{byte(op >> 8), byte(op), 1}}
+	}
+	make := func(c *gateway.Caller, name string) error {
+		_, _, err := w.Create(ctx, c, w.root, name, &gateway.CreateSpec{Type: causeway.TypeRegular, How: gateway.Guarded})
+		return err
+	}
+	honest, distant := from("10.0.0.1", "", 1), from("10.0.0.2", "g2", 2)
+	for _, c := range []*gateway.Caller{honest, distant} {
+		if err := make(c, c.Client.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint16(1000) {
+		if _, err := w.Remove(ctx, from("10.0.0.66", "", 3+i), w.root, "nothing", gateway.RemoveFile); causeway.CodeOf(err) != causeway.ErrNoEnt {
+			t.Fatal(err)
+		}
+		if n := w.Len(); n > 100 {
+			t.Fatal(n, "are remembered")
+		}
+	}
+	for _, c := range []*gateway.Caller{honest, distant} {
+		if err := make(c, c.Client.String()); err != nil {
+			t.Error("a repetition is made again:", err)
+		}
+	}
+	for host := range byte(250) { // one change of each of so many: the oldest go
+		if err := make(&gateway.Caller{Client: netip.AddrFrom4([4]byte{10, 0, 1, host}), Op: causeway.OpID{host, 2}}, fmt.Sprint("f", host)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.Len(); n > 100 || len(w.clients) > 101 {
+		t.Error(n, "are remembered of", len(w.clients))
 	}
 }
 

@@ -90,6 +90,16 @@ func (t *Table) become(v *volume, s Standing) {
 // Now returns where a volume is answered. It costs next to nothing.
 func (t *Table) Now(id causeway.VolumeID) Standing { return t.volume(id).now.Load().Standing }
 
+// All reports whether something is so of all volumes that it has heard of.
+func (t *Table) All(is func(causeway.VolumeID, Standing) bool) bool {
+	all := true
+	t.volumes.Range(func(id, x any) bool {
+		all = is(id.(causeway.VolumeID), x.(*volume).now.Load().Standing)
+		return all
+	})
+	return all
+}
+
 // Enter counts a call in, so that Drain waits for it until it leaves, and returns where the volume is answered.
 func (t *Table) Enter(id causeway.VolumeID) (Standing, gate.Pass) {
 	v := t.volume(id)

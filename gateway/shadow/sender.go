@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -20,6 +21,9 @@ type Config struct {
 	Choose func(causeway.VolumeID) []string
 	// All returns everything that is to be known of a volume: a copy begins with it. What is added while it runs may be in it or not.
 	All func(context.Context, causeway.VolumeID) ([]Record, error)
+	// Note remembers, where the death of gateways does not reach, that no copy before this version counts from now on: what is answered
+	// next is in none of them. nil: nobody does.
+	Note func(context.Context, causeway.VolumeID, Version) error
 	// Within is how long a gateway has to take a batch; one that does not is left out for Shun, or longer where
 	// there are many. Defaults 300 ms and 1 s.
 	Within, Shun time.Duration
@@ -72,6 +76,8 @@ type volume struct {
 
 	mu      sync.Mutex
 	node    string // that keeps the copy; "": none yet
+	alone   bool   // nobody keeps one, and what was kept does not count
+	unnoted bool   // whose the copy is could not be noted
 	term    uint64
 	seq     uint64
 	queue   []Record // not sent yet
@@ -107,6 +113,23 @@ func (s *Sender) End(id causeway.VolumeID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.volumes, id)
+}
+
+// Gone tells that a gateway has ended, also if it is there again: what it kept it may not keep any more. The next Refresh begins anew.
+func (s *Sender) Gone(node string) {
+	for _, v := range s.all() {
+		v.mu.Lock()
+		if v.node == node {
+			v.node = ""
+		}
+		v.mu.Unlock()
+	}
+}
+
+func (s *Sender) all() []*volume {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.volumes))
 }
 
 func (s *Sender) volume(id causeway.VolumeID) *volume {
@@ -171,22 +194,32 @@ func (s *Sender) Until(ctx context.Context, id causeway.VolumeID, mark uint64) e
 // Refresh begins new copies where another gateway than the present one shall keep them, without waiting for the next change. It is
 // called every now and then, and when gateways have come or gone.
 func (s *Sender) Refresh(ctx context.Context) error {
-	s.mu.Lock()
-	all := make([]*volume, 0, len(s.volumes))
-	for _, v := range s.volumes {
-		all = append(all, v)
-	}
-	s.mu.Unlock()
-	var failed error
-	for _, v := range all {
+	all := s.all()
+	errs, turns := make([]error, len(all)), make(chan struct{}, refreshAtOnce)
+	var tasks sync.WaitGroup
+	for i, v := range all {
 		v.mu.Lock()
-		if v.sending == nil && v.node != s.chooseLocked(v) {
-			failed = errors.Join(failed, s.sendLocked(ctx, v))
-		}
+		stands := v.sending != nil || !v.unnoted && v.node == s.chooseLocked(v)
 		v.mu.Unlock()
+		if stands {
+			continue
+		}
+		turns <- struct{}{}
+		tasks.Go(func() {
+			defer func() { <-turns }()
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.sending == nil {
+				errs[i] = s.sendLocked(ctx, v)
+			}
+		})
 	}
-	return failed
+	tasks.Wait()
+	return errors.Join(errs...)
 }
+
+// refreshAtOnce is how many copies Refresh begins at a time: each waits for another gateway, and for the configuration database.
+const refreshAtOnce = 8
 
 // chooseLocked returns the gateway that shall keep the copy, "" for none.
 func (s *Sender) chooseLocked(v *volume) string {
@@ -215,22 +248,16 @@ func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
 		}
 	}()
 	node := s.chooseLocked(v)
-	if node == "" { // alone: what is here is all that there can be
-		v.node, v.safe, v.queue = "", v.added, nil
+	if node == "" && v.alone && !v.unnoted { // what is here is all that there can be
+		v.safe, v.queue = v.added, nil
 		return nil
 	}
-	upTo, batch := v.added, &Batch{Volume: v.id, Records: v.queue}
-	v.queue = nil
-	if node != v.node {
-		v.node, v.seq, batch.Whole = node, 0, true
-		v.term++
-	}
-	v.seq++
-	batch.Seq, batch.Version = v.seq, Version{v.epoch, v.term}
+	upTo, batch, note := v.added, s.batchLocked(v, node), v.unnoted
 	v.mu.Unlock()
 	begun := time.Now()
-	err := s.send(ctx, node, batch)
+	unnoted, err := s.deliver(ctx, node, batch, note)
 	v.mu.Lock()
+	v.unnoted = unnoted
 	failed := s.sentLocked(v, node, upTo, begun, err)
 	if pause := s.cfg.Within/10 - time.Since(begun); v.safe < upTo && failed == nil && pause > 0 { // it failed at once: so may the next one
 		v.mu.Unlock()
@@ -238,6 +265,40 @@ func (s *Sender) sendLocked(ctx context.Context, v *volume) error {
 		v.mu.Lock()
 	}
 	return failed
+}
+
+// batchLocked takes what is queued. For another gateway than the present one, and for none, a new term begins.
+func (s *Sender) batchLocked(v *volume, node string) *Batch {
+	b := &Batch{Volume: v.id, Records: v.queue}
+	v.queue = nil
+	if node != v.node || node == "" && !v.alone {
+		v.node, v.alone, v.seq, b.Whole = node, node == "", 0, true
+		v.term++
+	}
+	v.seq++
+	b.Seq, b.Version = v.seq, Version{v.epoch, v.term}
+	return b
+}
+
+// deliver sends a batch to a gateway, if there is one, and notes the beginning of a term. Who cannot goes on and tries again: while the
+// configuration database does not answer nobody else becomes the owner either. unnoted: that is still to be done.
+func (s *Sender) deliver(ctx context.Context, node string, b *Batch, note bool) (unnoted bool, err error) {
+	if node != "" {
+		if err := s.send(ctx, node, b); err != nil {
+			return note, err
+		}
+	}
+	if s.cfg.Note == nil || !note && !b.Whole {
+		return false, nil
+	}
+	s.cfg.Log.Debug("a second copy has begun", "node", node, "volume", b.Volume, "term", b.Version.Term)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Within)
+	defer cancel()
+	if err := s.cfg.Note(ctx, b.Volume, b.Version); err != nil {
+		s.cfg.Log.Debug("from when on a second copy counts is not noted", "node", node, "volume", b.Volume, "err", err)
+		return true, nil
+	}
+	return false, nil
 }
 
 // postLocked sends what is queued to the gateway that has what came before, if that needs no waiting.
@@ -277,6 +338,9 @@ func (s *Sender) posted(v *volume, node string, upTo uint64, begun time.Time, do
 // sentLocked notes how a batch has ended that was sent at a time.
 func (s *Sender) sentLocked(v *volume, node string, upTo uint64, begun time.Time, err error) error {
 	switch {
+	case err == nil && node == "":
+		v.safe = upTo
+		return nil
 	case err == nil:
 		v.safe, v.silent = upTo, time.Time{}
 		delete(v.failed, node)

@@ -2,6 +2,8 @@ package smb
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"causeway"
 	"causeway/gateway"
 	"causeway/gateway/smb/auth"
+	"causeway/gateway/smb/names"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
@@ -196,6 +199,37 @@ func TestOpensOfOneUser(t *testing.T) {
 	}
 }
 
+// TestOpensOfOneFile: each open of a file is compared with all others of it, so a user has only so many of one, whatever he calls his clients, and the
+// file that he would have emptied by one more stays as it is.
+func TestOpensOfOneFile(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	r.srv.cfg.MaxOpensPerFile = 3
+	for range 2 {
+		r.openFile(t)
+	}
+	other := r.again(t)
+	first, status := other.create(t, 0, createBody("f", 0, 0))
+	if status != 0 {
+		t.Fatal(status)
+	}
+	for _, crowded := range []*rig{r, other} {
+		if _, status := crowded.create(t, 0, createBody("f", 0, 0)); status != ntstatus.InsufficientResources {
+			t.Error("more of one file than he may have:", status)
+		}
+	}
+	if _, status := other.create(t, 0, durableCreate("another", 9)); status != 0 {
+		t.Error("another file:", status)
+	}
+	other.send(t, other.request(wire.Close, 0, closeBody(first)))
+	if _, h := other.receive(t); h.Status != ntstatus.OK {
+		t.Fatal(h.Status)
+	}
+	if _, status := r.create(t, 0, createBody("f", 0, 0)); status != 0 {
+		t.Error("one was closed:", status)
+	}
+}
+
 // TestListingHoldsNobodyUp: while a directory is listed, which may take long, news of its opens is taken.
 func TestListingHoldsNobodyUp(t *testing.T) {
 	r := newRig(t, false)
@@ -229,6 +263,56 @@ func TestListingHoldsNobodyUp(t *testing.T) {
 	}
 	close(leave)
 	r.receive(t)
+}
+
+// TestListingsOfOneUser: who looks for ever more names in huge directories, which are listed for each, leaves other users their turn.
+func TestListingsOfOneUser(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	r.srv.cfg.Folding = names.Insensitive
+	leave := make(chan struct{})
+	defer close(leave)
+	r.srv.cfg.Access = &slowFor{r.srv.cfg.Access, 1000, leave}
+	go io.Copy(io.Discard, r.client)
+	for i := range 3 * maxListings {
+		body := createBody(fmt.Sprint("missing", i), 0, 0)
+		le.PutUint32(body[36:], uint32(wire.OpenOnly))
+		r.send(t, r.request(wire.Create, 0, body))
+	}
+	for begun, all := time.Now(), 0; all < maxListingsOfUser; time.Sleep(time.Millisecond) {
+		r.srv.listings.mu.Lock()
+		all = r.srv.listings.all
+		r.srv.listings.mu.Unlock()
+		if time.Since(begun) > 30*time.Second {
+			t.Fatal(all, "are listed")
+		}
+	}
+	other := r.again(t)
+	defer other.close()
+	other.ses.user.Store(&auth.User{Name: "other", UID: 1001, GID: 1001})
+	other.client.SetReadDeadline(time.Now().Add(30 * time.Second))
+	body := createBody("missing", 0, 0)
+	le.PutUint32(body[36:], uint32(wire.OpenOnly))
+	if _, status := other.create(t, 0, body); status != ntstatus.ObjectNameNotFound {
+		t.Error(status)
+	}
+}
+
+// slowFor lists nothing for a user for a long time.
+type slowFor struct {
+	everything
+	uid   uint32
+	leave chan struct{}
+}
+
+func (s *slowFor) ReadDir(ctx context.Context, c *gateway.Caller, h causeway.Handle, cookie uint64, want gateway.ReadDirWant, emit func(*causeway.DirEntry) bool) (causeway.Attr, bool, error) {
+	if c.Cred.UID == s.uid {
+		if c.NoWait {
+			return causeway.Attr{}, false, causeway.ErrWouldBlock
+		}
+		<-s.leave
+	}
+	return s.everything.ReadDir(ctx, c, h, cookie, want, emit)
 }
 
 type everything = Access // by another name than that of a method

@@ -79,6 +79,7 @@ type Config struct {
 	MaxTrees           int // per session; default 256
 	MaxOpens           int // per session; default 65536
 	MaxOpensPerUser    int // of all his sessions, with those that are kept for him; default four times MaxOpens
+	MaxOpensPerFile    int // of one user, of a file or directory: each further one is compared with them; default 8192
 	MaxRequests        int // that run or wait in goroutines, per connection; default 512
 	MaxCredits         int // per connection; default 8192, at most 65535
 
@@ -133,6 +134,7 @@ func (c *Config) Validate() error {
 	defaultTo(&c.MaxTrees, 256)
 	defaultTo(&c.MaxOpens, 65536)
 	defaultTo(&c.MaxOpensPerUser, 4*c.MaxOpens)
+	defaultTo(&c.MaxOpensPerFile, 8192)
 	defaultTo(&c.MaxRequests, 512)
 	defaultTo(&c.MaxCredits, 8192)
 	defaultTo(&c.LogonTimeout, 45*time.Second)
@@ -145,7 +147,7 @@ func (c *Config) Validate() error {
 	}{
 		{"MaxConns", c.MaxConns, 1 << 20}, {"MaxConnsPerClient", c.MaxConnsPerClient, 1 << 20}, {"MaxLogons", c.MaxLogons, 1 << 20},
 		{"MaxSessions", c.MaxSessions, 1 << 20}, {"MaxSessionsPerConn", c.MaxSessionsPerConn, 1 << 16}, {"MaxTrees", c.MaxTrees, 1 << 16},
-		{"MaxOpens", c.MaxOpens, 1 << 20}, {"MaxOpensPerUser", c.MaxOpensPerUser, 1 << 22}, {"MaxRequests", c.MaxRequests, 1 << 16}, {"MaxCredits", c.MaxCredits, 1<<16 - 1},
+		{"MaxOpens", c.MaxOpens, 1 << 20}, {"MaxOpensPerUser", c.MaxOpensPerUser, 1 << 22}, {"MaxOpensPerFile", c.MaxOpensPerFile, 1 << 22}, {"MaxRequests", c.MaxRequests, 1 << 16}, {"MaxCredits", c.MaxCredits, 1<<16 - 1},
 	} {
 		if f.value < 1 || f.value > f.most {
 			return errors.New("smb: " + f.name + " is out of range")

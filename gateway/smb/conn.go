@@ -154,6 +154,11 @@ func (c *conn) move(m *message) bool {
 
 // read handles messages one by one, up to one that waits. Replies are sent when no further message has arrived yet.
 func (c *conn) read() (waits *message, err error) {
+	defer func() {
+		if p := recover(); p != nil { // before there was an element to be answered
+			waits, err = nil, c.panicked(p)
+		}
+	}()
 	for {
 		var head [frameHeader]byte
 		if c.in.Buffered() < frameHeader {

@@ -47,7 +47,7 @@ func (m *message) copyChunks(r *wire.IOCtlRequest) ([]byte, error) {
 		return nil, ntstatus.InvalidDeviceRequest
 	case source.access&(wire.AccessReadData|wire.AccessExecute) == 0,
 		target.access&(wire.AccessWriteData|wire.AccessAppendData) == 0,
-		r.Control == wire.CtlCopyChunk && target.access&wire.AccessReadData == 0:
+		r.Control == fscc.FSCTLCopyChunk && target.access&wire.AccessReadData == 0:
 		return nil, ntstatus.AccessDenied
 	}
 	if err := m.mayWait(); err != nil {

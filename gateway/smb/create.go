@@ -95,6 +95,8 @@ func checkCreate(r *wire.CreateRequest) error {
 		return badImpersonation
 	case r.Access == 0, !security.Mask(r.Access).Valid():
 		return ntstatus.AccessDenied
+	case r.Access&wire.AccessSystemSecurity != 0: // to audit accesses ([MS-FSA] 2.1.5.1): there is no such thing here
+		return ntstatus.PrivilegeNotHeld
 	case r.Disposition > wire.OverwriteIf,
 		r.Share&^7 != 0,
 		fscc.Attributes(r.Attributes)&^fscc.Known != 0,
@@ -121,7 +123,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	var none gateway.Opened
 	cuts := r.Disposition == wire.Supersede || r.Disposition == wire.Overwrite || r.Disposition == wire.OverwriteIf
 	var err error
-	if p.exists {
+	if srv := m.conn.srv; srv.files.full(m.caller.Cred.UID, p.entry.Handle, &srv.cfg) {
+		err = ntstatus.InsufficientResources // before anything is made, emptied or looked through
+	} else if p.exists {
 		err = m.refuseExisting(r, p, cuts)
 	} else if r.Disposition == wire.OpenOnly || r.Disposition == wire.Overwrite {
 		err = ntstatus.ObjectNameNotFound
@@ -151,12 +155,9 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 	if err = wait.end(err); err != nil {
 		return nil, opened, err
 	}
-	o := &open{
-		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
-		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
-		parent: p.parent, path: p.path, access: uint32(opened.Access), share: r.Share, options: r.Options, mode: r.Options & fscc.ModeMask,
-		keep: opened.Keep, guid: asked.guid, creation: creation{opened.Action, opened.Keep > 0}, appInstance: asked.app,
-	}
+	o := newOpen(&opened)
+	o.parent, o.path, o.share, o.options, o.mode = p.parent, p.path, r.Share, r.Options, r.Options&fscc.ModeMask
+	o.guid, o.creation, o.appInstance = asked.guid, creation{opened.Action, opened.Keep > 0}, asked.app
 	if asked.lease != nil {
 		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)
 	}
@@ -167,22 +168,28 @@ func (m *message) openAt(r *wire.CreateRequest, p *place, list []contexts.Contex
 		m.conn.srv.spellings.Made(p.parent, &opened.Dir, folding.Key(spec.Name), spec.Name)
 	}
 	if opened.Action != gateway.DidOpen {
-		if err := m.recordNew(o, r.Attributes, &opened); err != nil {
-			m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
+		if err := m.furnish(o, r, list, &opened); err != nil {
+			return nil, opened, err
 		}
 	}
-	if c := contexts.Find(list, contexts.EABuffer); c != nil && opened.Action != gateway.DidOpen {
+	return o, opened, nil
+}
+
+// furnish gives an object that was made, or made anew, the attributes that its maker has asked for.
+func (m *message) furnish(o *open, r *wire.CreateRequest, list []contexts.Context, opened *gateway.Opened) (err error) {
+	if err := m.recordNew(o, r.Attributes, opened); err != nil {
+		m.conn.srv.cfg.Logger.Debug("attributes not kept", "op", "create", "volume", m.tree.name, "err", err)
+	}
+	if c := contexts.Find(list, contexts.EABuffer); c != nil {
 		if err := m.setEAs(o, c.Data); err != nil {
-			m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), opened.Action == gateway.DidCreate)
-			o.end(m.conn.ctx)
-			m.open = nil
-			return nil, opened, err
+			m.undo(o, opened.Action == gateway.DidCreate)
+			return err
 		}
 	}
 	if opened.Action == gateway.DidCreate {
 		opened.Attr, err = m.secureNew(o, contexts.Find(list, contexts.SecurityDescr), &opened.Attr)
 	}
-	return o, opened, err
+	return err
 }
 
 // refuseExisting refuses what an existing object does not allow.

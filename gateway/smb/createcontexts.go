@@ -122,9 +122,14 @@ func (m *message) secureNew(o *open, asked *contexts.Context, attr *causeway.Att
 		now, err = m.handDown(o, attr)
 	}
 	if err != nil {
-		m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), true)
-		o.end(m.conn.ctx)
-		m.open = nil
+		m.undo(o, true)
 	}
 	return now, err
+}
+
+// undo ends an open that was just made, and removes the object if that was, too.
+func (m *message) undo(o *open, made bool) {
+	m.conn.srv.cfg.Access.SetDelete(m.conn.ctx, &m.caller, o.handle, o.openID(), made)
+	o.end(m.conn.ctx)
+	m.open = nil
 }

@@ -123,6 +123,7 @@ func (o *open) wrote(v causeway.Verifier) {
 	o.dirty.Store(true)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.writes++
 	if !o.unstable {
 		o.unstable, o.verifier = true, v
 	}
@@ -159,6 +160,9 @@ func (m *message) sync(o *open) error {
 	if o.dir {
 		return cfg.Access.Persist(m.conn.ctx, o.handle.Volume, o.handle.Object)
 	}
+	o.mu.Lock()
+	writes := o.writes
+	o.mu.Unlock()
 	var res gateway.SyncResult
 	err := m.served(m.conn.ctx, func() (err error) {
 		res, err = cfg.Transfer.Sync(m.conn.ctx, &m.caller, o.handle, causeway.Span{Length: causeway.ToEOF})
@@ -170,7 +174,7 @@ func (m *message) sync(o *open) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	lost := o.unstable && (o.lost || o.verifier != res.Verifier)
-	o.unstable, o.lost = false, false
+	o.unstable, o.lost, o.verifier = o.writes != writes, false, res.Verifier // what came meanwhile may not be stable yet
 	if lost {
 		return unexpectedIOError
 	}

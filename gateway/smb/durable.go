@@ -95,7 +95,7 @@ func (f *files) keep(o *open, now time.Time) {
 	defer f.mu.Unlock()
 	f.forgetKeptLocked(o.id.Persistent)
 	f.kept[o.id.Persistent] = k
-	f.users[k.uid]++
+	f.moreLocked(k.uid, k.handle)
 	if now.Sub(f.swept) > time.Minute {
 		f.sweepLocked(now)
 	}
@@ -130,7 +130,7 @@ func (f *files) lost(id causeway.OpenID) {
 func (f *files) forgetKeptLocked(id uint64) {
 	if k := f.kept[id]; k != nil {
 		delete(f.kept, id)
-		f.lessLocked(k.uid)
+		f.lessLocked(k.uid, k.handle)
 	}
 }
 
@@ -226,12 +226,9 @@ func (m *message) reconnect(r *wire.CreateRequest, list []contexts.Context, aske
 		return err
 	}
 	files.lost(k.id)
-	o := &open{
-		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID,
-		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
-		parent: k.parent, path: k.path, access: uint32(opened.Access), share: uint32(opened.Share), options: k.options, mode: k.mode,
-		keep: opened.Keep, guid: k.guid, creation: creation{gateway.DidOpen, true}, allocation: k.allocation, sequences: k.sequences,
-	}
+	o := newOpen(&opened)
+	o.parent, o.path, o.share, o.options, o.mode = k.parent, k.path, uint32(opened.Share), k.options, k.mode
+	o.guid, o.creation, o.allocation, o.sequences = k.guid, creation{gateway.DidOpen, true}, k.allocation, k.sequences
 	o.position.Store(k.position)
 	if asked.lease != nil {
 		o.leaseVersion = files.leaseVersion(o.lease, asked.lease.Version)

@@ -17,7 +17,8 @@ type files struct {
 	mu       sync.Mutex
 	byHandle map[causeway.Handle][]*open
 	byID     map[causeway.OpenID]*open
-	users    map[uint32]int // how many of byID and kept are a user's
+	users    map[uint32]int   // how many of byID and kept are a user's
+	onFile   map[userFile]int // how many of these are of one file or directory
 	leases   map[causeway.LeaseID][]*open
 	states   map[causeway.LeaseID]gateway.LeaseState // as their clients know them
 	byGUID   map[createKey]*open                     // whose CREATE may be repeated
@@ -30,7 +31,7 @@ type files struct {
 
 func (f *files) init() {
 	f.byHandle, f.byID = map[causeway.Handle][]*open{}, map[causeway.OpenID]*open{}
-	f.leases, f.users = map[causeway.LeaseID][]*open{}, map[uint32]int{}
+	f.leases, f.users, f.onFile = map[causeway.LeaseID][]*open{}, map[uint32]int{}, map[userFile]int{}
 	f.states, f.creating = map[causeway.LeaseID]gateway.LeaseState{}, map[createKey]chan struct{}{}
 	f.byGUID, f.kept, f.early = map[createKey]*open{}, map[uint64]*keptOpen{}, map[causeway.OpenID]*gateway.Break{}
 }
@@ -46,7 +47,7 @@ func (f *files) add(o *open) {
 	defer f.mu.Unlock()
 	f.byHandle[o.handle] = append(f.byHandle[o.handle], o)
 	f.byID[o.openID()] = o
-	f.users[o.uid]++
+	f.moreLocked(o.uid, o.handle)
 	if o.lease.Kind == causeway.Lease {
 		f.leases[o.lease] = append(f.leases[o.lease], o)
 	}
@@ -68,7 +69,7 @@ func (f *files) drop(o *open) {
 		delete(f.byHandle, o.handle)
 	}
 	delete(f.byID, o.openID())
-	f.lessLocked(o.uid)
+	f.lessLocked(o.uid, o.handle)
 	if o.lease.Kind == causeway.Lease {
 		same := slices.DeleteFunc(f.leases[o.lease], func(other *open) bool { return other == o })
 		if f.leases[o.lease] = same; len(same) == 0 {
@@ -81,19 +82,39 @@ func (f *files) drop(o *open) {
 	}
 }
 
-// full reports whether a user has as many opens as he may.
-func (f *files) full(uid uint32, most int, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.users[uid] >= most && now.Sub(f.swept) > time.Second {
-		f.sweepLocked(now)
-	}
-	return f.users[uid] >= most
+// userFile is a user's use of one file or directory.
+type userFile struct {
+	uid    uint32
+	handle causeway.Handle
 }
 
-func (f *files) lessLocked(uid uint32) {
+// full reports whether a user has as many opens as he may, of all files or of this one.
+func (f *files) full(uid uint32, h causeway.Handle, cfg *Config) bool {
+	now := cfg.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	enough := func() bool {
+		return f.users[uid] >= cfg.MaxOpensPerUser || f.onFile[userFile{uid, h}] >= cfg.MaxOpensPerFile
+	}
+	if enough() && now.Sub(f.swept) > time.Second {
+		f.sweepLocked(now)
+	}
+	return enough()
+}
+
+func (f *files) moreLocked(uid uint32, h causeway.Handle) {
+	f.users[uid]++
+	f.onFile[userFile{uid, h}]++
+}
+
+func (f *files) lessLocked(uid uint32, h causeway.Handle) {
 	if f.users[uid]--; f.users[uid] == 0 {
 		delete(f.users, uid)
+	}
+	if of := (userFile{uid, h}); f.onFile[of] > 1 {
+		f.onFile[of]--
+	} else {
+		delete(f.onFile, of)
 	}
 }
 

@@ -244,6 +244,25 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestPanicOfReader: what goes wrong before a message is taken apart ends its connection, too, and nothing else.
+func TestPanicOfReader(t *testing.T) {
+	r := newRig(t, false)
+	defer r.close()
+	other := r.again(t)
+	defer other.close()
+	r.ses.opener = new(secure.Sealer) // one that was never made ready
+	m := make([]byte, wire.TransformSize+wire.HeaderSize)
+	(&wire.Transform{Size: wire.HeaderSize, Flags: 1, SessionID: r.ses.id}).Put(m)
+	r.send(t, m)
+	if !r.ended(t) {
+		t.Error("the connection goes on")
+	}
+	if r.srv.counts.panics.Load() != 1 {
+		t.Error("it was no panic")
+	}
+	other.openFile(t)
+}
+
 // FuzzElements sends anything as what follows a header in a session without signatures: the server must answer or hang up, and
 // neither panic nor keep a buffer.
 func FuzzElements(f *testing.F) {

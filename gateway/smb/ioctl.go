@@ -21,13 +21,13 @@ func (m *message) ioctl() error {
 	var out []byte
 	var err error
 	switch r.Control {
-	case wire.CtlValidateNegotiate:
+	case fscc.FSCTLValidateNegotiate:
 		out, err = m.validateNegotiate(&r)
-	case wire.CtlDFSReferrals, wire.CtlDFSReferralsEx:
+	case fscc.FSCTLDFSGetReferrals, fscc.FSCTLDFSGetReferralsEx:
 		out, err = m.referrals(&r)
-	case wire.CtlPipeTransceive:
+	case fscc.FSCTLPipeTransceive:
 		out, err = m.transceive(&r)
-	case uint32(fscc.FSCTLNetworkInterfaces):
+	case fscc.FSCTLNetworkInterfaces:
 		out, err = m.interfaces(&r)
 	default:
 		if err = m.find(r.File); err == nil {
@@ -48,7 +48,7 @@ func (m *message) control(r *wire.IOCtlRequest) ([]byte, error) {
 	if o.pipe != nil {
 		return nil, ntstatus.NotSupported
 	}
-	switch fscc.FSCTL(r.Control) {
+	switch r.Control {
 	case fscc.FSCTLRequestResumeKey:
 		if r.Room < fscc.ResumeKeySize+8 {
 			return nil, ntstatus.InvalidParameter

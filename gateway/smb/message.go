@@ -56,6 +56,7 @@ type request struct {
 	waits   context.Context // of the element while it may be cancelled; nil: it ends with the connection
 	counted counted
 	claim   *claim   // of a CREATE with a CreateGuid
+	first   *step    // of a SESSION_SETUP that begins to bind
 	place   *place   // where its path leads, found before it had to begin anew
 	wait    *pending // the reply at hand says that another one follows, or is that one
 	final   bool     // it is that one
@@ -266,6 +267,9 @@ func (m *message) finishElement(err error) {
 	e.signer, e.hash = m.signer, m.hash
 	if status == ntstatus.Pending && e.signer != nil && e.signer.Once() {
 		e.signer = nil // the final reply has the same message id
+	}
+	if m.first != nil && !m.first.same(m.b[m.at():]) {
+		e.signer = nil // another one with this message id was
 	}
 	m.conn.srv.counts.done(m.h.Command, status)
 	if observe := m.conn.srv.cfg.Observe; observe != nil && m.tree != nil && m.tree.volume != nil {

@@ -71,3 +71,33 @@ func (n *named) Link(ctx context.Context, c *gateway.Caller, h, dir causeway.Han
 	}
 	return n.unnamed.Link(ctx, by, h, dir, of)
 }
+
+// Open implements gateway.Opener. What only opens, or makes what is not there, may be asked for again without a name.
+func (n *named) Open(ctx context.Context, c *gateway.Caller, h causeway.Handle, spec *gateway.OpenSpec) (gateway.Opened, error) {
+	if spec.Disposition != gateway.CreateNew {
+		return n.unnamed.Open(ctx, c, h, spec)
+	}
+	by, err := name(c)
+	if err != nil {
+		return gateway.Opened{}, err
+	}
+	return n.unnamed.Open(ctx, by, h, spec)
+}
+
+// SetXattr implements gateway.Xattrs.
+func (n *named) SetXattr(ctx context.Context, c *gateway.Caller, h causeway.Handle, of string, value []byte, how causeway.XattrHow) (causeway.Change, error) {
+	by, err := name(c)
+	if err != nil {
+		return causeway.Change{}, err
+	}
+	return n.unnamed.SetXattr(ctx, by, h, of, value, how)
+}
+
+// RemoveXattr implements gateway.Xattrs.
+func (n *named) RemoveXattr(ctx context.Context, c *gateway.Caller, h causeway.Handle, of string) (causeway.Change, error) {
+	by, err := name(c)
+	if err != nil {
+		return causeway.Change{}, err
+	}
+	return n.unnamed.RemoveXattr(ctx, by, h, of)
+}

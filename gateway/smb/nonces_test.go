@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"bytes"
 	"testing"
 
 	"causeway/gateway/smb/ntstatus"
@@ -99,5 +100,56 @@ func TestRecordedRequest(t *testing.T) {
 	r.send(t, kept)
 	if !r.ended(t) {
 		t.Error("it was answered twice")
+	}
+}
+
+// bindBody begins to bind a connection: a NEGOTIATE message of NTLM, which is the same each time.
+func bindBody() []byte {
+	b := make([]byte, 24)
+	b[0], b[2] = 25, wire.SetupBinding
+	token := append([]byte("NTLMSSP\x00\x01\x00\x00\x00"), 0x15, 0x82, 0x08, 0x62)
+	token = append(token, make([]byte, 16)...)
+	le.PutUint16(b[12:], wire.HeaderSize+24)
+	le.PutUint16(b[14:], uint16(len(token)))
+	return append(b, token...)
+}
+
+// TestManyChannels: a client binds several connections to its session, each with the same first request. All get the same answer, so that no
+// two are signed under one nonce; where it would be another one, it is not signed.
+func TestManyChannels(t *testing.T) {
+	r := newRig(t, true)
+	defer r.close()
+	r.withGMAC(t)
+	first := r.request(wire.SessionSetup, 0, bindBody())
+	le.PutUint16(first[14:], 100) // credits
+	r.ses.signer.Sign(first)
+	var answers [][]byte
+	for range 3 {
+		c := r.again(t)
+		defer c.close()
+		c.send(t, append([]byte(nil), first...))
+		m, h := c.receive(t)
+		if h.Status != ntstatus.MoreProcessingRequired || h.Flags&wire.FlagSigned == 0 || !r.ses.signer.Verify(m) {
+			t.Fatalf("%v, flags %x", h.Status, h.Flags)
+		}
+		answers = append(answers, m)
+	}
+	if !bytes.Equal(answers[0], answers[1]) || !bytes.Equal(answers[0], answers[2]) {
+		t.Error("different answers are signed under one nonce")
+	}
+	full := r.again(t)
+	defer full.close()
+	full.conn.window.grant(1 << 16) // it gets fewer credits
+	full.send(t, append([]byte(nil), first...))
+	if m, h := full.receive(t); h.Flags&wire.FlagSigned != 0 || bytes.Equal(m, answers[0]) {
+		t.Errorf("%v, flags %x", h.Status, h.Flags)
+	}
+	r.request(wire.Echo, 0, nil) // the next id
+	other := r.signed(wire.SessionSetup, 0, bindBody())
+	c := r.again(t)
+	defer c.close()
+	c.send(t, other)
+	if m, h := c.receive(t); h.Flags&wire.FlagSigned == 0 || bytes.Equal(m[wire.HeaderSize:], answers[0][wire.HeaderSize:]) {
+		t.Errorf("another request: %v, flags %x", h.Status, h.Flags)
 	}
 }

@@ -50,7 +50,8 @@ type open struct {
 	refused   []causeway.Span   // granted when nobody waited any more, and not told yet
 	verifier  causeway.Verifier // of the first write that no FLUSH followed
 	unstable  bool
-	lost      bool // a later one had another verifier
+	writes    uint64 // unstable ones, ever
+	lost      bool   // a later one had another verifier
 	mode      uint32
 	announced bool             // its client knows of it
 	breaks    []*gateway.Break // that it is told of when it does
@@ -63,13 +64,21 @@ type open struct {
 	closed     atomic.Bool
 }
 
+// newOpen is an open as the engines have given it.
+func newOpen(opened *gateway.Opened) *open {
+	return &open{
+		id: fileID(opened.ID), handle: opened.Handle, owner: opened.Owner, lease: opened.Lease.ID, access: uint32(opened.Access), keep: opened.Keep,
+		dir: opened.Attr.Type == causeway.TypeDirectory, symlink: opened.Attr.Type == causeway.TypeSymlink,
+	}
+}
+
 // register makes session and server know an open. If they cannot, it is closed again.
 func (m *message) register(o *open) error {
 	s := m.ch.session
 	o.session, o.tree, o.uid = s, m.tree, m.caller.Cred.UID
 	tooMany := false
 	if o.pipe == nil { // before the session, whose end closes it
-		tooMany = s.srv.files.full(o.uid, s.srv.cfg.MaxOpensPerUser, s.srv.cfg.Now())
+		tooMany = s.srv.files.full(o.uid, o.handle, &s.srv.cfg)
 		s.srv.files.add(o)
 	}
 	s.mu.Lock()

@@ -111,6 +111,14 @@ func (m *message) queryFileSystem(r *wire.QueryInfoRequest) error {
 	if m.conn.srv.cfg.folding(v) != names.Insensitive {
 		f.Attributes |= fscc.FSCaseSensitive
 	}
+	// Windows shows and copies access lists only where they are said to be kept. They are if the storage has attributes to keep them in.
+	switch _, err := m.conn.srv.cfg.Access.Xattr(m.conn.ctx, &m.caller, m.open.handle, causeway.DescriptorXattr); causeway.CodeOf(err) {
+	case causeway.ErrNotSupp:
+	case causeway.ErrWouldBlock:
+		return err
+	default:
+		f.Attributes |= fscc.FSPersistentACLs | fscc.FSExtendedAttrs
+	}
 	m.b, err = fscc.AppendFS(m.b, fscc.FSClass(r.Class), &f, int(r.Room))
 	return err
 }

@@ -45,10 +45,34 @@ func (m *message) zeroData(r *wire.IOCtlRequest) error {
 			return err
 		}
 	}
-	return m.writeZeros(span.Offset, end)
+	return m.zeroStored(span.Offset, end)
 }
 
-// writeZeros goes on until all is zero or the client is gone: what it was asked for may be a very long hole.
+// partsAtOnce is how many parts of a file that take storage are asked for at a time.
+const partsAtOnce = 256
+
+// zeroStored writes zeros where there is storage: to look through a hole of exabytes would take years, and one request would be enough for it.
+func (m *message) zeroStored(off, end uint64) error {
+	t, can := m.conn.srv.cfg.Transfer.(gateway.Sparse)
+	for can && off < end {
+		parts, more, err := t.Data(m.conn.ctx, &m.caller, m.open.handle, causeway.Span{Offset: off, Length: end - off}, partsAtOnce)
+		if err != nil {
+			break // it is not told, or not to this caller, or there are locks
+		}
+		for _, p := range parts {
+			if err := m.writeZeros(p.Offset, p.End()); err != nil {
+				return err
+			}
+			off = p.End()
+		}
+		if !more || len(parts) == 0 {
+			return nil
+		}
+	}
+	return m.writeZeros(off, end)
+}
+
+// writeZeros goes on until all is zero or the client is gone.
 func (m *message) writeZeros(off, end uint64) error {
 	t := m.conn.srv.cfg.Transfer
 	buffer := m.conn.srv.pool.Get(hole)

@@ -7,6 +7,7 @@ import (
 
 	"causeway"
 	"causeway/gateway/smb/dfs"
+	"causeway/gateway/smb/fscc"
 	"causeway/gateway/smb/ntstatus"
 	"causeway/gateway/smb/wire"
 )
@@ -26,7 +27,7 @@ func (m *message) referrals(r *wire.IOCtlRequest) ([]byte, error) {
 		return nil, err
 	}
 	parse := dfs.Parse
-	if r.Control == wire.CtlDFSReferralsEx {
+	if r.Control == fscc.FSCTLDFSGetReferralsEx {
 		parse = dfs.ParseEx
 	}
 	request, err := parse(r.Input)

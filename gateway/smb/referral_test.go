@@ -69,7 +69,7 @@ func TestReferrals(t *testing.T) {
 	defer r.close()
 	ask := func(path string, level uint16, room uint32) ([]byte, ntstatus.Status) {
 		input := append(binary.LittleEndian.AppendUint16(nil, level), wide(path+"\x00")...)
-		return r.control(t, wire.CtlDFSReferrals, wire.AnyFile, input, room)
+		return r.control(t, fscc.FSCTLDFSGetReferrals, wire.AnyFile, input, room)
 	}
 	for level := uint16(2); level <= 4; level++ {
 		b, status := ask(`\10.0.0.2\VOL\a\b`, level, 4096)
@@ -111,7 +111,7 @@ func TestReferralsToIPv6(t *testing.T) {
 		"2001:db8:1::":                   {"2001:db8:1::", "2001:db8::1", "10.0.0.9", "::2"},
 	} {
 		input := append(binary.LittleEndian.AppendUint16(nil, 3), wide(`\`+server+`\vol`+"\x00")...)
-		b, status := r.control(t, wire.CtlDFSReferrals, wire.AnyFile, input, 4096)
+		b, status := r.control(t, fscc.FSCTLDFSGetReferrals, wire.AnyFile, input, 4096)
 		if status != ntstatus.OK || binary.LittleEndian.Uint32(b[8+8:]) != 77 {
 			t.Fatalf("%s: %v %x", server, status, b)
 		}
@@ -138,7 +138,7 @@ func TestInterfaces(t *testing.T) {
 		return list
 	}
 	ask := func(room uint32) []byte {
-		b, status := r.control(t, uint32(fscc.FSCTLNetworkInterfaces), wire.AnyFile, nil, room)
+		b, status := r.control(t, fscc.FSCTLNetworkInterfaces, wire.AnyFile, nil, room)
 		if status != ntstatus.OK {
 			t.Fatal(status)
 		}
@@ -161,13 +161,13 @@ func TestInterfaces(t *testing.T) {
 
 // FuzzControls: whatever stands in an FSCTL, it is answered; nothing panics.
 func FuzzControls(f *testing.F) {
-	for _, code := range []fscc.FSCTL{fscc.FSCTLCopyChunk, fscc.FSCTLSetZeroData, fscc.FSCTLAllocatedRanges, fscc.FSCTLSetSparse, fscc.FSCTLDFSGetReferrals,
+	for _, code := range []uint32{fscc.FSCTLCopyChunk, fscc.FSCTLSetZeroData, fscc.FSCTLAllocatedRanges, fscc.FSCTLSetSparse, fscc.FSCTLDFSGetReferrals,
 		fscc.FSCTLDFSGetReferralsEx, fscc.FSCTLNetworkInterfaces, fscc.FSCTLGetReparsePoint, fscc.FSCTLSetReparsePoint, fscc.FSCTLSetCompression} {
 		f.Add(uint32(code), []byte("0123456789abcdef0123456789abcdef"), uint32(64), true)
 		f.Add(uint32(code), []byte{}, uint32(0), false)
 	}
 	f.Fuzz(func(t *testing.T, code uint32, input []byte, room uint32, noFile bool) {
-		if len(input) > 1<<12 || code == wire.CtlValidateNegotiate {
+		if len(input) > 1<<12 || code == fscc.FSCTLValidateNegotiate {
 			return // the latter ends the connection
 		}
 		r := newRig(t, false)

@@ -43,8 +43,9 @@ type session struct {
 	channels []*channel
 	trees    map[uint32]*tree
 	opens    map[wire.FileID]*open
-	pipes    int               // of the opens
-	seen     map[[16]byte]bool // signatures, see fresh
+	pipes    int                // of the opens
+	seen     map[[16]byte]bool  // signatures, see fresh
+	steps    map[[16]byte]*step // by signature, see firstStep
 	lastTree uint32
 }
 
@@ -55,6 +56,7 @@ type channel struct {
 
 	mu       sync.Mutex // taken for the length of a SESSION_SETUP
 	exchange *auth.Exchange
+	try      *try // of a password
 	binding  bool
 	preauth  secure.Preauth
 	signer   *secure.Signer // constant once usable
@@ -93,14 +95,14 @@ func (m *message) sessionSetup() error {
 	defer ch.mu.Unlock()
 	m.h.SessionID = ch.session.id
 	if ch.exchange == nil {
-		ch.exchange = m.conn.srv.logon.Begin()
+		ch.exchange = m.conn.srv.logon.Begin(ch.admit)
 		ch.preauth = m.conn.negotiated.preauth
 	}
 	hashed := m.conn.negotiated.dialect == wire.Dialect311
 	if hashed {
 		ch.preauth.Update(m.m)
 	}
-	token, res, err := ch.exchange.Step(m.conn.ctx, r.Security)
+	token, res, err := m.step(ch, r.Security)
 	if err == nil && res == nil {
 		if hashed {
 			m.hash = ch.hashed
@@ -108,13 +110,14 @@ func (m *message) sessionSetup() error {
 		m.b = wire.AppendSessionSetup(m.b, 0, token)
 		return ntstatus.MoreProcessingRequired
 	}
-	ch.exchange = nil
+	ch.tried(err == nil)
 	if err == nil {
 		err = m.loggedOn(ch, &r, res)
 	}
 	if err != nil {
 		return m.logonFailed(ch, err)
 	}
+	ch.exchange = nil
 	m.signer = ch.signer
 	flags := uint16(0)
 	if ch.session.encrypt {
@@ -160,42 +163,6 @@ func (m *message) channelFor(r *wire.SessionSetupRequest) (*channel, error) {
 	return ch, nil
 }
 
-// maxHalfOpen is how many sessions of a connection may be without a user.
-const maxHalfOpen = 8
-
-// overdue are the sessions without a user that have to go for another one on c: those whose time is over, the oldest of a connection or an
-// address that has many, the oldest of all where there are too many. Who logs on in earnest is done sooner than those that do not come
-// to an end could push him out.
-func (s *Server) overdueLocked(c *conn) (gone []*session) {
-	now, here, near := s.cfg.Now(), 0, 0
-	for _, ses := range s.halfOpen {
-		if now.Sub(ses.began) > s.cfg.LogonTimeout {
-			gone = append(gone, ses)
-			continue
-		}
-		if ses.first == c {
-			here++
-		}
-		if ses.first.remote == c.remote {
-			near++
-		}
-	}
-	oldest := func(meant func(*session) bool) {
-		if i := slices.IndexFunc(s.halfOpen, func(ses *session) bool { return meant(ses) && !slices.Contains(gone, ses) }); i >= 0 {
-			gone = append(gone, s.halfOpen[i])
-		}
-	}
-	switch {
-	case here >= maxHalfOpen:
-		oldest(func(ses *session) bool { return ses.first == c })
-	case near >= max(s.cfg.MaxLogons/4, 1):
-		oldest(func(ses *session) bool { return ses.first.remote == c.remote })
-	case len(s.halfOpen)-len(gone) >= s.cfg.MaxLogons:
-		oldest(func(*session) bool { return true })
-	}
-	return gone
-}
-
 // newSession makes a session without a user, as long as there are not too many sessions.
 func (c *conn) newSession() (*channel, error) {
 	s := c.srv
@@ -238,55 +205,6 @@ func (c *conn) adopt(ch *channel) bool {
 	return true
 }
 
-// signAs makes the reply signed with the key of a session that this connection does not have, if the request is: its client takes no
-// other ([MS-SMB2] 3.3.5.5).
-func (m *message) signAs(id uint64) {
-	if m.h.Flags&wire.FlagSigned == 0 {
-		return
-	}
-	c := m.conn
-	c.mu.Lock()
-	signer := c.ended[id]
-	c.mu.Unlock()
-	if signer != nil {
-		if signer.Verify(m.m) {
-			m.signer = signer
-		}
-		return
-	}
-	if ses := c.srv.session(id); ses != nil && ses.signer.Verify(m.m) && ses.fresh(&m.h, true) {
-		m.signer = ses.signer
-	}
-}
-
-// Other connections than its own use a session's key only while they are new.
-const (
-	maxForeignID = 64
-	maxSeen      = 512
-)
-
-// fresh reports whether a request that bears the signature of the session may be answered with one: with a key for which a message id must
-// not serve twice, a request that somebody has recorded and sends on another connection must not be. So the signatures of the first ones
-// are remembered.
-func (s *session) fresh(h *wire.Header, foreign bool) bool {
-	if !s.signer.Once() {
-		return true
-	}
-	if h.MessageID >= maxForeignID {
-		return !foreign
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen[h.Signature] || len(s.seen) >= maxSeen {
-		return false
-	}
-	if s.seen == nil {
-		s.seen = map[[16]byte]bool{}
-	}
-	s.seen[h.Signature] = true
-	return true
-}
-
 // session finds a session that somebody has logged on to, on whatever connection.
 func (s *Server) session(id uint64) *session {
 	s.mu.Lock()
@@ -296,58 +214,6 @@ func (s *Server) session(id uint64) *session {
 		return nil
 	}
 	return ses
-}
-
-// bind begins or goes on to bind a session of another connection to this one ([MS-SMB2] 3.3.5.5.2). Until it is done, everything is
-// signed with the session's key.
-func (m *message) bind(ch *channel) (*channel, error) {
-	c := m.conn
-	ses := c.srv.session(m.h.SessionID)
-	if ses == nil {
-		return nil, ntstatus.UserSessionDeleted
-	}
-	if err := ses.bindable(&c.negotiated); err != nil {
-		return nil, err
-	}
-	switch {
-	case m.h.Flags&wire.FlagSigned == 0:
-		return nil, ntstatus.InvalidParameter
-	case ch != nil && ch.valid() && !ch.signer.Verify(m.m):
-		return nil, ntstatus.AccessDenied
-	case m.signer != ses.signer && (!ses.signer.Verify(m.m) || !ses.fresh(&m.h, ch == nil || !ch.valid())):
-		return nil, ntstatus.AccessDenied
-	}
-	m.signer = ses.signer
-	if ses.dialect != c.negotiated.dialect || ses.guid != c.negotiated.clientGUID || ses.cipher != c.negotiated.cipher {
-		return nil, ntstatus.InvalidParameter
-	}
-	if ses.expired.Load() {
-		return nil, ntstatus.NetworkSessionExpired
-	}
-	if ch != nil {
-		if ch.valid() {
-			return nil, ntstatus.RequestNotAccepted
-		}
-		return ch, nil
-	}
-	ch = &channel{conn: c, session: ses, binding: true}
-	if !c.adopt(ch) {
-		return nil, ntstatus.InsufficientResources
-	}
-	return ch, nil
-}
-
-// bindable compares how the session and a further connection sign, as far as they must agree.
-func (s *session) bindable(n *negotiated) error {
-	switch {
-	case s.signing >= wire.SignAESGMAC && n.signing != s.signing:
-		return requestOutOfSequence
-	case n.signing >= wire.SignAESGMAC && n.signing != s.signing:
-		return ntstatus.NotSupported
-	case n.dialect < wire.Dialect300:
-		return ntstatus.RequestNotAccepted
-	}
-	return nil
 }
 
 // loggedOn ends a logon that has succeeded.
@@ -439,24 +305,6 @@ func (m *message) bound(ch *channel, res *auth.Result) (err error) {
 	ch.usable.Store(true)
 	m.conn.welcome()
 	return nil
-}
-
-// logonFailed ends what a failed logon began: the session, unless there was one before.
-func (m *message) logonFailed(ch *channel, err error) error {
-	m.conn.srv.counts.logonFailures.Add(1)
-	m.conn.srv.cfg.Logger.Debug("logon failed", "client", m.conn.remote, "op", "session_setup", "err", err)
-	if ch.valid() {
-		ch.session.end() // who failed to prove who he is has nothing to do here any more
-	} else {
-		ch.session.leave(ch)
-	}
-	if err == auth.ErrLogon {
-		return ntstatus.LogonFailure
-	}
-	if err == auth.ErrMalformed {
-		return ntstatus.InvalidParameter
-	}
-	return err
 }
 
 // endPrevious ends the session that a client which has reconnected has lost ([MS-SMB2] 3.3.5.5.3).

@@ -317,29 +317,3 @@ func lastOf(path []byte) []byte {
 	}
 	return path
 }
-
-// link is [MS-FSA] 2.1.5.15.6.
-func (m *message) link(data []byte) error {
-	r, err := fscc.DecodeRename(data, false)
-	if err != nil {
-		return err
-	}
-	if m.open.dir {
-		return ntstatus.FileIsADirectory
-	}
-	p, err := m.target(&r)
-	if err != nil {
-		return err
-	}
-	cfg := &m.conn.srv.cfg
-	if p.exists {
-		if p.entry.Handle == m.open.handle {
-			return nil
-		}
-		if _, err := cfg.Access.Remove(m.ctx(), &m.caller, p.parent, p.name(), 0); err != nil {
-			return err
-		}
-	}
-	_, _, err = cfg.Access.Link(m.ctx(), &m.caller, m.open.handle, p.parent, p.name())
-	return err
-}

@@ -38,11 +38,12 @@ type Server struct {
 	alarms    alarms
 	spellings spelling.Cache
 	counts    counters
+	guesses   guesses
 	ctx       context.Context // of all requests; ends when Shutdown gives up waiting
 	cancel    context.CancelFunc
 	draining  atomic.Bool
 	notices   atomic.Int64   // bytes of changes that watches hold
-	listings  chan struct{}  // directories that are listed to find a spelling
+	listings  listings       // directories that are listed to find a spelling
 	leaving   atomic.Bool    // clients are to go elsewhere: none log on
 	running   sync.WaitGroup // every goroutine of the server
 
@@ -73,9 +74,10 @@ func New(cfg Config) (*Server, error) {
 		clients:   map[[16]byte][]*conn{},
 		sessions:  map[uint64]*session{},
 		perAddr:   map[netip.Addr]int{},
-		listings:  make(chan struct{}, maxListings),
+		listings:  listings{of: map[uint32]int{}, less: make(chan struct{})},
 	}
 	s.files.init()
+	s.guesses.init(s.started)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Access.Subscribe(causeway.OwnerSMB, events{s})
 	return s, nil

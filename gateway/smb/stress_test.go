@@ -242,8 +242,8 @@ func (b *member) body(command wire.Command) []byte {
 	case wire.IOCtl:
 		body = make([]byte, 56+48)
 		body[0] = 57
-		le.PutUint32(body[4:], pick(random, wire.CtlCopyChunk, wire.CtlResumeKey, wire.CtlPipeTransceive, wire.CtlSetSparse, wire.CtlSetZeroData, wire.CtlAllocatedRanges,
-			wire.CtlSetReparsePoint, wire.CtlDFSReferrals, wire.CtlNetworkInterfaces))
+		le.PutUint32(body[4:], pick(random, fscc.FSCTLCopyChunk, fscc.FSCTLRequestResumeKey, fscc.FSCTLPipeTransceive, fscc.FSCTLSetSparse, fscc.FSCTLSetZeroData, fscc.FSCTLAllocatedRanges,
+			fscc.FSCTLSetReparsePoint, fscc.FSCTLDFSGetReferrals, fscc.FSCTLNetworkInterfaces))
 		at(8)
 		le.PutUint32(body[24:], wire.HeaderSize+56)
 		le.PutUint32(body[28:], uint32(random.IntN(49)))

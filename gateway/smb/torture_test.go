@@ -105,7 +105,7 @@ func verdict(ctx context.Context, args []string) (verdict string, out []byte) {
 }
 
 // TestSmbtortureAll runs whole suites test by test and prints, for each, how many pass here, how many with Debian's smbd, how many
-// of those pass here, and which do not. It takes a quarter of an hour, and is run only by name: CAUSEWAY_SMBTORTURE=all, or the
+// of those pass here, and which do not. It takes minutes, and is run only by name: CAUSEWAY_SMBTORTURE=all, or the
 // suites that are meant.
 func TestSmbtortureAll(t *testing.T) {
 	suites := strings.Fields(os.Getenv("CAUSEWAY_SMBTORTURE"))

@@ -122,14 +122,13 @@ func (m *message) stopped(link causeway.Handle, rest []string) error {
 	if err != nil {
 		return err
 	}
-	reparse, err := fscc.AppendSymlink(nil, target, fscc.MaxReparse)
+	unparsed := uint16(0)
+	if len(rest) > 0 {
+		unparsed = uint16(len(names.AppendPath(nil, rest)))
+	}
+	data, err := fscc.AppendSymlinkError(nil, target, unparsed)
 	if err != nil {
 		return ntstatus.ObjectPathNotFound
 	}
-	if len(rest) > 0 {
-		le.PutUint16(reparse[6:], uint16(len(names.AppendPath(nil, rest))))
-	}
-	data := le.AppendUint32(nil, uint32(len(reparse)+4))
-	data = append(data, "SYML"...)
-	return &dataError{ntstatus.StoppedOnSymlink, append(data, reparse...)}
+	return &dataError{ntstatus.StoppedOnSymlink, data}
 }

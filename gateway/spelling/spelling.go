@@ -4,6 +4,7 @@
 package spelling
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func Same(a, b *causeway.Attr) bool { return stateOf(a) == stateOf(b) }
 // Bounds of what is remembered. A directory that changed a tick ago may have changed since without showing it: what was listed then
 // is good for soon.
 const (
-	MaxNames = 1 << 20
+	maxNames = 1 << 20
 	tick     = 50 * time.Millisecond
 	soon     = time.Second
 )
@@ -57,16 +58,23 @@ func (s *Cache) Find(dir causeway.Handle, a *causeway.Attr, key string, now time
 	return d.byKey[key], true
 }
 
+// Gather notes a name that was listed, for [Cache.Listed]; key and name are borrowed. Of several with one key the first counts.
+func Gather(byKey map[string]string, key, name string) {
+	if len(byKey) <= maxNames && byKey[key] == "" {
+		byKey[strings.Clone(key)] = strings.Clone(name)
+	}
+}
+
 // Listed remembers the names of a directory in a state: byKey is the cache's from then on.
 func (s *Cache) Listed(dir causeway.Handle, a *causeway.Attr, byKey map[string]string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(dir)
-	if len(byKey) > MaxNames {
+	if len(byKey) > maxNames {
 		return
 	}
 	for other := range s.dirs {
-		if s.held+len(byKey) <= MaxNames {
+		if s.held+len(byKey) <= maxNames {
 			break
 		}
 		s.forget(other)

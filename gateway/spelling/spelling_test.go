@@ -62,12 +62,12 @@ func TestCacheIsBounded(t *testing.T) {
 	a := attrAt(1)
 	for i := range 5 {
 		names := map[string]string{}
-		for j := range MaxNames / 3 {
+		for j := range maxNames / 3 {
 			name := fmt.Sprint(j)
 			names[name] = name
 		}
 		c.Listed(causeway.Handle{Volume: causeway.VolumeID(i + 1)}, &a, names, time.Unix(5000, 0))
-		if c.held > MaxNames {
+		if c.held > maxNames {
 			t.Fatal(c.held)
 		}
 	}

@@ -103,7 +103,7 @@ func (x *Paths) around(ctx context.Context, c *gateway.Caller, h causeway.Handle
 
 func (x *Paths) by(p path.Path) gateway.Transfer {
 	if p.Here() {
-		return x.cfg.Here
+		return x.own
 	}
 	return x.cfg.Via(p.Node)
 }

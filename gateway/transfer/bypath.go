@@ -12,7 +12,7 @@ import (
 func (x *Paths) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, dst []byte) (r gateway.ReadResult, err error) {
 	var first error
 	if x.straight(h, path.Read) {
-		if r, err = x.cfg.Here.Read(ctx, c, h, off, dst); !x.spread(path.Read, err) {
+		if r, err = x.own.Read(ctx, c, h, off, dst); !x.spread(path.Read, err) {
 			return r, err
 		}
 		first = err
@@ -41,7 +41,7 @@ func (x *Paths) ReadRange(ctx context.Context, c *gateway.Caller, h causeway.Han
 func (x *Paths) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, off uint64, data []byte, how causeway.Stability) (r gateway.WriteResult, err error) {
 	var first error
 	if x.straight(h, path.Write) {
-		if r, err = x.cfg.Here.Write(ctx, c, h, off, data, how); c.ReadOnly || !x.spread(path.Write, err) {
+		if r, err = x.own.Write(ctx, c, h, off, data, how); c.ReadOnly || !x.spread(path.Write, err) {
 			return r, err
 		}
 		first = err
@@ -61,7 +61,7 @@ func (x *Paths) writeAround(ctx context.Context, c *gateway.Caller, h causeway.H
 func (x *Paths) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, s causeway.Span) (r gateway.SyncResult, err error) {
 	var first error
 	if x.straight(h, path.Sync) {
-		if r, err = x.cfg.Here.Sync(ctx, c, h, s); !x.spread(path.Sync, err) {
+		if r, err = x.own.Sync(ctx, c, h, s); !x.spread(path.Sync, err) {
 			return r, err
 		}
 		first = err
@@ -93,7 +93,7 @@ func (o own) Read(ctx context.Context, c *gateway.Caller, h causeway.Handle, off
 	if !o.x.Reaches(h.Volume) {
 		return gateway.ReadResult{}, causeway.ErrMoved
 	}
-	r, err := o.x.cfg.Here.Read(ctx, c, h, off, dst)
+	r, err := o.x.own.Read(ctx, c, h, off, dst)
 	return r, o.note(ctx, h, path.Read, err)
 }
 
@@ -107,7 +107,7 @@ func (o own) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle, of
 	if !o.x.Reaches(h.Volume) {
 		return gateway.WriteResult{}, causeway.ErrMoved
 	}
-	r, err := o.x.cfg.Here.Write(ctx, c, h, off, data, how)
+	r, err := o.x.own.Write(ctx, c, h, off, data, how)
 	return r, o.note(ctx, h, path.Write, err)
 }
 
@@ -116,6 +116,6 @@ func (o own) Sync(ctx context.Context, c *gateway.Caller, h causeway.Handle, s c
 	if !o.x.Reaches(h.Volume) {
 		return gateway.SyncResult{}, causeway.ErrMoved
 	}
-	r, err := o.x.cfg.Here.Sync(ctx, c, h, s)
+	r, err := o.x.own.Sync(ctx, c, h, s)
 	return r, o.note(ctx, h, path.Sync, err)
 }

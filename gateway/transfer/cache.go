@@ -26,11 +26,13 @@ type cache struct {
 }
 
 type shard struct {
-	mu      sync.RWMutex
-	objects map[causeway.Handle]*object
-	asking  map[causeway.Handle]*asking
-	leaving map[causeway.Handle]*object // out of the cache, and in use; or with something to commit that may not have been told
-	_       [8]byte                     // a shard's lock word shares no cache line with its neighbour's
+	mu       sync.RWMutex
+	objects  map[causeway.Handle]*object
+	asking   map[causeway.Handle]*asking
+	leaving  map[causeway.Handle]*object // out of the cache, and in use; or with something to commit that may not have been told
+	offers   map[causeway.Handle]*offered
+	recalled map[causeway.VolumeID]uint64 // the highest number of a recall of one of the shard's objects
+	_        [56]byte                     // a shard's lock word shares no cache line with its neighbour's
 }
 
 // object is an open object under a grant. refs counts the cache and every user; who drops it to zero closes.
@@ -51,6 +53,7 @@ type object struct {
 	leased bool         // the grant ends by itself
 	until  atomic.Int64 // when, by the engine's clock; a grant without a lease has none
 	active atomic.Bool  // was used since it was renewed
+	wrote  atomic.Bool  // was written, and nobody who watches has been told, see written
 	tenure atomic.Uint64
 	life   uint64
 
@@ -69,6 +72,8 @@ func (c *cache) init(limit int) {
 		c.shards[i].objects = make(map[causeway.Handle]*object)
 		c.shards[i].asking = make(map[causeway.Handle]*asking)
 		c.shards[i].leaving = make(map[causeway.Handle]*object)
+		c.shards[i].offers = make(map[causeway.Handle]*offered)
+		c.shards[i].recalled = make(map[causeway.VolumeID]uint64)
 	}
 }
 
@@ -166,6 +171,7 @@ func (c *cache) revoke(h causeway.Handle, seq uint64, keep causeway.IOMode) *obj
 	if a := s.asking[h]; a != nil {
 		a.void, a.voided = max(a.void, seq), true
 	}
+	s.withdrawLocked(h, seq)
 	o := s.objects[h]
 	if o == nil || o.grant.Seq > seq || o.most <= keep {
 		o = s.leaving[h] // recalled before, for less perhaps
@@ -259,6 +265,7 @@ func (c *cache) each(id causeway.VolumeID, f func(*object)) {
 }
 
 func (c *cache) dropVolume(id causeway.VolumeID) {
+	c.dropOffers(id)
 	c.dropWhere(func(o *object) bool { return o.handle.Volume == id })
 }
 
@@ -290,6 +297,9 @@ func (o *object) Release() {
 		return
 	}
 	_ = o.store.Close() // there is nobody to tell
+	if o.wrote.Load() {
+		o.engine.written.add(o.handle)
+	}
 	if !o.revoked.Load() && o.grant.Seq != 0 {
 		o.engine.giveBack(o)
 	}

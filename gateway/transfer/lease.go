@@ -177,6 +177,8 @@ func (e *Engine) renew(ctx context.Context) {
 			}
 			if used && o.valid() {
 				byVolume[o.vol] = append(byVolume[o.vol], o)
+			} else if o.wrote.Swap(false) {
+				e.written.add(o.handle)
 			}
 		}
 		s.mu.RUnlock()
@@ -184,6 +186,9 @@ func (e *Engine) renew(ctx context.Context) {
 	var running sync.WaitGroup
 	for v, objects := range byVolume { // a volume whose owner does not answer holds up no other
 		running.Go(func() { e.renewOf(ctx, v, objects) })
+	}
+	for v, handles := range e.written.take() {
+		running.Go(func() { e.tellWritten(ctx, v, handles) })
 	}
 	running.Wait()
 	for _, m := range commit {
@@ -203,13 +208,19 @@ func (e *Engine) renewOf(ctx context.Context, v *volume, objects []*object) {
 		held := make([]gateway.Held, len(batch))
 		for i, o := range batch {
 			held[i] = heldOf(&o.grant)
+			held[i].Written = o.wrote.Swap(false)
 		}
 		sent, tenure, epoch := e.cfg.Now(), v.tenure.Load(), v.known()
 		ctx, cancel := context.WithTimeout(ctx, batch[0].grant.Lease)
 		ended, err := e.cfg.Grants.Renew(ctx, e.cfg.Node, epoch, held)
 		cancel()
-		if err != nil {
-			return // the leases end, and whoever needs them asks anew
+		if err != nil { // the leases end, and whoever needs them asks anew
+			for i, h := range held {
+				if h.Written {
+					batch[i].wrote.Store(true)
+				}
+			}
+			return
 		}
 		lost := make(map[causeway.Handle]bool, len(ended))
 		for _, h := range ended {

@@ -74,7 +74,8 @@ func (e *Engine) openFor(ctx context.Context, c *gateway.Caller, h causeway.Hand
 
 // asking is a question for a grant, of which there is one at a time for an object: so no older reply comes after a newer one.
 type asking struct {
-	done chan struct{}
+	done  chan struct{}
+	offer *offered // it need not be asked: this came before
 
 	// guarded by the shard
 	void   uint64 // grants up to this number were recalled meanwhile
@@ -105,7 +106,7 @@ func (e *Engine) acquire(ctx context.Context, noWait bool, h causeway.Handle, mo
 			}
 			continue
 		}
-		a := &asking{done: make(chan struct{})}
+		a := &asking{done: make(chan struct{}), offer: s.takeOfferLocked(h)}
 		s.asking[h] = a
 		s.mu.Unlock()
 		o, err := e.ask(ctx, noWait, h, mode, span, a)
@@ -125,6 +126,10 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 	v := (*e.volumes.Load())[h.Volume]
 	if v == nil {
 		return nil, causeway.ErrStale
+	}
+	if x := a.offer; e.usable(v, x) {
+		forget(v.store, h)
+		return e.use(ctx, v, &x.grant, mode, x.sent, x.tenure, x.life, a)
 	}
 	var key uint64 // got before the grant is asked for: a fence that comes between ends both
 	if v.blocks == nil {
@@ -156,6 +161,12 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 		return e.useExtents(v, &g.Grant, key, lacksBlocks(mode, span, g.Extents), sent, tenure, a), nil
 	}
 	e.withoutExtents(h)
+	return e.use(ctx, v, &g.Grant, mode, sent, tenure, life, a)
+}
+
+// use opens an object under a grant. mode is what it is wanted for.
+func (e *Engine) use(ctx context.Context, v *volume, g *causeway.Grant, mode causeway.IOMode, sent time.Duration, tenure, life uint64, a *asking) (*object, error) {
+	h := g.Handle
 	bytes, err := v.store.Open(ctx, h.Object, g.Mode, g.Locator)
 	if mode == causeway.IORead && unwritable(causeway.CodeOf(err)) {
 		g.Mode = causeway.IORead
@@ -163,14 +174,14 @@ func (e *Engine) ask(ctx context.Context, noWait bool, h causeway.Handle, mode c
 	}
 	if err != nil {
 		if g.Seq != 0 {
-			e.returns.add(returned{held: heldOf(&g.Grant), epoch: g.Epoch, vol: v})
+			e.returns.add(returned{held: heldOf(g), epoch: g.Epoch, vol: v})
 		}
 		if err == backend.ErrMoved {
 			return nil, nil // the next grant says where it is
 		}
 		return nil, err
 	}
-	o := &object{handle: h, vol: v, grant: g.Grant, store: bytes, engine: e, leased: g.Lease != 0, life: life, left: make(chan struct{}, 1)}
+	o := &object{handle: h, vol: v, grant: *g, store: bytes, engine: e, leased: g.Lease != 0, life: life, left: make(chan struct{}, 1)}
 	if v.blocks != nil {
 		o.align = v.blocks.BlockSize()
 	}

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,7 @@ import (
 	"causeway/internal/sleep"
 )
 
-// PathsConfig says which paths there are. All is required but Policy, Lost, Changed, ProbeWithin, Now and Log.
+// PathsConfig says which paths there are. All is required but Rule, Lost, Changed, ProbeWithin, Hangs, Now and Log.
 type PathsConfig struct {
 	Here gateway.Transfer                               // moves bytes by this gateway's own path
 	Via  func(node string) gateway.Transfer             // by way of another gateway: one attempt
@@ -28,10 +29,12 @@ type PathsConfig struct {
 	// Lost is told that what was written by this gateway's own path, and not synced, may be lost. It is called before others learn that the
 	// path is dead.
 	Lost func(causeway.VolumeID)
-	// Changed is told when the path died, with the error, and with nil when it is back. One call at a time for a volume.
+	// Changed is told when the path died, with the error, when that is another one, and with nil when it is back. An error that is
+	// context.DeadlineExceeded says that the storage does not answer: calls may hang that are still done. One call at a time for a volume.
 	Changed func(causeway.VolumeID, error)
 
 	ProbeWithin time.Duration // longer is a failure; default 2 s
+	Hangs       time.Duration // a call and then a probe that take half as long each have the path suspected; 2 s at least, default 30 s
 	Now         func() time.Duration
 	Log         *slog.Logger
 }
@@ -56,7 +59,10 @@ func (c *PathsConfig) Validate() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return setting.Positive("transfer: ProbeWithin", &c.ProbeWithin, 2*time.Second)
+	if c.Hangs != 0 && c.Hangs < 2*time.Second {
+		return fmt.Errorf("transfer: Hangs (%v) must be 2s or more", c.Hangs)
+	}
+	return errors.Join(setting.Positive("transfer: ProbeWithin", &c.ProbeWithin, 2*time.Second), setting.Positive("transfer: Hangs", &c.Hangs, 30*time.Second))
 }
 
 // Paths implements gateway.Transfer by whichever path leads to the storage: this gateway's own, or another gateway. What fails by one is
@@ -64,6 +70,7 @@ func (c *PathsConfig) Validate() error {
 // look at two counters.
 type Paths struct {
 	cfg   PathsConfig
+	own   counted
 	ctx   context.Context
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -71,18 +78,23 @@ type Paths struct {
 
 	troubled atomic.Int32 // volumes with a path that is not alive
 	unsure   atomic.Int32 // objects with writes that are not settled
+	inflight atomic.Pointer[map[causeway.VolumeID]*inflight]
 
 	mu        sync.Mutex
 	paths     map[causeway.VolumeID]*probed
 	unsettled map[causeway.Handle]pin
 	good      map[causeway.VolumeID]time.Duration // when a probe found nothing
+	hangs     map[causeway.VolumeID]bool          // a patient probe is under way
 }
 
 // probed is a path of this gateway that failed, until it is alive again.
 type probed struct {
 	health path.Health
 	news   chan struct{} // closed when the next probe has ended
-	test   chan error    // of a probe that has not ended; watch's alone
+
+	// Watch's alone.
+	test chan error // of a probe that has not ended
+	said string     // the error that was logged last
 }
 
 // pin holds an object's writes to the path by which an earlier one may still come.
@@ -98,8 +110,11 @@ func NewPaths(cfg PathsConfig) (*Paths, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	x := &Paths{cfg: cfg, paths: make(map[causeway.VolumeID]*probed), unsettled: make(map[causeway.Handle]pin), good: make(map[causeway.VolumeID]time.Duration)}
+	x := &Paths{cfg: cfg, paths: make(map[causeway.VolumeID]*probed), unsettled: make(map[causeway.Handle]pin), good: make(map[causeway.VolumeID]time.Duration), hangs: make(map[causeway.VolumeID]bool)}
+	x.own = counted{cfg.Here, x}
+	x.inflight.Store(&map[causeway.VolumeID]*inflight{})
 	x.ctx, x.stop = context.WithCancel(context.Background())
+	x.tasks.Go(x.guard)
 	return x, nil
 }
 
@@ -215,24 +230,31 @@ func (x *Paths) judge(v causeway.VolumeID, p *probed, fault error) {
 	now, _ := p.health.State()
 	if now == path.Alive {
 		delete(x.paths, v)
-		x.good[v] = x.cfg.Now()
+		if delete(x.good, v); !changed { // it was not dead: whatever fails is the storage's answer
+			x.good[v] = x.cfg.Now()
+		}
 		x.troubled.Add(-1)
 	}
 	close(p.news)
 	p.news = make(chan struct{})
 	x.mu.Unlock()
-	if !changed {
-		return
+	other := fault != nil && fault.Error() != p.said
+	if p.said = ""; fault != nil {
+		p.said = fault.Error()
 	}
-	if now == path.Dead {
+	switch {
+	case changed && now == path.Dead:
 		x.stats.died.Add(1)
 		x.cfg.Log.Warn("the storage of a volume is out of reach: other gateways move its bytes", "volume", v, "err", fault)
 		x.cfg.Changed(v, fault)
-		return
+	case changed:
+		x.stats.back.Add(1)
+		x.cfg.Log.Info("the storage of a volume is in reach again", "volume", v)
+		x.cfg.Changed(v, nil)
+	case other:
+		x.cfg.Log.Info("the storage of a volume stays out of reach", "volume", v, "err", fault)
+		x.cfg.Changed(v, fault)
 	}
-	x.stats.back.Add(1)
-	x.cfg.Log.Info("the storage of a volume is in reach again", "volume", v)
-	x.cfg.Changed(v, nil)
 }
 
 // probe asks the storage. One that hangs is left alone, as nothing ends what a kernel waits for, and no other begun beside it.

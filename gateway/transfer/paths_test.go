@@ -21,9 +21,28 @@ type scripted struct {
 	mu    sync.Mutex
 	err   error
 	calls int
+	hangs chan struct{} // nil: it answers
+}
+
+// hang makes the storage answer when a channel is closed; nil: at once.
+func (s *scripted) hang(until chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hangs = until
+}
+
+// await returns when the storage answers.
+func (s *scripted) await() {
+	s.mu.Lock()
+	hangs := s.hangs
+	s.mu.Unlock()
+	if hangs != nil {
+		<-hangs
+	}
 }
 
 func (s *scripted) Write(context.Context, *gateway.Caller, causeway.Handle, uint64, []byte, causeway.Stability) (gateway.WriteResult, error) {
+	s.await()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -58,6 +77,7 @@ func newWays(t *testing.T) *ways {
 		},
 		Else: func(causeway.VolumeID) []string { return []string{"b", "c"} },
 		Test: func(context.Context, causeway.VolumeID) error {
+			w.probe.await()
 			w.probe.mu.Lock()
 			defer w.probe.mu.Unlock()
 			w.probe.calls++
@@ -234,5 +254,55 @@ func TestDoubt(t *testing.T) {
 		if causeway.CodeOf(w.Doubt(1, causeway.ErrNoEnt)) != causeway.ErrNoEnt || causeway.CodeOf(w.Doubt(2, causeway.ErrStale)) != causeway.ErrStale {
 			t.Error("answers are doubted")
 		}
+		w.probe.fail(nil)
+		for !w.Reaches(1) {
+			time.Sleep(time.Second)
+		}
+		if ask() != causeway.ErrDelay {
+			t.Error("a path that was dead a moment ago is believed")
+		}
 	})
+}
+
+// TestHangs: storage that does not answer at all is taken for dead if probes do not end either, and used again when it answers.
+func TestHangs(t *testing.T) {
+	for name, dead := range map[string]bool{"the path": true, "one call": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWays(t)
+				defer w.Close()
+				if err := w.write(); err != nil {
+					t.Fatal(err)
+				}
+				answers := make(chan struct{})
+				w.own.hang(answers)
+				if dead {
+					w.probe.hang(answers)
+				}
+				stuck := make(chan error, 1)
+				go func() { stuck <- w.write() }()
+				time.Sleep(10 * time.Second)
+				if !w.Reaches(1) {
+					t.Error("it is taken for dead at once")
+				}
+				time.Sleep(50 * time.Second)
+				if w.Reaches(1) == dead {
+					t.Errorf("reached: %v", w.Reaches(1))
+				}
+				if dead && (w.write() != nil || w.b.calls+w.c.calls != 1 || w.lost != 1 || len(w.told) != 1) {
+					t.Errorf("asked are others %d and %d times, lost is what was written %d times, told are %v", w.b.calls, w.c.calls, w.lost, w.told)
+				}
+				w.own.hang(nil)
+				w.probe.hang(nil)
+				close(answers)
+				if err := <-stuck; err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Minute)
+				if !w.Reaches(1) || w.write() != nil || w.own.calls != 3 {
+					t.Errorf("it answers, and is asked %d times", w.own.calls)
+				}
+			})
+		})
+	}
 }

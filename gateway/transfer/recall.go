@@ -83,6 +83,7 @@ func (e *Engine) Reassert(ctx context.Context, id causeway.VolumeID, epoch cause
 		return nil, causeway.ErrStaleEpoch
 	}
 	e.dropUnleased(v) // of an ownership of this gateway itself
+	e.cache.dropOffers(id)
 	tenure := v.tenure.Load()
 	if v.epoch != epoch {
 		v.epoch = epoch

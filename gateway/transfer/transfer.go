@@ -49,7 +49,9 @@ type Engine struct {
 	recent  func() time.Duration // Now, nearly, for reads
 	cache   cache
 	changes overlap.Table
+	flushes flushes
 	returns returns
+	written written
 
 	mu      sync.Mutex // serialises Attach and Detach
 	volumes atomic.Pointer[map[causeway.VolumeID]*volume]
@@ -91,6 +93,7 @@ func New(cfg Config) *Engine {
 		cfg.Renew = time.Second
 	}
 	e := &Engine{cfg: cfg, recent: recent}
+	e.flushes.of = make(map[causeway.Handle]*turns)
 	e.returns.some = make(chan struct{}, 1)
 	e.volumes.Store(&map[causeway.VolumeID]*volume{})
 	e.cache.init(cfg.MaxOpen)

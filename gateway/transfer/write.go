@@ -34,6 +34,9 @@ func (e *Engine) Write(ctx context.Context, c *gateway.Caller, h causeway.Handle
 		if err == nil {
 			r.N, err = o.write(ctx, c, data, off, how)
 		}
+		if r.N > 0 && !o.wrote.Load() && c.Owner.Kind != causeway.OwnerSMB { // those say what they wrote when they close
+			o.wrote.Store(true)
+		}
 	}
 	r.Change = o.end(ctx, mark.End, before)
 	return o.vouch(r, err)
@@ -74,21 +77,12 @@ func (o *object) write(ctx context.Context, c *gateway.Caller, data []byte, off 
 	if o.vol.blocks != nil && o.mapped == nil { // done by the owner, in its journal when it is synced
 		o.vol.handed.Store(true)
 	}
+	came := o.vol.verifier.get()
 	n, err := o.store.WriteAt(ctx, data, off)
 	if err != nil || how == causeway.Unstable {
 		return n, err
 	}
-	return n, o.sync(ctx, how == causeway.DataSync)
-}
-
-// sync makes earlier writes stable, and changes the volume's verifier when they may be lost instead: clients send again what
-// they hold, whoever's write it was.
-func (o *object) sync(ctx context.Context, dataOnly bool) error {
-	if err := o.store.Sync(ctx, dataOnly); err != nil {
-		o.vol.verifier.bump()
-		return err
-	}
-	return nil
+	return n, o.syncStable(ctx, how == causeway.DataSync, came)
 }
 
 // end returns the attributes around a change; those before it only if nothing else changed the object meanwhile.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 )
@@ -24,13 +25,41 @@ func init() { next.Store(rand.Uint32N(count)) } // packages are tested beside ea
 // Free returns an address of 127.0.0.1 with a port that is free, and that no other call returns soon.
 func Free(t testing.TB) string {
 	t.Helper()
+	return fmt.Sprint("127.0.0.1:", At(t, "127.0.0.1"))
+}
+
+// At returns a port that is free at all of these addresses, and that no other call returns soon.
+func At(t testing.TB, addrs ...string) uint16 {
+	t.Helper()
 	for range count {
-		addr := fmt.Sprint("127.0.0.1:", first+next.Add(1)%count)
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
+		if port := uint16(first + next.Add(1)%count); free(port, addrs) {
+			return port
 		}
 	}
 	t.Fatal("no port is free")
-	return ""
+	return 0
+}
+
+// Loopback returns an address of 127.0.0.0/8 where a port is free that programs insist on.
+func Loopback(t testing.TB, port uint16) netip.AddrPort {
+	t.Helper()
+	for range count {
+		a := netip.AddrFrom4([4]byte{127, byte(64 + rand.Uint32N(64)), byte(rand.Uint32()), byte(1 + rand.Uint32N(254))})
+		if free(port, []string{a.String()}) {
+			return netip.AddrPortFrom(a, port)
+		}
+	}
+	t.Fatalf("port %d is free nowhere", port)
+	return netip.AddrPort{}
+}
+
+func free(port uint16, addrs []string) bool {
+	for _, a := range addrs {
+		l, err := net.Listen("tcp", net.JoinHostPort(a, fmt.Sprint(port)))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
 }

@@ -111,6 +111,18 @@ func (t *Table) RemoveWhere(meant func(*Watch) bool) {
 	}
 }
 
+// Where returns the watches that are meant, in no order.
+func (t *Table) Where(meant func(*Watch) bool) (list []Watch) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, w := range t.byID {
+		if meant(w) {
+			list = append(list, *w)
+		}
+	}
+	return list
+}
+
 func (t *Table) removeLocked(id ID) causeway.Code {
 	w := t.byID[id]
 	if w == nil {

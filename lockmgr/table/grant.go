@@ -53,7 +53,7 @@ func (t *Table) giveLease(o *open, r *LeaseRequest, dir bool, claim uint64) {
 	given := t.grantable(o, id, want&^o.object.claimedBeside(claim))
 	if l != nil {
 		o.join(l)
-		t.upgrade(l, r, want, given)
+		t.upgrade(l, want, given)
 		return
 	}
 	if given == 0 && id.Kind != causeway.Lease {
@@ -86,7 +86,7 @@ func (o *open) join(l *lease) {
 
 // upgrade gives a lease that is asked for again more, if it was asked for all that it has, nothing of that stands against others, and
 // it is not breaking.
-func (t *Table) upgrade(l *lease, r *LeaseRequest, want, given causeway.Caching) {
+func (t *Table) upgrade(l *lease, want, given causeway.Caching) {
 	if l.breaking || want&l.caching != l.caching || given != want || given == l.caching {
 		return
 	}

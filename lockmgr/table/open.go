@@ -16,19 +16,6 @@ type open struct {
 	left   int // ticks, while disconnected
 }
 
-// doom is a name of an object that goes with the last open of it ([MS-FSA], Link.IsDeleted).
-type doom struct {
-	dir     causeway.Handle
-	name    string
-	by      causeway.Held
-	removed bool // being removed: told by Doomed
-}
-
-const (
-	reading = causeway.FileReadData | causeway.FileExecute
-	writing = causeway.FileWriteData | causeway.FileAppendData
-)
-
 // OpenRequest is an open that is asked for. Of Held, what an open has; Lease and what follows it there is decided by the table.
 type OpenRequest struct {
 	Held    causeway.Held
@@ -128,23 +115,9 @@ func (t *Table) makeWay(obj *object, r *OpenRequest) causeway.Code {
 	}
 }
 
-// doomed is the answer for a name that goes: if it is being removed right now, it is waited for.
-func (r *OpenRequest) doomed(t *Table, obj *object) causeway.Code {
-	switch {
-	case !obj.doom.removed:
-		return causeway.ErrDeletePending
-	case r.Peek:
-		return causeway.ErrWouldBlock
-	case r.Claim == 0:
-		return causeway.ErrDeletePending
-	}
-	t.claim(obj.handle, r.Claim, 0)
-	return causeway.ErrBlocked
-}
-
 // breakFor breaks what the open takes. Who has begun to wait for a lease waits until nothing is being broken of it any more, like those
 // who came later and want more.
-func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits bool) {
+func (t *Table) breakFor(obj *object, r *OpenRequest, handles map[*lease]bool) (waits bool) {
 	_, waited := obj.claims[r.Claim]
 	for _, l := range slices.Clone(obj.leases) {
 		mask, awaited := r.takes(l, handles)
@@ -161,85 +134,11 @@ func (t *Table) breakFor(obj *object, r *OpenRequest, handles []*lease) (waits b
 	return waits
 }
 
-func (r *OpenRequest) wouldWait(obj *object, handles []*lease) bool {
+func (r *OpenRequest) wouldWait(obj *object, handles map[*lease]bool) bool {
 	return slices.ContainsFunc(obj.leases, func(l *lease) bool {
 		_, awaited := r.takes(l, handles)
 		return l.caching&awaited != 0
 	})
-}
-
-// share looks for opens whose access or share mode stands against the request ([MS-FSA] 2.1.5.1.2.2). Those whose holder
-// caches handles may give way: their leases. Those that are disconnected have to.
-func share(obj *object, r *OpenRequest) (refused bool, handles []*lease, losers []*open) {
-	access := r.Held.Access
-	if r.Empties {
-		access |= causeway.FileWriteData
-	}
-	for _, o := range obj.opens {
-		l := o.lease
-		switch {
-		case !conflict(o.Access, o.Share, access, r.Held.Share):
-		case o.Disconnected:
-			losers = append(losers, o)
-		case l != nil && l.caching&causeway.CacheHandle != 0 && l.id.Kind != causeway.Delegation && !l.belongs(r):
-			handles = append(handles, l)
-		default:
-			return true, nil, nil
-		}
-	}
-	return false, handles, losers
-}
-
-// takes returns what the open takes from a lease, and which of it has to be waited for.
-func (r *OpenRequest) takes(l *lease, handles []*lease) (mask, awaited causeway.Caching) {
-	if len(handles) == 0 {
-		return r.openTakes(l)
-	}
-	if slices.Contains(handles, l) {
-		return causeway.CacheHandle, causeway.CacheHandle
-	}
-	return 0, 0
-}
-
-// conflict reports whether one open does what the other does not share. Opens that neither read, write nor delete do not
-// take part.
-func conflict(a causeway.AccessMask, as causeway.Sharing, b causeway.AccessMask, bs causeway.Sharing) bool {
-	const all = reading | writing | causeway.Delete
-	if a&all == 0 || b&all == 0 {
-		return false
-	}
-	refuses := func(access causeway.AccessMask, share causeway.Sharing) bool {
-		return access&reading != 0 && share&causeway.ShareRead == 0 ||
-			access&writing != 0 && share&causeway.ShareWrite == 0 ||
-			access&causeway.Delete != 0 && share&causeway.ShareDelete == 0
-	}
-	return refuses(a, bs) || refuses(b, as)
-}
-
-// openTakes is takes without a conflict of share modes.
-func (r *OpenRequest) openTakes(l *lease) (mask, awaited causeway.Caching) {
-	h := &r.Held
-	switch {
-	case l.belongs(r):
-		return 0, 0
-	case isStat(h.Access, l.id.Kind) && !r.Empties:
-		return 0, 0
-	case l.id.Kind == causeway.Delegation && (h.Access&writing != 0 || h.Share&causeway.ShareRead == 0 || r.Empties):
-		return causeway.CacheAll, causeway.CacheAll
-	case l.id.Kind == causeway.Delegation && l.caching&causeway.CacheWrite != 0:
-		return causeway.CacheAll, causeway.CacheAll
-	case r.Empties:
-		return causeway.CacheAll, causeway.CacheWrite
-	}
-	return causeway.CacheWrite, causeway.CacheWrite
-}
-
-// belongs reports whether the lease is the one that the request comes with.
-func (l *lease) belongs(r *OpenRequest) bool {
-	if l.id.Kind == causeway.Delegation {
-		return ClientOf(r.Held.Owner) == l.owner
-	}
-	return l.id.Kind == causeway.Lease && r.Lease.ID == l.id
 }
 
 // Close ends an open, with the locks of an SMB open: OK or ErrBadOpen. Doomed follows if its name goes with it.
@@ -293,59 +192,6 @@ func (t *Table) drop(o *open) {
 	t.execute(obj)
 	t.unblocked(obj)
 	t.dropIfUnused(obj)
-}
-
-// execute tells when a doomed name has no open any more.
-func (t *Table) execute(obj *object) {
-	d := obj.doom
-	if d == nil || d.removed || slices.ContainsFunc(obj.opens, func(o *open) bool { return d.names(o.Dir, o.Name) }) {
-		return
-	}
-	d.removed = true
-	t.effects = append(t.effects, Effect{Kind: Doomed, Handle: obj.handle, Held: d.by, To: d.by.Gateway})
-}
-
-func (d *doom) names(dir causeway.Handle, name string) bool {
-	return d.dir == dir && d.name == name || name == ""
-}
-
-// Removed says that a doomed name is gone, or could not be removed.
-func (t *Table) Removed(h causeway.Handle) {
-	if obj := t.objects[h]; obj != nil && obj.doom != nil && obj.doom.removed {
-		obj.doom = nil
-		t.unblocked(obj)
-		t.dropIfUnused(obj)
-	}
-}
-
-// SetDelete dooms the name under which an object was opened, or spares it: ErrAccess without the right to delete, ErrBadOpen.
-func (t *Table) SetDelete(h causeway.Handle, id causeway.OpenID, on bool) causeway.Code {
-	o := t.opens[id]
-	switch {
-	case o == nil || o.Handle != h:
-		return causeway.ErrBadOpen
-	case o.Access&causeway.Delete == 0:
-		return causeway.ErrAccess
-	case o.Name == "":
-		return causeway.ErrInval
-	}
-	if d := o.object.doom; on && d == nil {
-		o.object.doom = &doom{dir: o.Dir, name: o.Name, by: o.Held}
-	} else if !on && d != nil && !d.removed {
-		o.object.doom = nil
-	}
-	t.markDoomed(o.object)
-	return causeway.OK
-}
-
-// markDoomed tells the opens of an object whether their name is to go, so that it is not forgotten with this table.
-func (t *Table) markDoomed(obj *object) {
-	for _, o := range obj.opens {
-		if pending := obj.doom != nil && obj.doom.names(o.Dir, o.Name); pending != o.DeletePending {
-			o.DeletePending = pending
-			t.noteOpen(o)
-		}
-	}
 }
 
 // Renamed tells that a name became another one: opens follow it.

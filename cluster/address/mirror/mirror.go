@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"causeway/cluster/address"
+	"causeway/internal/doorman"
 )
 
 // Config says whose state is sent where. All is required but Interval, Linger, Changed and Log. Functions must not block.
@@ -31,7 +32,7 @@ type Config struct {
 	Client  func() *tls.Config             // must trust the cluster only
 	Server  func() *tls.Config             // must demand certificates of the cluster
 	Changed func()                         // a peer holds other addresses than before, or came, or went
-	// Interval is the time between two looks at the connections, at least; more where a look takes long. 10 ms to 10 s, default 100 ms.
+	// Interval is the time between two looks at the connections, at least; more where a look costs much. 10 ms to a minute, default 100 ms.
 	Interval time.Duration
 	// Linger is how long the connections of an address stay in the state after it was given up; default 10 s.
 	Linger time.Duration
@@ -51,8 +52,8 @@ func (c *Config) Validate() error {
 	if c.Interval == 0 {
 		c.Interval = 100 * time.Millisecond
 	}
-	if c.Interval < 10*time.Millisecond || c.Interval > 10*time.Second {
-		return fmt.Errorf("mirror.Config.Interval: %v is not within 10ms to 10s", c.Interval)
+	if c.Interval < 10*time.Millisecond || c.Interval > time.Minute {
+		return fmt.Errorf("mirror.Config.Interval: %v is not within 10ms to 1m", c.Interval)
 	}
 	if c.Linger == 0 {
 		c.Linger = 10 * time.Second
@@ -74,6 +75,9 @@ type Mirror struct {
 	cfg    Config
 	source source
 	poke   chan struct{}
+	door   doorman.Doorman
+
+	arrived chan struct{} // a connection came
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -99,7 +103,8 @@ func New(cfg Config) (*Mirror, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Mirror{cfg: cfg, poke: make(chan struct{}, 1), guests: make(map[net.Conn]struct{}), copies: make(map[string]*replica)}
+	m := &Mirror{cfg: cfg, poke: make(chan struct{}, 1), arrived: make(chan struct{}, 1), guests: make(map[net.Conn]struct{}), copies: make(map[string]*replica)}
+	m.door.Total, m.door.PerAddr = maxStrangers, maxStrangersPerAddr
 	m.source.init()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.tasks.Go(m.run)
@@ -110,6 +115,14 @@ func New(cfg Config) (*Mirror, error) {
 func (m *Mirror) Poke() {
 	select {
 	case m.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Arrived has the state looked at soon: a client has connected, and nobody else knows of it yet.
+func (m *Mirror) Arrived() {
+	select {
+	case m.arrived <- struct{}{}:
 	default:
 	}
 }

@@ -29,7 +29,8 @@ type party struct {
 // parties are the gateways of a cluster.
 type parties struct {
 	*testing.T
-	ca *pki.Authority
+	ca       *pki.Authority
+	interval time.Duration
 
 	mu      sync.Mutex
 	members map[string]string // address by name
@@ -41,7 +42,7 @@ func newParties(t *testing.T) *parties {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &parties{T: t, ca: ca, members: map[string]string{}}
+	return &parties{T: t, ca: ca, interval: 10 * time.Millisecond, members: map[string]string{}}
 }
 
 func identity(t testing.TB, ca *pki.Authority, node string) *pki.Identity {
@@ -80,7 +81,7 @@ func (ps *parties) start(name string, ca *pki.Authority, admitted bool) *party {
 		ps.mu.Unlock()
 	}
 	p.Mirror, err = New(Config{
-		Node: name, Interval: 10 * time.Millisecond, Linger: time.Hour,
+		Node: name, Interval: ps.interval, Linger: time.Hour,
 		Conns: func() ([]address.Conn, error) { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.conns), nil },
 		Held:  func() []netip.Addr { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.held) },
 		Peers: func() map[string]string {
@@ -241,6 +242,36 @@ func TestSlowPeerGetsTheWhole(t *testing.T) {
 	}
 }
 
+// TestRemovedIsNotHeard: who is removed from the cluster while it is connected is not believed any more.
+func TestRemovedIsNotHeard(t *testing.T) {
+	ps := newParties(t)
+	g1, g2 := ps.start("g1", ps.ca, true), ps.start("g2", ps.ca, true)
+	g1.has([]netip.Addr{a4})
+	eventually(t, "g2 knows", func() bool { return g2.Holder(a4) == "g1" })
+	ps.mu.Lock()
+	delete(ps.members, "g1")
+	ps.mu.Unlock()
+	eventually(t, "g2 does not believe it", func() bool { return g2.Holder(a4) == "" && !g2.Hears("g1") })
+}
+
+// TestStrangersKeepNobodyOut: however many connections somebody makes who shows no certificate, peers are heard.
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	ps := newParties(t)
+	g1 := ps.start("g1", ps.ca, true)
+	crowd := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 10 * time.Second}
+	for range maxGuests + 100 {
+		c, err := crowd.Dial("tcp", g1.at)
+		if err != nil {
+			t.Skip("so many connections cannot be made here:", err)
+		}
+		defer c.Close()
+	}
+	g2 := ps.start("g2", ps.ca, true)
+	g2.has([]netip.Addr{a4})
+	eventually(t, "g1 hears g2", func() bool { return g1.Holder(a4) == "g2" })
+	eventually(t, "most are not waited for", func() bool { return g1.door.Refused() > maxGuests/2 })
+}
+
 func TestConfig(t *testing.T) {
 	if err := (&Config{}).Validate(); err == nil {
 		t.Error("an empty configuration is accepted")
@@ -262,4 +293,19 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("%v", held)
 		}
 	})
+}
+
+// TestArrival: the peers hear of a client that has just come before the state is looked at in its turn.
+func TestArrival(t *testing.T) {
+	ps := newParties(t)
+	ps.interval = time.Minute
+	a, b := ps.start("a", ps.ca, true), ps.start("b", ps.ca, true)
+	a.Poke()
+	b.Poke()
+	eventually(t, "both are heard", func() bool { return a.Hears("b") && b.Hears("a") })
+	for i := range 3 {
+		a.has([]netip.Addr{a4}, conn(a4, 2049, i))
+		a.Arrived()
+		eventually(t, "a client is known", func() bool { c := b.Conns(a4); return len(c) == 1 && c[0] == conn(a4, 2049, i) })
+	}
 }

@@ -12,8 +12,12 @@ import (
 	"causeway/cluster/address"
 )
 
-// maxGuests bounds the connections of peers, those included of which it is not known yet who they are.
-const maxGuests = 4096
+// maxGuests bounds the connections of peers; those of which it is not known yet who they are, are few, so that who is no peer keeps none out.
+const (
+	maxGuests           = 4096
+	maxStrangers        = 128
+	maxStrangersPerAddr = 16
+)
 
 // Serve receives the peers' states until Close, or until the listener fails for good. It closes l.
 func (m *Mirror) Serve(l net.Listener) error {
@@ -64,16 +68,9 @@ func (m *Mirror) welcome(nc net.Conn) {
 
 // receive takes in a peer's state until its connection ends.
 func (m *Mirror) receive(nc net.Conn) error {
-	conn := tls.Server(nc, m.cfg.Server())
-	ctx, cancel := context.WithTimeout(m.ctx, dialWithin)
-	err := conn.HandshakeContext(ctx)
-	cancel()
+	conn, name, err := m.identify(nc)
 	if err != nil {
 		return err
-	}
-	name := peerName(conn)
-	if name == m.cfg.Node || !m.cfg.Member(name) {
-		return errors.New("not a member of the cluster")
 	}
 	r := m.enter(name, nc)
 	defer m.leave(r, nc)
@@ -86,6 +83,9 @@ func (m *Mirror) receive(nc net.Conn) error {
 		if buf, err = readFrame(conn, buf); err != nil {
 			return err
 		}
+		if !m.cfg.Member(name) {
+			return errNoMember // it was removed meanwhile
+		}
 		if err := m.take(r, nc, buf, &first); err != nil {
 			return err
 		}
@@ -93,6 +93,27 @@ func (m *Mirror) receive(nc net.Conn) error {
 			buf = nil
 		}
 	}
+}
+
+var errNoMember = errors.New("not a member of the cluster")
+
+// identify finds out who a peer is.
+func (m *Mirror) identify(nc net.Conn) (conn *tls.Conn, name string, err error) {
+	leave, ok := m.door.Enter(nc.RemoteAddr())
+	if !ok {
+		return nil, "", errors.New("too many connections without a certificate")
+	}
+	defer leave()
+	conn = tls.Server(nc, m.cfg.Server())
+	ctx, cancel := context.WithTimeout(m.ctx, dialWithin)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, "", err
+	}
+	if name = peerName(conn); name == m.cfg.Node || !m.cfg.Member(name) {
+		return nil, "", errNoMember
+	}
+	return conn, name, nil
 }
 
 // enter makes nc the connection of a peer, in place of an older one.

@@ -2,11 +2,13 @@ package mirror
 
 import (
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"causeway/cluster/address"
+	"causeway/internal/boottime"
 )
 
 // source is this gateway's own state.
@@ -102,11 +104,15 @@ func (s *source) since(p *progress, frames []byte) ([]byte, <-chan struct{}) {
 
 func (s *source) appendHeld(dst []byte) []byte { return appendHeld(dst, s.held) }
 
-// share bounds the part of the time that is spent on looking.
+// share bounds the part of a processor that is spent on looking.
 const share = 50
+
+// arrivals is the time between looks for the sake of new connections, at least.
+const arrivals = 10 * time.Millisecond
 
 // run looks at the state again and again, and keeps a sender for each peer.
 func (m *Mirror) run() {
+	runtime.LockOSThread() // whose processor time is read; the thread ends with this goroutine
 	senders := make(map[string]*sender)
 	defer func() {
 		for _, s := range senders {
@@ -115,24 +121,29 @@ func (m *Mirror) run() {
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	surveyed := time.Time{}
+	var looked, surveyed time.Time
+	var cost time.Duration // of the last look; not how long it took: where others are busy, clients are the sooner lost
 	for {
 		poked := false
 		select {
 		case <-m.ctx.Done():
 			return
+		case <-m.arrived:
+			timer.Reset(max(arrivals, share*cost) - time.Since(looked))
+			continue
 		case <-m.poke:
 			poked = true
 		case <-timer.C:
 		}
-		begun := time.Now()
+		looked = time.Now()
+		used := boottime.Thread()
 		m.Look()
-		took := time.Since(begun)
-		if poked || begun.Sub(surveyed) > time.Second {
-			surveyed = begun
+		cost = boottime.Thread() - used
+		if poked || looked.Sub(surveyed) > time.Second {
+			surveyed = looked
 			m.survey(senders)
 			m.prune()
 		}
-		timer.Reset(max(m.cfg.Interval, share*took))
+		timer.Reset(max(m.cfg.Interval, share*cost))
 	}
 }

@@ -41,24 +41,41 @@ func (k Key) aead() cipher.AEAD {
 }
 
 // Seal encrypts what is stored of a password, for this account alone.
-func (k Key) Seal(name string, hash [16]byte) []byte {
+func (k Key) Seal(name string, hash [16]byte) []byte { return k.SealText(name, hash[:]) }
+
+// SealText encrypts something for a name alone, whose case does not count.
+func (k Key) SealText(name string, plain []byte) []byte {
 	a := k.aead()
-	nonce := make([]byte, a.NonceSize(), a.NonceSize()+len(hash)+a.Overhead())
+	nonce := make([]byte, a.NonceSize(), a.NonceSize()+len(plain)+a.Overhead())
 	rand.Read(nonce) // never fails
-	return a.Seal(nonce, nonce, hash[:], []byte(strings.ToLower(name)))
+	return a.Seal(nonce, nonce, plain, []byte(strings.ToLower(name)))
 }
 
 // Open is the reverse of Seal.
 func (k Key) Open(name string, sealed []byte) (hash [16]byte, err error) {
-	a := k.aead()
-	if len(sealed) < a.NonceSize() {
-		return hash, errors.New("the stored password is damaged")
+	plain, err := k.OpenText(name, sealed)
+	if err == nil && len(plain) != len(hash) {
+		err = errSealed
 	}
-	plain, err := a.Open(nil, sealed[:a.NonceSize()], sealed[a.NonceSize():], []byte(strings.ToLower(name)))
-	if err != nil || len(plain) != len(hash) {
-		return hash, errors.New("the stored password was sealed with another key")
+	if err != nil {
+		return hash, err
 	}
 	return [16]byte(plain), nil
+}
+
+var errSealed = errors.New("the stored password was sealed with another key")
+
+// OpenText is the reverse of SealText.
+func (k Key) OpenText(name string, sealed []byte) ([]byte, error) {
+	a := k.aead()
+	if len(sealed) < a.NonceSize() {
+		return nil, errors.New("the stored password is damaged")
+	}
+	plain, err := a.Open(nil, sealed[:a.NonceSize()], sealed[a.NonceSize():], []byte(strings.ToLower(name)))
+	if err != nil {
+		return nil, errSealed
+	}
+	return plain, nil
 }
 
 // User is an account as logging on needs it.

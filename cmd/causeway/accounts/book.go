@@ -36,6 +36,7 @@ const (
 	bookName = "accounts.json"
 	keyName  = "accounts.key"
 	lockName = "accounts.lock"
+	retired  = ".before" // behind bookName: of the time before the gateway was one of a cluster
 )
 
 // NewBook returns the book in a directory of its own, which need not exist yet.
@@ -144,6 +145,15 @@ func (b *Book) Remove(name string) error {
 		}
 		return without(list, old), nil
 	})
+}
+
+// Retire puts the accounts aside: a cluster has them from now on, and one that is removed there must not come back from here.
+func (b *Book) Retire() error {
+	path := filepath.Join(b.dir, bookName)
+	if err := os.Rename(path, path+retired); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func without(list []*record.User, old *record.User) []*record.User {

@@ -13,12 +13,12 @@ import (
 	"causeway/cluster/record"
 )
 
-// Service addresses are added for so long at a time, and prolonged while the membership lasts longer than that: the kernel of a gateway
-// that is stopped gives them up before others may take them.
-const (
-	addressLifetime = time.Second
-	addressRenewal  = 300 * time.Millisecond
-)
+// AddressLifetime is for how long service addresses are added at a time. They are prolonged while the membership lasts longer than that: the
+// kernel of a gateway that is stopped gives them up before others may take them.
+const AddressLifetime = time.Second
+
+// addressRenewal is how often they are prolonged.
+const addressRenewal = 300 * time.Millisecond
 
 // Bounds of what a gateway waits for when an address changes hands in good order.
 const (
@@ -58,7 +58,7 @@ func newKeeper(m *Member) (k *keeper, err error) {
 	k = &keeper{m: m, appeared: map[string]time.Time{}, awaited: map[netip.Addr]awaited{},
 		busy: map[netip.Addr]bool{}, failed: map[netip.Addr]string{}}
 	k.manager, err = address.New(address.Config{
-		Listener: m.cfg.Listener, Interface: m.cfg.Interface, Lifetime: addressLifetime, Renew: addressRenewal,
+		Listener: m.cfg.Listener, Interface: m.cfg.Interface, Lifetime: AddressLifetime, Renew: addressRenewal,
 		Entitled: func(netip.Addr) bool { return m.Valid() }, Left: m.Cluster().Left, Notify: func(address.Event) { k.changed() }, Guard: m.cfg.Guard, Logger: m.log,
 	})
 	if err != nil {
@@ -75,6 +75,9 @@ func newKeeper(m *Member) (k *keeper, err error) {
 func (m *Member) client() *tls.Config { return m.Cluster().Identity().Client() }
 
 func (m *Member) known(node string) bool { return m.Cluster().Table().Node(node) != nil }
+
+// Arrived says that a client has connected to a service address.
+func (m *Member) Arrived() { m.keeper.mirror.Arrived() }
 
 // changed has the others told.
 func (k *keeper) changed() {

@@ -23,13 +23,7 @@ func (a Address) settled() bool { return a.At != "" && (a.Moved || a.At == a.Hom
 // assigned says who shall answer for each service address.
 func assigned(t *record.Table) map[netip.Addr]Address {
 	all := make(map[netip.Addr]Address)
-	sites := DiscoverySites(t)
-	var strict []*record.Volume
-	for v := range t.All(record.KindVolume) {
-		if v := v.Value.(*record.Volume); v.DomainPolicy == record.Strict {
-			strict = append(strict, v)
-		}
-	}
+	sites, strict := DiscoverySites(t), strictVolumes(t)
 	for item := range t.All(record.KindNode) {
 		home := item.Value.(*record.Node)
 		if len(home.Addresses) == 0 {
@@ -45,6 +39,16 @@ func assigned(t *record.Table) map[netip.Addr]Address {
 		}
 	}
 	return all
+}
+
+// strictVolumes are those that gateways outside of their domains refuse.
+func strictVolumes(t *record.Table) (strict []*record.Volume) {
+	for v := range t.All(record.KindVolume) {
+		if v := v.Value.(*record.Volume); v.DomainPolicy == record.Strict {
+			strict = append(strict, v)
+		}
+	}
+	return strict
 }
 
 // near returns those of the takers that are where the address is used: at a site of its node, or at one in whose networks it lies; all, if none is.

@@ -53,6 +53,19 @@ func (l *lockClients) recordOf(r nlm.Record) *record.Client {
 		Node: l.m.cfg.Cluster.Node}
 }
 
+// Mine implements nlm.Records.
+func (l *lockClients) Mine() []nlm.Record {
+	return l.all(func(c *record.Client) bool { return c.Node == l.m.cfg.Cluster.Node })
+}
+
+// Stray implements nlm.Records: the master looks after the clients of gateways that do not run.
+func (l *lockClients) Stray() []nlm.Record {
+	if !l.m.Cluster().Leads() {
+		return nil
+	}
+	return l.all(func(c *record.Client) bool { return !l.m.runs(c.Node) })
+}
+
 // Put implements nlm.Records.
 func (l *lockClients) Put(ctx context.Context, r nlm.Record) error {
 	next := l.recordOf(r)
@@ -88,7 +101,10 @@ func (l *lockClients) Delete(ctx context.Context, r nlm.Record) error {
 	}
 	key := l.recordOf(r).Key()
 	item := l.m.Cluster().Table().Get(key)
-	if item == nil || item.Value.(*record.Client).Node != l.m.cfg.Cluster.Node {
+	if item == nil {
+		return nil
+	}
+	if node := item.Value.(*record.Client).Node; node != l.m.cfg.Cluster.Node && l.m.runs(node) {
 		return nil
 	}
 	_, err := l.m.transact(ctx, record.Remove(item), key)

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,13 +143,43 @@ func (c *copies) restore(ctx context.Context, v causeway.VolumeID, copied shadow
 	return err
 }
 
-// inherited is what of a copy the owner in epoch e takes over, of a volume whose record was created by revision born. A volume that is
-// made again of a directory that was one before has the same id: what clients held in that one is nothing to this one.
-func inherited(copied shadow.Copy, e causeway.Epoch, born int64) shadow.Copy {
-	if last := copied.Version.Epoch; last.Incarnation == e.Incarnation && last.Revision < uint64(born) {
-		return shadow.Copy{}
+// inherited is what of the newest copy the owner in epoch e takes over, of a volume whose record was created by revision born, and whether
+// something is lost: copies before least do not count. How changes ended is true in an old copy too; what clients hold is not. A volume
+// that is made again of a directory that was one before has the same id: what clients held in that one is nothing to this one.
+func inherited(newest shadow.Copy, least shadow.Version, e causeway.Epoch, born int64) (_ shadow.Copy, lost bool) {
+	unborn := func(last causeway.Epoch) bool {
+		return last.Incarnation == e.Incarnation && last.Revision < uint64(born)
 	}
-	return copied
+	lost = newest.Version.Before(least) && !unborn(least.Epoch)
+	switch {
+	case unborn(newest.Version.Epoch):
+		return shadow.Copy{}, lost
+	case lost:
+		newest.Records = slices.DeleteFunc(newest.Records, func(r shadow.Record) bool { return r.Kind == shadow.KindHeld })
+	}
+	return newest, lost
+}
+
+// least is the version before which no copy of a volume counts; zero if nobody has noted any.
+func least(t *record.Table, v causeway.VolumeID) (w shadow.Version) {
+	if r, _ := t.Shadow(v); r != nil {
+		w = shadow.Version{Epoch: causeway.Epoch{Incarnation: r.Incarnation, Revision: r.Revision}, Term: r.Term}
+	}
+	return w
+}
+
+// note has the next owner know which copies count, as long as this gateway owns the volume.
+func (c *copies) note(ctx context.Context, v causeway.VolumeID, w shadow.Version) error {
+	cluster, key := c.split.m.Cluster(), record.Of(record.KindShadow, v)
+	r := &record.Shadow{Incarnation: w.Epoch.Incarnation, Revision: w.Epoch.Revision, Term: w.Term}
+	done, err := cluster.Transact(ctx, record.Txn{
+		If:   []record.Cond{record.CreatedAt(record.Of(record.KindOwner, v), int64(w.Epoch.Revision)), record.Unchanged(key, cluster.Table().Mod(key))},
+		Then: []record.Op{record.Put(key, r, 0)},
+	})
+	if err == nil && !done {
+		err = causeway.ErrDelay // this gateway's copy of the records lags, or it is the owner no longer
+	}
+	return err
 }
 
 // retain forgets volumes that are no more.

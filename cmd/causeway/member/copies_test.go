@@ -115,21 +115,33 @@ func TestNoCopyOfWhatWasGivenUp(t *testing.T) {
 	}
 }
 
-// TestInherited: what clients held in a volume that was removed is not held in the one that is made of its directory.
+// TestInherited: what clients held in a volume that was removed is not held in the one that is made of its directory, and what an old copy
+// says is not what they hold now.
 func TestInherited(t *testing.T) {
-	copied := shadow.Copy{Version: shadow.Version{Epoch: at(20)}, Records: make([]shadow.Record, 1)}
+	version := func(e, term uint64) shadow.Version { return shadow.Version{Epoch: at(e), Term: term} }
 	for _, c := range []struct {
-		what string
-		e    causeway.Epoch
-		born int64
-		want int
+		what  string
+		last  shadow.Version
+		least shadow.Version
+		e     causeway.Epoch
+		born  int64
+		want  int
+		lost  bool
 	}{
-		{"of the same volume", at(30), 10, 1},
-		{"of the volume before", at(30), 25, 0},
-		{"of before the database was restored", causeway.Epoch{Incarnation: 2, Revision: 30}, 25, 1},
+		{"of the same volume", version(20, 1), version(20, 1), at(30), 10, 2, false},
+		{"nobody has noted any", version(20, 1), shadow.Version{}, at(30), 10, 2, false},
+		{"the last owner knows more than its copies", latest(at(20)), version(20, 9), at(30), 10, 2, false},
+		{"of the owner before the last one", version(20, 1), version(25, 1), at(30), 10, 1, true},
+		{"of a gateway that kept the copy before", version(20, 1), version(20, 2), at(30), 10, 1, true},
+		{"none", shadow.Version{}, version(20, 2), at(30), 10, 1, true},
+		{"of the volume before", version(20, 1), shadow.Version{}, at(30), 25, 0, false},
+		{"of the volume before, which nobody forgot", version(20, 1), version(21, 1), at(30), 25, 0, false},
+		{"of the volume before, and of this one nothing", version(20, 1), version(27, 1), at(30), 25, 0, true},
+		{"of before the database was restored", version(20, 1), version(20, 1), causeway.Epoch{Incarnation: 2, Revision: 30}, 25, 2, false},
 	} {
-		if got := inherited(copied, c.e, c.born); len(got.Records) != c.want {
-			t.Errorf("%s: %d records", c.what, len(got.Records))
+		copied := shadow.Copy{Version: c.last, Records: []shadow.Record{{Kind: shadow.KindHeld}, {Kind: shadow.KindReply}}}
+		if got, lost := inherited(copied, c.least, c.e, c.born); len(got.Records) != c.want || lost != c.lost {
+			t.Errorf("%s: %d records, lost: %v", c.what, len(got.Records), lost)
 		}
 	}
 }

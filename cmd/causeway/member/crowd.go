@@ -110,13 +110,13 @@ type Redirected struct {
 // redirect tells clients to go, wherever they are.
 func (m *Member) redirect(ctx context.Context, o RedirectOrder) (any, error) {
 	t := m.Cluster().Table()
-	if o.To != "" {
-		if member, _ := t.Member(o.To); member == nil {
-			return nil, fmt.Errorf("node %.80q does not run", o.To)
-		}
-	}
 	if o.Volume != "" && t.VolumeByName(o.Volume) == nil {
 		return nil, fmt.Errorf("there is no volume %.80q", o.Volume)
+	}
+	if o.To != "" {
+		if err := Receives(t, o.To, o.Volume); err != nil {
+			return nil, err
+		}
 	}
 	list := m.clients(ctx)
 	var out []Redirected

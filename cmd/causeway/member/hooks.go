@@ -44,7 +44,7 @@ func (h hooks) Resume(ctx context.Context, v causeway.VolumeID, e causeway.Epoch
 // Acquire opens the volume, if it is what the other gateways have under that name, and takes over what its last owner knew.
 func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.Epoch) error {
 	defer h.took("acquire", v.ID, time.Now())
-	dir, err := Place(v.Backend)
+	at, err := h.m.storageOf(v)
 	if err != nil {
 		return err
 	}
@@ -53,10 +53,16 @@ func (h hooks) Acquire(ctx context.Context, v *cluster.VolumeRecord, e causeway.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := h.m.Witnessed(ctx, v.ID, dir); err != nil {
-		return err
+	if !at.IsShare() { // which has one place, wherever it is used from
+		dir, err := Place(at.Backend)
+		if err == nil {
+			err = h.m.Witnessed(ctx, v.ID, dir)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), v.Backend, e); err != nil {
+	if err := h.m.cfg.Volumes.Acquire(ctx, v.Volume(), at, e); err != nil {
 		return err
 	}
 	return h.m.split.acquire(ctx, v.ID, e)

@@ -34,9 +34,9 @@ import (
 // Volumes are the volumes that this gateway has open.
 type Volumes interface {
 	// Identify returns the id of the volume in a backend, which is born if there was none.
-	Identify(ctx context.Context, backend string) (causeway.VolumeID, error)
+	Identify(ctx context.Context, at Storage) (causeway.VolumeID, error)
 	// Acquire opens a volume's backend and administers it.
-	Acquire(ctx context.Context, v *causeway.Volume, backend string, e causeway.Epoch) error
+	Acquire(ctx context.Context, v *causeway.Volume, at Storage, e causeway.Epoch) error
 	// Release ends that. No request for the volume runs.
 	Release(ctx context.Context, id causeway.VolumeID) error
 	// Open reports whether a volume's storage is open here, and Near whether its names and attributes may be read here although
@@ -52,7 +52,7 @@ type Volumes interface {
 // Published is a volume of the cluster, and where its storage is found.
 type Published struct {
 	*causeway.Volume
-	Backend string
+	Storage
 }
 
 // Config says what a Member connects. All is required but Interface, Ports, Guard, Holds, CutOff, Discovery and Reading.
@@ -67,6 +67,7 @@ type Config struct {
 	Ports     []uint16           // at which clients stay connected; none: all
 	Guard     *address.Guard     // clears up after a process that is killed; nil: none
 	Holds     func([]netip.Addr) // optional: the service addresses that this gateway has added to the machine; must not block
+	Hangs     time.Duration      // after which storage that does not answer is taken for dead; 0: as transfer.PathsConfig has it
 	CutOff    func()             // optional: ends all connections of clients and all grants; called when the gateway was cut off, before it may do I/O again
 	Log       *slog.Logger
 
@@ -100,6 +101,7 @@ type Member struct {
 	storage struct { // volumes whose storage this gateway has lost, or has again
 		mu      sync.Mutex
 		faults  map[causeway.VolumeID]error
+		said    map[causeway.VolumeID]bool // of volumes that stay here although their storage does not answer: that was logged
 		back    []causeway.VolumeID
 		changed chan struct{}
 	}
@@ -302,7 +304,11 @@ func (m *Member) publish(ctx context.Context, t *record.Table) error {
 			continue
 		}
 		list = append(list, v.Volume())
-		open = append(open, Published{list[len(list)-1], v.Backend})
+		at, err := m.storageOf(v)
+		if err != nil {
+			m.log.Error("a share cannot be used", "volume", v.Name, "err", err)
+		}
+		open = append(open, Published{list[len(list)-1], at})
 	}
 	m.cfg.Volumes.Update(ctx, open)
 	return m.cfg.Catalog.Publish(list)

@@ -62,18 +62,27 @@ func (m *Member) moveAddress(ctx context.Context, o MoveOrder) (any, error) {
 	return AddressMove{o.Address, from, o.To, time.Since(begun).Seconds()}, nil
 }
 
+// MoveAddress is `causeway address move`, ordered by this gateway itself.
+func (m *Member) MoveAddress(ctx context.Context, a netip.Addr, to string) error {
+	_, err := m.moveAddress(ctx, MoveOrder{a, to})
+	return err
+}
+
+// TakersOf returns the nodes that may answer at a service address.
+func TakersOf(t *record.Table, a netip.Addr) []string {
+	now, known := assigned(t)[a]
+	if !known {
+		return nil
+	}
+	return takers(t, t.Node(now.Home), strictVolumes(t))
+}
+
 // movable returns the node to which an address belongs and the one that answers for it, if the order can be carried out.
 func (m *Member) movable(o MoveOrder) (home, from string, err error) {
 	t := m.Cluster().Table()
 	now, known := assigned(t)[o.Address]
 	if !known {
 		return "", "", fmt.Errorf("%v is no service address: causeway status lists them", o.Address)
-	}
-	var strict []*record.Volume
-	for v := range t.All(record.KindVolume) {
-		if v := v.Value.(*record.Volume); v.DomainPolicy == record.Strict {
-			strict = append(strict, v)
-		}
 	}
 	to := t.Node(o.To)
 	member, _ := t.Member(o.To)
@@ -84,7 +93,7 @@ func (m *Member) movable(o MoveOrder) (home, from string, err error) {
 		return "", "", fmt.Errorf("node %s does not run", o.To)
 	case to.State == record.Draining && o.To != now.Home:
 		return "", "", fmt.Errorf("node %s drains: causeway node set %s --active ends that", o.To, o.To)
-	case !slices.Contains(takers(t, t.Node(now.Home), strict), o.To):
+	case !slices.Contains(takers(t, t.Node(now.Home), strictVolumes(t)), o.To):
 		return "", "", fmt.Errorf("node %s refuses volumes that clients use at %v: they are for the domains of %s only", o.To, o.Address, now.Home)
 	}
 	return now.Home, now.At, nil

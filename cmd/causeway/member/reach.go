@@ -2,6 +2,8 @@ package member
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,7 +23,7 @@ func (s *Split) findPaths(own gateway.Transfer) error {
 	}
 	s.paths, err = transfer.NewPaths(transfer.PathsConfig{
 		Here: own, Via: proxy.Via, Open: s.m.cfg.Volumes.Open, Else: s.others, Test: s.m.cfg.Volumes.Probe, Log: s.m.log,
-		Lost: s.engines.Lost, Changed: s.m.reached,
+		Lost: s.engines.Lost, Changed: s.m.reached, Hangs: s.m.cfg.Hangs,
 	})
 	return err
 }
@@ -56,6 +58,7 @@ const outOfReach = "its storage is out of reach: "
 func (m *Member) reached(v causeway.VolumeID, fault error) {
 	m.storage.mu.Lock()
 	defer m.storage.mu.Unlock()
+	delete(m.storage.said, v)
 	if m.storage.faults == nil {
 		m.storage.faults = make(map[causeway.VolumeID]error)
 	}
@@ -94,9 +97,7 @@ func (m *Member) tellReach(ctx context.Context) {
 func (m *Member) writeReach(ctx context.Context) (done bool) {
 	m.storage.mu.Lock()
 	faults := make(map[causeway.VolumeID]error, len(m.storage.faults))
-	for v, fault := range m.storage.faults {
-		faults[v] = fault
-	}
+	maps.Copy(faults, m.storage.faults)
 	back := m.storage.back
 	m.storage.back = nil
 	m.storage.mu.Unlock()
@@ -109,7 +110,7 @@ func (m *Member) writeReach(ctx context.Context) (done bool) {
 	done = true
 	still := record.CreatedAt(record.Named(record.KindMember, name), create)
 	for v, fault := range faults {
-		if t.Volume(v) == nil || t.Get(record.Refused(v, name)) != nil {
+		if t.Volume(v) == nil || t.Get(record.Refused(v, name)) != nil || m.keepsHanging(v, fault) {
 			continue
 		}
 		refusal := record.Put(record.Refused(v, name), &record.Refusal{Reason: outOfReach + fault.Error()}, self.Lease)
@@ -126,6 +127,25 @@ func (m *Member) writeReach(ctx context.Context) (done bool) {
 		}
 	}
 	return done
+}
+
+// keepsHanging reports whether a volume stays with this gateway, which administers it, although its storage does not answer here. It could not be paused,
+// and so the gateway would be put out of the cluster: clients would repeat by way of another gateway what hangs here, and go on; and then the
+// storage might do what hung. Who is sure that it does not (the machine is off, the storage shuts it out) ends the gateway.
+func (m *Member) keepsHanging(v causeway.VolumeID, fault error) bool {
+	if !errors.Is(fault, context.DeadlineExceeded) || !m.routes.Now(v).Here {
+		return false
+	}
+	m.storage.mu.Lock()
+	defer m.storage.mu.Unlock()
+	if !m.storage.said[v] {
+		if m.storage.said == nil {
+			m.storage.said = make(map[causeway.VolumeID]bool)
+		}
+		m.storage.said[v] = true
+		m.log.Error("the storage of a volume does not answer, and it stays with this gateway: what hangs may still be done. If this machine is off, or the storage shuts it out, another gateway takes it", "volume", v)
+	}
+	return true
 }
 
 func (m *Member) keepBack(back []causeway.VolumeID) {

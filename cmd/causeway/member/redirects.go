@@ -20,6 +20,7 @@ type Redirects struct {
 	Stay       float64  `json:"stay"` // seconds
 	Stale      int      `json:"stale"`
 	Spread     float64  `json:"spread"`
+	Addresses  bool     `json:"addresses"` // service addresses move too
 }
 
 // defaultSpread is how targets are drawn if nothing is set: gateways decide from the same records, and must not all choose the same.
@@ -34,7 +35,7 @@ func RedirectConfig(s *record.Settings) (redirect.Config, error) {
 			return c, err
 		}
 		c = redirect.Config{Ways: redirect.AllWays &^ off, NoWays: off == redirect.AllWays, Average: r.Average, Margin: r.Margin, Hysteresis: r.Hysteresis,
-			Budget: r.Budget, Hold: r.Hold, Stay: time.Duration(r.Stay), Stale: r.Stale, Spread: r.Spread}
+			Budget: r.Budget, Hold: r.Hold, Stay: time.Duration(r.Stay), Stale: r.Stale, Spread: r.Spread, Addresses: r.Addresses}
 		if c.Spread == 0 {
 			c.Spread = defaultSpread
 		}
@@ -52,7 +53,7 @@ func redirects(s *record.Settings) Redirects {
 		names = strings.Split(c.Ways.String(), ",")
 	}
 	return Redirects{Ways: names, Average: c.Average, Margin: c.Margin, Hysteresis: c.Hysteresis, Budget: c.Budget, Hold: c.Hold,
-		Stay: c.Stay.Seconds(), Stale: c.Stale, Spread: c.Spread}
+		Stay: c.Stay.Seconds(), Stale: c.Stale, Spread: c.Spread, Addresses: c.Addresses}
 }
 
 // RedirectSettings change what they do not leave out. Zeros set defaults.
@@ -66,6 +67,7 @@ type RedirectSettings struct {
 	Stay       *time.Duration `json:"stay,omitempty"`
 	Stale      *int           `json:"stale,omitempty"`
 	Spread     *float64       `json:"spread,omitempty"`
+	Addresses  *bool          `json:"addresses,omitempty"`
 }
 
 // apply changes the settings, if the policy takes them.
@@ -94,6 +96,7 @@ func (o *RedirectSettings) apply(s *record.Settings) error {
 	put(&next.Hold, o.Hold)
 	put(&next.Stale, o.Stale)
 	put(&next.Spread, o.Spread)
+	put(&next.Addresses, o.Addresses)
 	if o.Stay != nil {
 		next.Stay = record.Duration(*o.Stay)
 	}

@@ -33,6 +33,7 @@ type Engines struct {
 	Transfer gateway.Transfer
 	Lost     func(causeway.VolumeID) // what Transfer wrote and did not sync may be lost
 	Holder   gateway.Holder          // of all grants and leases of this gateway
+	Taker    gateway.Taker           // of grants that come unasked
 	State    gateway.Keeper          // of what clients hold by Access
 	Layouts  interface {             // of what gateways hold by Access
 		AssertGrants(holder string, e causeway.Epoch, held []gateway.Held) (refused []gateway.Held, err error)
@@ -80,11 +81,11 @@ func newSplit(m *Member, e Engines) (*Split, error) {
 	if err := s.findPaths(guarded); err != nil {
 		return nil, err
 	}
-	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: e.Access, Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
-	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near}); err != nil {
+	s.peers.Offer(peer.Services{Access: s.memory, Stable: s.rounds, Stateful: s.memory.Stateful(e.Access), Holder: e.Holder, Transfer: s.paths.Own(), Copies: &s.copies})
+	if s.router, err = peer.NewRouter(peer.RouterConfig{Peers: s.peers, Near: m.cfg.Volumes.Near, Taker: e.Taker}); err != nil {
 		return nil, err
 	}
-	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.whole, Log: m.log})
+	s.copies.sender, err = shadow.New(shadow.Config{Network: s.peers, Choose: s.keepers, All: s.copies.whole, Note: s.copies.note, Log: m.log})
 	e.State.Observe(s.copies.observe)
 	return s, err
 }
@@ -207,16 +208,18 @@ func (s *Split) acquire(ctx context.Context, v causeway.VolumeID, e causeway.Epo
 		newest = mine
 	}
 	s.m.log.Debug("the newest copy of a volume", "volume", v, "epoch", e, "of", newest.Version.Epoch, "term", newest.Version.Term, "records", len(newest.Records))
-	made := s.m.Cluster().Table().Get(record.Of(record.KindVolume, v))
+	t := s.m.Cluster().Table()
+	made := t.Get(record.Of(record.KindVolume, v))
 	if made == nil {
 		return causeway.ErrNoEnt
 	}
-	if err := s.takeOver(ctx, v, e, inherited(newest, e, made.Create)); err != nil {
+	copied, lost := inherited(newest, least(t, v), e, made.Create)
+	if err := s.takeOver(ctx, v, e, copied); err != nil {
 		s.engines.Locks.Drop(v) // the next attempt may be after others served it, and less is held then
 		return err
 	}
-	if newest.Version == (shadow.Version{}) && s.m.mayHaveHeld(v) {
-		s.m.log.Info("no gateway has a copy of what clients held of the volume before", "volume", v, "epoch", e)
+	if lost || newest.Version == (shadow.Version{}) && s.m.mayHaveHeld(v) {
+		s.m.log.Info("no gateway has the latest copy of what clients held of the volume before", "volume", v, "epoch", e, "newest", newest.Version.Epoch)
 		s.m.lose(v, e)
 	}
 	s.copies.begin(v, e)

@@ -14,8 +14,14 @@ func (m *Member) vanished(changes []record.Change) {
 	}
 	for _, c := range changes {
 		name := c.Key.Name
-		if c.Key.Kind == record.KindMember && c.Item == nil && !dropped[name] && name != m.cfg.Cluster.Node && !m.runs(name) {
+		if c.Key.Kind != record.KindMember || name == m.cfg.Cluster.Node {
+			continue
+		}
+		if c.Item == nil && !dropped[name] && !m.runs(name) {
 			m.split.engines.Layouts.Lost(name)
+		}
+		if c.Item == nil || c.Item.Create == c.Item.Mod { // it may have joined again before anybody looked
+			m.split.copies.sender.Gone(name)
 		}
 	}
 }

@@ -35,6 +35,9 @@ type VolumeOrder struct {
 	CaseSensitive   *bool                 `json:"case_sensitive,omitempty"`
 	CaseInsensitive *bool                 `json:"case_insensitive,omitempty"`
 	Advisory        *bool                 `json:"advisory,omitempty"` // locks of SMB clients refuse no I/O of NFS clients
+	Password        string                `json:"password,omitempty"` // of the user of a share that is the backend
+	UID             uint32                `json:"uid,omitempty"`      // when it is made: owner of everything in the share
+	GID             uint32                `json:"gid,omitempty"`
 }
 
 // apply changes a record.
@@ -83,11 +86,14 @@ func (m *Member) createVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	v := &record.Volume{Name: o.Name, ID: 1, Backend: o.Backend, Exclusive: o.Exclusive, Weight: 1, CanMigrate: true, Domain: record.AllDomain,
 		DomainPolicy: record.Reach, Keys: []record.HandleKey{{ID: 1}}}
 	rand.Read(v.Keys[0].Secret[:]) // never fails
-	if err := errors.Join(o.known(t), o.apply(v), o.mirror(t, v), v.Validate()); err != nil {
+	if err := errors.Join(o.known(t), o.apply(v), o.mirror(t, v), v.Validate(), m.applyStorage(&o, v, true)); err != nil {
 		return nil, err
 	}
-	var err error
-	if v.ID, err = m.cfg.Volumes.Identify(ctx, o.Backend); err != nil {
+	at, err := m.storageOf(v)
+	if err != nil {
+		return nil, err
+	}
+	if v.ID, err = m.cfg.Volumes.Identify(ctx, at); err != nil {
 		return nil, err
 	}
 	if other := t.Volume(v.ID); other != nil {
@@ -144,7 +150,7 @@ func (m *Member) setVolume(ctx context.Context, o VolumeOrder) (any, error) {
 	}
 	err := m.change(ctx, record.Of(record.KindVolume, v.ID), func(r record.Record) (record.Record, error) {
 		next := *r.(*record.Volume)
-		return &next, errors.Join(o.apply(&next), o.mirror(m.Cluster().Table(), &next))
+		return &next, errors.Join(o.apply(&next), o.mirror(m.Cluster().Table(), &next), m.applyStorage(&o, &next, false))
 	})
 	if err == nil {
 		err = m.Cluster().Everywhere(ctx)
@@ -180,7 +186,7 @@ func (m *Member) removeVolume(ctx context.Context, o Named) (any, error) {
 func Place(backend string) (string, error) {
 	dir, ok := strings.CutPrefix(backend, "posix:")
 	if !ok || !strings.HasPrefix(dir, "/") {
-		return "", fmt.Errorf("the backend %q is not posix:/DIR", backend)
+		return "", fmt.Errorf("the backend %q is neither posix:/DIR nor smb://user@host/share", backend)
 	}
 	return dir, nil
 }

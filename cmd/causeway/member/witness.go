@@ -1,6 +1,7 @@
 package member
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,14 +64,17 @@ func readWitness(dir string) (*witness, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", path, maxWitness)
 	}
 	w := &witness{}
-	if err := json.Unmarshal(text, w); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err) // somebody writes it
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(w); err != nil { // behind it may stand the rest of a longer one
+		return nil, fmt.Errorf("%s: %w: %w", path, errTorn, err)
 	}
 	if w.Format != 1 {
 		return nil, fmt.Errorf("%s: format %d, this version reads 1", path, w.Format)
 	}
 	return w, nil
 }
+
+// errTorn says that the file is being written, or that whoever wrote it ended in the middle.
+var errTorn = errors.New("half written")
 
 // openWitness opens the file itself. Who owns the volume's root can put anything in its place: this process, which may do everything,
 // must neither follow a link to a file of the machine nor wait at a pipe.
@@ -167,16 +171,26 @@ func (m *Member) Witnessed(ctx context.Context, id causeway.VolumeID, dir string
 		if err == nil && w.names(self) {
 			m.proved.Store(id, true)
 		}
-		if err == nil && w.of(lifeOf(m.Cluster().Table())).shows(self, m.sawOwner(id)) || unwritable(dir) {
+		late := time.Since(begun) > witnessWithin
+		if suffices(w.of(lifeOf(m.Cluster().Table())), err, self, m.sawOwner(id), late) || unwritable(dir) {
 			return nil
 		}
-		if time.Since(begun) > witnessWithin {
+		if late {
 			return errors.Join(fmt.Errorf("%s: %w", dir, errNotShared), err)
 		}
 		if !sleep.For(ctx, 20*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
+}
+
+// suffices reports whether a gateway may administer a volume by what it has read there. What stays half written, and nobody is there who
+// could finish it, is as good as nothing: else no gateway would ever serve the volume again.
+func suffices(w *witness, err error, self *record.Member, owned, late bool) bool {
+	if err != nil {
+		return late && !owned && errors.Is(err, errTorn)
+	}
+	return w.shows(self, owned)
 }
 
 // unwritable reports whether this gateway cannot write the proof, and so nobody can have written it for a volume like this; what cannot
@@ -269,7 +283,7 @@ func (m *Member) vouchFor(id causeway.VolumeID) {
 		return
 	}
 	v := c.Table().Volume(id)
-	if v == nil {
+	if v == nil || (&Storage{Backend: v.Backend}).IsShare() {
 		return
 	}
 	dir, err := Place(v.Backend)

@@ -89,11 +89,39 @@ func TestWitness(t *testing.T) {
 	if !shows("a", 5, true) {
 		t.Error("a shorter file is read")
 	}
-	if err := os.WriteFile(filepath.Join(dir, witnessFile), []byte(`{"format":1,"gate`), 0o600); err != nil {
+}
+
+// TestWitnessHalfWritten: a gateway that ended in the middle does not keep all of them from serving the volume.
+func TestWitnessHalfWritten(t *testing.T) {
+	dir, self := t.TempDir(), &record.Member{Node: "a", Instance: strings.Repeat("a", 32), Incarnation: 5}
+	if err := os.Mkdir(filepath.Join(dir, ".causeway"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readWitness(dir); err == nil {
-		t.Error("half a file is read")
+	path := filepath.Join(dir, witnessFile)
+	if err := vouch(dir, tableOf(map[string]uint64{"a": 5})); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what               string
+		text               string
+		owned, early, late bool
+	}{
+		{"it has not cut off the rest of a longer one", string(whole) + `"incarnation":7}}}`, true, true, true},
+		{"it has written half", string(whole[:40]), false, false, true},
+		{"it has made the file", "", false, false, true},
+		{"another gateway writes", string(whole[:40]), true, false, false},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, err := readWitness(dir)
+		if early, late := suffices(w, err, self, c.owned, false), suffices(w, err, self, c.owned, true); early != c.early || late != c.late {
+			t.Errorf("%s: %v at first, %v later: %v", c.what, early, late, err)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ func (t *Table) Ask(now time.Duration, a Ask) (Given, Ticket, causeway.Code) {
 	defer t.tidy(o)
 	t.widen(o, &a)
 	r := &request{Ask: a, object: o}
-	if t.may(o, r) {
+	if t.may(o, r) && !(a.First && len(o.held) > 0) {
 		return t.give(now, o, r), 0, causeway.OK
 	}
 	switch {
@@ -24,7 +24,7 @@ func (t *Table) Ask(now time.Duration, a Ask) (Given, Ticket, causeway.Code) {
 	case len(o.queue) >= t.limits.Waiting:
 		return Given{}, 0, causeway.ErrDelay
 	}
-	t.wait(now, o, r)
+	t.wait(o, r)
 	return Given{}, r.ticket, causeway.ErrBlocked
 }
 
@@ -40,7 +40,7 @@ func (t *Table) Change(now time.Duration, h causeway.Handle, keep causeway.IOMod
 		if len(o.queue) >= t.limits.Waiting {
 			return 0, causeway.ErrDelay
 		}
-		t.wait(now, o, r)
+		t.wait(o, r)
 		return r.ticket, causeway.ErrBlocked
 	}
 	t.number(r)

@@ -18,6 +18,7 @@ func (t *Table) endByTime(now time.Duration, x *holding) {
 		t.idle.Remove(x.place)
 		x.place = nil
 	}
+	t.unspare(x)
 	if x.fence == 0 {
 		t.seq++
 		x.fence = t.seq

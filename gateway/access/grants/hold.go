@@ -43,7 +43,7 @@ func (t *Table) number(r *request) {
 }
 
 // wait queues a request, and recalls what is in its way.
-func (t *Table) wait(now time.Duration, o *object, r *request) {
+func (t *Table) wait(o *object, r *request) {
 	t.number(r)
 	o.queue = append(o.queue, r)
 	t.clear(o, r)
@@ -77,6 +77,7 @@ func (t *Table) tell(x *holding, end recall) {
 	t.seq++
 	end.seq = t.seq // an answer to an earlier recall, which asked for less, is not taken for one to this
 	x.recall = &end
+	t.unspare(x)
 	if x.told == nil {
 		x.told = t.told.PushBack(x)
 	}
@@ -180,17 +181,35 @@ func (t *Table) lengthen(now time.Duration, x *holding) {
 	} else {
 		t.idle.MoveToBack(x.place)
 	}
+	t.unspare(x)
+	t.keep(x)
+}
+
+// keep makes a holding one of those that can be recalled when there are too many; unspare undoes it.
+func (t *Table) keep(x *holding) {
+	if x.spare == nil && x.recall == nil && x.fence == 0 && x.holder != Local {
+		x.spare = t.spare.PushBack(x)
+	}
+}
+
+func (t *Table) unspare(x *holding) {
+	if x.spare != nil {
+		t.spare.Remove(x.spare)
+		x.spare = nil
+	}
 }
 
 func (t *Table) full() bool { return t.foreign >= t.limits.Holdings+t.limits.Holdings/8 }
 
-// bound recalls the holding that was unused for longest when there are too many.
+// bound recalls those that were unused for longest when there are too many. Those that are recalled already are not looked at again: a holder that
+// does not answer has ever more of them.
 func (t *Table) bound(but *holding) {
-	over := t.foreign - t.limits.Holdings
-	for e := t.idle.Front(); e != nil && over > 0; e, over = e.Next(), over-1 {
-		if x := e.Value.(*holding); x != but && x.recall == nil {
-			t.tell(x, recall{0, 0, causeway.LeaseAttr | causeway.LeaseNames})
+	for t.spare.Len() > t.limits.Holdings {
+		x := t.spare.Front().Value.(*holding)
+		if x == but {
+			return
 		}
+		t.tell(x, recall{0, 0, causeway.LeaseAttr | causeway.LeaseNames})
 	}
 }
 
@@ -210,11 +229,14 @@ func (t *Table) shrink(x *holding, mode causeway.IOMode, leases causeway.Leases)
 	x.leases &^= leases
 	if bytes && x.mode == 0 || !bytes && x.leases == 0 {
 		t.drop(x)
+		return
 	}
+	t.keep(x)
 }
 
 func (t *Table) drop(x *holding) {
 	t.forgive(x)
+	t.unspare(x)
 	t.setMode(x, 0)
 	o := x.object
 	o.held = slices.DeleteFunc(o.held, func(y *holding) bool { return y == x })

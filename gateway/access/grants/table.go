@@ -50,6 +50,7 @@ type Ask struct {
 	Span   causeway.Span
 	Leases causeway.Leases // if they can be had at once
 	NoWait bool            // rather nothing than wait
+	First  bool            // with NoWait: rather nothing than beside another holding, or a second one of the same holder
 }
 
 // Given is what an ask got: leases may be missing, the mode may be more than was asked for.
@@ -94,6 +95,7 @@ type Table struct {
 	objects map[causeway.Handle]*object
 	tickets map[Ticket]*request
 	idle    *list.List // of *holding with a lease, by the end of it
+	spare   *list.List // of *holding with a lease that is not recalled, by the end of it
 	recent  *list.List // of *object that changed less than Quiet ago, by that time
 	told    *list.List // of *holding whose recall has no answer
 	foreign int        // holdings that are not Local
@@ -124,6 +126,7 @@ type holding struct {
 	born   uint64        // the number of its first grant
 	ends   time.Duration // with a lease
 	place  *list.Element
+	spare  *list.Element
 	recall *recall // under way, or nil
 	told   *list.Element
 	fence  uint64 // not 0: it has ended, once its holder is fenced by this number
@@ -161,7 +164,7 @@ func New(r Rules, l Limits) *Table {
 	}
 	return &Table{
 		rules: r, limits: l, objects: map[causeway.Handle]*object{}, tickets: map[Ticket]*request{},
-		idle: list.New(), told: list.New(), recent: list.New(), fencing: map[string]bool{},
+		idle: list.New(), spare: list.New(), told: list.New(), recent: list.New(), fencing: map[string]bool{},
 	}
 }
 

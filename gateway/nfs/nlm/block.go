@@ -65,18 +65,15 @@ func (s *Service) dropLocked(b *block) {
 	}
 }
 
-// blockOf returns the block of a client's request, and whether it is granted.
-func (s *Service) blockOf(l gateway.Lock) (b *block, granted bool) {
+// blockOf returns the block of a client's request, or nil.
+func (s *Service) blockOf(l gateway.Lock) *block {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.hosts[l.Owner.Client]
 	if h == nil {
-		return nil, false
+		return nil
 	}
-	if b = h.blocks[l]; b == nil {
-		return nil, false
-	}
-	return b, b.granted
+	return h.blocks[l]
 }
 
 // Deliver implements gateway.Events: a queued lock has been granted. An event without a block is of a request that was answered

@@ -129,7 +129,7 @@ func (s *Service) lock(ctx context.Context, c *rpc.Call, a *args, l gateway.Lock
 	if spec.Wait {
 		b, made = s.expect(h, l, a, c)
 	} else {
-		b, _ = s.blockOf(l)
+		b = s.blockOf(l)
 	}
 	_, err = s.cfg.Locker.Lock(ctx, &c.Caller, l.Handle, spec)
 	if b != nil && (err == nil || made && causeway.CodeOf(err) != causeway.ErrBlocked) {
@@ -140,7 +140,7 @@ func (s *Service) lock(ctx context.Context, c *rpc.Call, a *args, l gateway.Lock
 
 // cancel runs CANCEL. If the request was granted and the client does not know it yet, the lock is given back.
 func (s *Service) cancel(ctx context.Context, c *rpc.Call, l gateway.Lock) error {
-	b, _ := s.blockOf(l)
+	b := s.blockOf(l)
 	if b != nil {
 		s.leaves(ctx, b)
 	}

@@ -2,17 +2,22 @@ package nlm
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"causeway/gateway/nfs/rpc"
 )
 
 // shared are records that all gateways of a cluster see.
 type shared struct {
-	mu   sync.Mutex
-	list map[string]Record
+	mu    sync.Mutex
+	list  map[string]Record
+	mine  bool // they were stored by an earlier life of the gateway
+	stray bool // they were stored by a gateway that is gone
 }
 
 func (*shared) Known() []Record { return nil }
@@ -30,6 +35,18 @@ func (s *shared) Delete(_ context.Context, r Record) error {
 	defer s.mu.Unlock()
 	delete(s.list, r.Client())
 	return nil
+}
+
+func (s *shared) Mine() []Record  { return s.all(s.mine) }
+func (s *shared) Stray() []Record { return s.all(s.stray) }
+
+func (s *shared) all(some bool) (list []Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if some {
+		list = slices.Collect(maps.Values(s.list))
+	}
+	return list
 }
 
 func (s *shared) At(addr netip.Addr) (list []Record) {
@@ -109,4 +126,51 @@ func TestLost(t *testing.T) {
 			t.Error(a.notices)
 		}
 	})
+}
+
+// TestRecordsOfThoseWhoAreGone: what an earlier life of this gateway has stored, or one that is gone, is forgotten when its client holds nothing.
+func TestRecordsOfThoseWhoAreGone(t *testing.T) {
+	for name, own := range map[string]func(*shared){"its own": func(s *shared) { s.mine = true }, "another gateway's": func(s *shared) { s.stray = true }} {
+		t.Run(name, func(t *testing.T) {
+			w, records := newShared(t)
+			a, b := w.guest(2, "tcp"), w.guest(3, "tcp")
+			a.expect(granted, procLock, ask{file: "f", svid: 1, state: 3})
+			b.expect(granted, procLock, ask{file: "g", svid: 1, state: 3})
+			b.expect(granted, procUnlock, ask{file: "g", svid: 1})
+			own(records)
+			w.nlm.Close()
+			w.nlm.cfg.Idle = time.Nanosecond
+			w.move()
+			w.nlm.sweep(t.Context())
+			if left := records.all(true); len(left) != 1 || left[0].Addr != a.addr {
+				t.Errorf("%+v", left)
+			}
+		})
+	}
+}
+
+// TestUnlock: an operator gives up what a client holds that will not come back, by name or by address, whether it came to this gateway or to
+// another one.
+func TestUnlock(t *testing.T) {
+	w, _ := newShared(t)
+	a, b := w.guest(2, "tcp"), w.guest(3, "tcp")
+	name := clientName(a.name, a.addr)
+	b.expect(granted, procLock, ask{file: "g", svid: 1, state: 3})
+	for _, by := range []string{name, a.addr.String(), "::ffff:" + a.addr.String()} {
+		for _, moved := range []bool{false, true} {
+			a.expect(granted, procLock, ask{file: "f", svid: 1, state: 3})
+			if moved {
+				w.move()
+			}
+			if names, err := w.nlm.Unlock(t.Context(), by); err != nil || !slices.Equal(names, []string{name}) {
+				t.Fatal(by, names, err)
+			}
+			if names, err := w.nlm.Unlock(t.Context(), by); err != nil || len(names) != 0 {
+				t.Error(by, names, err)
+			}
+		}
+	}
+	if w.held() != 1 {
+		t.Error(w.locks.Locks())
+	}
 }

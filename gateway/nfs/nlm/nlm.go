@@ -139,6 +139,11 @@ func New(c Config) (*Service, error) {
 	for _, r := range c.Records.Known() {
 		s.addLocked(r, true).notifying = true
 	}
+	for _, r := range c.Records.Mine() {
+		if s.hosts[r.Client()] == nil && len(s.hosts) < c.MaxClients {
+			s.addLocked(r, true)
+		}
+	}
 	c.Locker.Subscribe(causeway.OwnerNLM, s)
 	return s, nil
 }

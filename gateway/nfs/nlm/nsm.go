@@ -2,6 +2,7 @@ package nlm
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -52,24 +53,27 @@ func (s *Service) notified(ctx context.Context, c *rpc.Call) rpc.Verdict {
 	}
 	addr := c.Remote.Addr().Unmap()
 	candidates := s.at(addr)
-	matched := 0
+	matched, err := 0, error(nil)
 	for _, h := range candidates {
 		if sameHost(h.record.Name, name) || isAddr(name, addr) {
-			s.restarted(ctx, h, state)
+			err = errors.Join(err, s.restarted(ctx, h, state))
 			matched++
 		}
 	}
 	if matched == 0 && len(candidates) == 1 { // it calls itself something else here; nobody else is at its address
-		s.restarted(ctx, candidates[0], state)
+		err = s.restarted(ctx, candidates[0], state)
 		matched++
 	}
 	s.cfg.Log.Debug("a host has restarted", "client", name, "addr", addr, "state", state, "known", matched)
+	if err != nil {
+		return rpc.SystemErr // it says so again
+	}
 	return rpc.Done
 }
 
 // restarted releases what a client took before the life with this state number. Notifications are repeated, and may come when
 // the client has taken locks anew: those stay.
-func (s *Service) restarted(ctx context.Context, h *host, state uint32) {
+func (s *Service) restarted(ctx context.Context, h *host, state uint32) error {
 	h.gate.Lock()
 	defer h.gate.Unlock()
 	s.mu.Lock()
@@ -77,15 +81,17 @@ func (s *Service) restarted(ctx context.Context, h *host, state uint32) {
 	h.record.State = state
 	s.mu.Unlock()
 	if was == state && state&1 == 1 {
-		return
+		return nil
 	}
 	h.stored = false // the record has another state now; it is written with the next lock
-	if err := s.release(ctx, h, "SM_NOTIFY"); err != nil {
+	err := s.release(ctx, h, "SM_NOTIFY")
+	if err != nil {
 		s.mu.Lock()
 		h.record.State = was // so that a repetition tries again
 		s.mu.Unlock()
 		s.cfg.Log.Error("locks of a client could not be released", "client", h.name, "op", "notify", "err", err)
 	}
+	return err
 }
 
 // sameHost compares names of hosts: case does not count, nor does a domain that only one of them has.

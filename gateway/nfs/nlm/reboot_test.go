@@ -1,13 +1,18 @@
 package nlm
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"causeway"
+	"causeway/gateway/nfs/rpc"
 	"causeway/gateway/nfs/xdr"
 )
 
@@ -88,6 +93,37 @@ func TestClientRestarts(t *testing.T) {
 		if w.held() != 2 {
 			t.Error(w.locks.Locks())
 		}
+	}
+}
+
+// unsettled cannot release anything at first.
+type unsettled struct {
+	Locker
+	left *atomic.Int32
+}
+
+func (u unsettled) ReleaseClient(ctx context.Context, kind causeway.OwnerKind, client string) error {
+	if u.left.Add(-1) >= 0 {
+		return causeway.ErrDelay
+	}
+	return u.Locker.ReleaseClient(ctx, kind, client)
+}
+
+// TestNotifyIsRepeated: a client whose locks could not be released is not told that it was heard.
+func TestNotifyIsRepeated(t *testing.T) {
+	var left atomic.Int32
+	w := newWorld(t, func(c *Config) { c.Locker = unsettled{c.Locker, &left} })
+	a := w.guest(2, "udp")
+	a.expect(granted, procLock, ask{file: "f", svid: 1, state: 3})
+	left.Store(1)
+	if err := a.call(NSMProgram, 1, smNotify, func(e *xdr.Encoder) {
+		e.String(a.name)
+		e.Uint32(5)
+	}, nil); !errors.Is(err, rpc.ErrSystem) || w.held() != 1 {
+		t.Errorf("%v, %d locks", err, w.held())
+	}
+	if a.notify(a.name, 5); w.held() != 0 {
+		t.Error(w.locks.Locks())
 	}
 }
 

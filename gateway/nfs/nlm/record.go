@@ -30,6 +30,10 @@ type Records interface {
 	Put(ctx context.Context, r Record) error
 	// At returns the records of clients at an address that another gateway may have stored.
 	At(addr netip.Addr) []Record
+	// Mine returns the records that this gateway is to forget when their clients hold nothing: those that it has stored in an earlier life.
+	Mine() []Record
+	// Stray returns those that are nobody's to forget, since their gateways are gone, and that this one is to look after.
+	Stray() []Record
 	// Delete forgets a record.
 	Delete(ctx context.Context, r Record) error
 }

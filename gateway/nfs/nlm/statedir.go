@@ -121,6 +121,12 @@ func (s *StateDir) Known() []Record { return s.known }
 // At implements Records: there is no other gateway.
 func (s *StateDir) At(netip.Addr) []Record { return nil }
 
+// Mine implements Records: what is known from before is to be told first.
+func (s *StateDir) Mine() []Record { return nil }
+
+// Stray implements Records: there is no other gateway.
+func (s *StateDir) Stray() []Record { return nil }
+
 // State implements Records.
 func (s *StateDir) State() uint32 { return s.state }
 

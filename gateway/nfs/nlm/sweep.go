@@ -2,6 +2,7 @@ package nlm
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"causeway"
@@ -23,8 +24,8 @@ func (s *Service) sweepNowAndThen() {
 // sweep forgets clients that have neither locks nor calls, so that they are not told of our next restart, and lock managers that
 // are not called any more.
 func (s *Service) sweep(ctx context.Context) {
-	idle := s.idleHosts()
-	if len(idle) > 0 {
+	idle, stray := s.idleHosts(), s.cfg.Records.Stray()
+	if len(idle)+len(stray) > 0 {
 		locks, err := s.cfg.Locker.Locks(ctx)
 		if err != nil {
 			s.cfg.Log.Warn("clients cannot be swept", "op", "locks", "err", err)
@@ -33,7 +34,13 @@ func (s *Service) sweep(ctx context.Context) {
 		for _, l := range locks {
 			if l.Owner.Kind == causeway.OwnerNLM {
 				delete(idle, l.Owner.Client)
+				stray = slices.DeleteFunc(stray, func(r Record) bool { return r.Client() == l.Owner.Client })
 			}
+		}
+	}
+	for _, r := range stray {
+		if err := s.cfg.Records.Delete(ctx, r); err != nil {
+			s.cfg.Log.Warn("record of a client could not be removed", "client", r.Client(), "err", err)
 		}
 	}
 	for _, h := range idle {

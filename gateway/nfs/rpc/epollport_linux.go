@@ -28,12 +28,15 @@ type epollPort struct {
 
 const eventsDead = unix.EPOLLHUP | unix.EPOLLERR
 
+// eventsIn are what a reader waits for: also that the client has ended to speak, see conn.replaced.
+const eventsIn = unix.EPOLLIN | unix.EPOLLRDHUP
+
 func (p *epollPort) start() {
-	p.reading, p.armed = true, unix.EPOLLIN
+	p.reading, p.armed = true, eventsIn
 	p.loop.mu.Lock() // from here on the loop may see it
 	p.loop.ports[int32(p.fd)] = p
 	p.loop.mu.Unlock()
-	if err := p.loop.add(p.fd); err != nil {
+	if err := p.loop.add(p.fd, eventsIn); err != nil {
 		p.conn.fail(err)
 		p.conn.endReading()
 		return
@@ -53,7 +56,7 @@ func (p *epollPort) read() {
 func (p *epollPort) waitLocked() {
 	want := uint32(0)
 	if p.reading {
-		want |= unix.EPOLLIN
+		want |= eventsIn
 	}
 	if p.blocked {
 		want |= unix.EPOLLOUT
@@ -78,6 +81,9 @@ func (p *epollPort) serve(w *worker, events uint32) turn {
 	}
 	if p.ended || p.paused && events&resume == 0 || p.inReady {
 		return turnIdle
+	}
+	if w.looked = 0; events&(resume|unix.EPOLLRDHUP) == 0 {
+		w.looked = p.loop.polled
 	}
 	next := turnIdle
 	if events&resume != 0 {

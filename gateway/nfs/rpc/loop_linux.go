@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +33,7 @@ type loop struct {
 	readyAt int
 	events  [loopEvents]unix.EpollEvent
 	found   [loopEvents]*epollPort
+	polled  time.Duration // when the events came
 
 	mu     sync.Mutex
 	ports  map[int32]*epollPort // by descriptor
@@ -66,7 +69,7 @@ func newLoop(s *Server) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{srv: s, epoll: epoll, wakeFD: wakeFD, ports: map[int32]*epollPort{}}
-	if err := l.add(wakeFD); err != nil {
+	if err := l.add(wakeFD, unix.EPOLLIN); err != nil {
 		unix.Close(epoll)
 		unix.Close(wakeFD)
 		return nil, err
@@ -86,8 +89,8 @@ func newLoop(s *Server) (*loop, error) {
 	return l, nil
 }
 
-func (l *loop) add(fd int) error {
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+func (l *loop) add(fd int, events uint32) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 // wakeLocked wakes the loop; mu is held, so that the descriptor is still ours.
@@ -156,10 +159,13 @@ func (l *loop) makeReady(p *epollPort) {
 // served then are reported again.
 func (l *loop) poll(w *worker, timeout int) bool {
 	w.largeRun = 0
-	n, err := epollWait(l.epoll, l.events[:], timeout)
+	n, err := l.wait(w, timeout)
 	if err != nil {
 		l.srv.cfg.Logger.Error("event loop failed", "err", err)
 		return false
+	}
+	if n > 0 {
+		l.polled = l.srv.now()
 	}
 	l.mu.Lock()
 	for i := range n {
@@ -207,12 +213,19 @@ func (l *loop) close() {
 	unix.Close(l.wakeFD)
 }
 
-// epollWait looks without blocking first: that costs less where something has happened already.
-func epollWait(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
+// wait looks without blocking first: that costs less where something has happened already. Calls that were handed to goroutines since the
+// last time begin before it blocks: they stand behind this one on its processor, from which others take them only after a while. What
+// they woke to send a question to another gateway has a turn too: it gives way once itself, for more to send.
+func (l *loop) wait(w *worker, timeout int) (int, error) {
 	for {
-		n, err := rawEpollWait(epoll, events)
+		n, err := rawEpollWait(l.epoll, l.events[:])
 		if n == 0 && err == nil && timeout != 0 {
-			n, err = unix.EpollWait(epoll, events, timeout)
+			if w.yields > 0 {
+				w.yields--
+				runtime.Gosched()
+				continue
+			}
+			n, err = unix.EpollWait(l.epoll, l.events[:], timeout)
 		}
 		if err != unix.EINTR {
 			return n, err

@@ -52,7 +52,7 @@ func (c *conn) park(record []byte) bool {
 		copy(p.record.B, record)
 	}
 	c.srv.running.Add(1)
-	go p.start()
+	c.srv.crew.Do(&c.srv.running, p.start)
 	return true
 }
 

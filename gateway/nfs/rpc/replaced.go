@@ -29,11 +29,18 @@ func (n *newest) came(at time.Duration) uint64 {
 	return n.latest.Add(1)
 }
 
-// replaced reports whether the client has closed the connection and has made a later one. It costs a system call where there is a later
-// one of the last minutes.
-func (c *conn) replaced() bool {
+// lookAgain is after how long a connection is looked at again. A client waits for longer before it asks elsewhere.
+const lookAgain = time.Millisecond
+
+// replaced reports whether the client has closed the connection and has made a later one. Where there is a later one of the last minutes
+// it costs a system call, unless the connection was seen to be open a moment ago: looked is when, 0 for never.
+func (c *conn) replaced(looked time.Duration) bool {
 	n := &c.client.newest
-	if n.latest.Load() == c.number || c.srv.now()-time.Duration(n.at.Load()) > replacedWithin {
+	if n.latest.Load() == c.number {
+		return false
+	}
+	now := c.srv.now()
+	if now-time.Duration(n.at.Load()) > replacedWithin || looked > 0 && now-looked < lookAgain {
 		return false
 	}
 	return c.port.left()
@@ -45,7 +52,7 @@ func (c *conn) abandoned() bool {
 	c.mu.Lock()
 	broken := c.broken
 	c.mu.Unlock()
-	return broken || c.replaced()
+	return broken || c.replaced(0)
 }
 
 // over reports whether nothing more is read.

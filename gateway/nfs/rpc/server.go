@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"causeway/internal/buf"
+	"causeway/internal/crew"
 	"causeway/internal/sleep"
 )
 
@@ -25,6 +26,7 @@ type Server struct {
 	calls    gate // calls in goroutines
 	bytes    gate // large buffers
 	workers  workerList
+	crew     crew.Crew // for calls that wait
 	watch    watch
 	loops    loops
 	counts   counters
@@ -43,6 +45,9 @@ type Server struct {
 	ending    bool
 	ended     chan struct{} // closed when the server drains and no connection is left
 }
+
+// maxSpare is how many goroutines wait for calls that wait.
+const maxSpare = 64
 
 // program is one program with its versions, ascending.
 type program struct {
@@ -79,6 +84,7 @@ func NewServer(cfg Config) (*Server, error) {
 		ended:     make(chan struct{}),
 	}
 	s.calls.max, s.bytes.max = int64(cfg.MaxCalls), cfg.MaxBytes
+	s.crew = crew.New(maxSpare, s.ended)
 	s.watch.roused = newSignal()
 	s.programs.Store(&[]program{})
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -48,6 +48,9 @@ type worker struct {
 	holds bool  // a place for a held reply is taken
 	held  *Held // the reply under way is held
 
+	looked time.Duration // when the connection under way was seen to be open still; 0: it was not looked at
+	yields int           // how often the loop gives way before it waits, see loop.wait
+
 	// For calls of Bulk bytes that run inline, see large.go.
 	lastSmall time.Duration
 	largeRun  int
@@ -78,6 +81,7 @@ func (s *Server) getWorker() *worker {
 	if n := len(l.idle); n > 0 {
 		w := l.idle[n-1]
 		l.idle = l.idle[:n-1]
+		w.looked = 0
 		return w
 	}
 	w := &worker{srv: s, handed: make(chan struct{}, 1)}
@@ -105,7 +109,7 @@ func (w *worker) visit(c *conn) (next turn) {
 		c.passOn()
 		return next
 	}
-	if c.replaced() {
+	if c.replaced(w.looked) {
 		c.passOn()
 		return turnEnd
 	}
@@ -208,6 +212,7 @@ func (w *worker) run(c *conn, record []byte, t time.Duration) (turn, time.Durati
 			c.pending = record
 			return turnPaused, t
 		}
+		w.yields = 2
 	case Done:
 		w.finish(c)
 	default:

@@ -3267,6 +3267,7 @@ type Held struct {
 	Span          *Span                  `protobuf:"bytes,3,opt,name=span,proto3" json:"span,omitempty"`
 	Leases        uint32                 `protobuf:"varint,4,opt,name=leases,proto3" json:"leases,omitempty"`
 	Seq           uint64                 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
+	Written       bool                   `protobuf:"varint,6,opt,name=written,proto3" json:"written,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3334,6 +3335,13 @@ func (x *Held) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *Held) GetWritten() bool {
+	if x != nil {
+		return x.Written
+	}
+	return false
 }
 
 type Commit struct {
@@ -4370,13 +4378,14 @@ const file_gateway_peer_peerpb_peer_proto_rawDesc = "" +
 	"\x04name\x18\x04 \x01(\fR\x04name\x12\x12\n" +
 	"\x04list\x18\x05 \x01(\rR\x04list\x12\x16\n" +
 	"\x06cookie\x18\x06 \x01(\x04R\x06cookie\x12-\n" +
-	"\x05epoch\x18\a \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\"\x88\x01\n" +
+	"\x05epoch\x18\a \x01(\v2\x17.causeway.peer.v1.EpochR\x05epoch\"\xa2\x01\n" +
 	"\x04Held\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\fR\x06object\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\rR\x04mode\x12*\n" +
 	"\x04span\x18\x03 \x01(\v2\x16.causeway.peer.v1.SpanR\x04span\x12\x16\n" +
 	"\x06leases\x18\x04 \x01(\rR\x06leases\x12\x10\n" +
-	"\x03seq\x18\x05 \x01(\x04R\x03seq\"\xc6\x01\n" +
+	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x18\n" +
+	"\awritten\x18\x06 \x01(\bR\awritten\"\xc6\x01\n" +
 	"\x06Commit\x12\x18\n" +
 	"\awritten\x18\x01 \x01(\bR\awritten\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12,\n" +

@@ -19,6 +19,11 @@ func Grant(s *gateway.GrantSpec) *peerpb.Request {
 	return r
 }
 
+// WithGrant asks for the right to write what a CREATE makes, to come with its reply if that costs nobody anything.
+func WithGrant(create *peerpb.Request) {
+	create.Grant = &peerpb.GrantSpec{Mode: uint32(causeway.IOReadWrite)}
+}
+
 // Held makes a request about grants that are held: to renew them, or, with a commit or without, to give one back or make what was
 // written part of the file.
 func Held(op peerpb.Op, v causeway.VolumeID, held []gateway.Held, c *gateway.Commit) *peerpb.Request {
@@ -71,6 +76,20 @@ func (c *call) grantNow() *peerpb.Reply {
 	}
 	setError(out, err)
 	return out
+}
+
+// grantFirst returns the right to write a file that was made, if nobody else holds it and it can be had at once.
+func (c *call) grantFirst(made *gateway.Entry) *causeway.Grant {
+	if made.Attr.Type != causeway.TypeRegular {
+		return nil
+	}
+	g, err := c.access.Grant(c.ctx, &gateway.GrantSpec{
+		Holder: c.by.Gateway, Handle: made.Handle, Mode: causeway.IOReadWrite, Span: causeway.Span{Length: causeway.ToEOF}, NoWait: true, First: true,
+	})
+	if err != nil || g.Seq == 0 {
+		return nil
+	}
+	return &g.Grant
 }
 
 func (c *call) renew() *peerpb.Reply {
@@ -221,7 +240,7 @@ func (d *decoder) extents(list []*peerpb.Extent) []causeway.Extent {
 }
 
 func heldOf(h *gateway.Held) *peerpb.Held {
-	return &peerpb.Held{Object: object(&h.Handle.Object), Mode: uint32(h.Mode), Span: span(h.Span), Leases: uint32(h.Leases), Seq: h.Seq}
+	return &peerpb.Held{Object: object(&h.Handle.Object), Mode: uint32(h.Mode), Span: span(h.Span), Leases: uint32(h.Leases), Seq: h.Seq, Written: h.Written}
 }
 
 func (d *decoder) held(list []*peerpb.Held, v causeway.VolumeID) []gateway.Held {
@@ -232,7 +251,7 @@ func (d *decoder) held(list []*peerpb.Held, v causeway.VolumeID) []gateway.Held 
 	for i, h := range list {
 		out[i] = gateway.Held{
 			Handle: causeway.Handle{Volume: v, Object: d.object(h.GetObject())}, Mode: d.mode(h.GetMode()), Span: d.span(h.GetSpan()),
-			Leases: d.leases(h.GetLeases()), Seq: h.GetSeq(),
+			Leases: d.leases(h.GetLeases()), Seq: h.GetSeq(), Written: h.GetWritten(),
 		}
 	}
 	return out

@@ -60,6 +60,7 @@ type Result struct {
 	EOF      bool
 	Stat     causeway.FSStat
 	Conflict gateway.Lock
+	Grant    *causeway.Grant // of what was made; nil: none came
 }
 
 // ReplyOf makes the reply of an operation.
@@ -77,6 +78,9 @@ func ReplyOf(r *Result, err error) *peerpb.Reply {
 	if r.Stat != (causeway.FSStat{}) {
 		out.Stat = fsStat(&r.Stat)
 	}
+	if r.Grant != nil {
+		out.Grant = grantOf(r.Grant)
+	}
 	setError(out, err)
 	return out
 }
@@ -92,6 +96,10 @@ func ResultOf(r *peerpb.Reply, v causeway.VolumeID) (Result, error) {
 	out.Entry.Attr = d.attr(r.Attr)
 	if len(r.Object) > 0 {
 		out.Entry.Handle = causeway.Handle{Volume: v, Object: d.object(r.Object)}
+	}
+	if r.Grant != nil {
+		g := d.grant(r.Grant, v)
+		out.Grant = &g
 	}
 	if d.bad {
 		return Result{}, causeway.ErrServerFault

@@ -109,6 +109,9 @@ var operations = map[peerpb.Op]func(c *call, to *Result) error{
 			return causeway.ErrInval
 		}
 		to.Entry, to.Change, err = c.access.Create(c.ctx, c.by, c.h, c.name, &spec)
+		if err == nil && c.r.Grant != nil {
+			to.Grant = c.grantFirst(&to.Entry)
+		}
 		return err
 	},
 	peerpb.Op_REMOVE: func(c *call, to *Result) (err error) {

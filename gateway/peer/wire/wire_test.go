@@ -250,7 +250,10 @@ func engine() (*access.Engine, causeway.Handle) {
 func FuzzRequest(f *testing.F) {
 	e, root := engine()
 	c := &gateway.Caller{Cred: causeway.Cred{UID: 1000, Groups: []uint32{1}}, Owner: causeway.Owner{Kind: causeway.OwnerNLM, Client: "c"}}
+	file := Create(c, root, "f", &gateway.CreateSpec{Type: causeway.TypeRegular})
+	WithGrant(file)
 	for _, r := range []*peerpb.Request{
+		file,
 		About(peerpb.Op_ROOT, c, causeway.Handle{Volume: 42}), Named(peerpb.Op_LOOKUP, c, root, "x"), ReadDir(c, root, 0, 1, 10),
 		Create(c, root, "x", &gateway.CreateSpec{Type: causeway.TypeSymlink, Target: "t"}), Two(peerpb.Op_RENAME, c, root, "x", root, "y"),
 		SetAttr(c, root, &causeway.SetAttr{Mask: causeway.SetMode}, &causeway.Time{}), Lock(peerpb.Op_LOCK, c, root, gateway.LockSpec{}),

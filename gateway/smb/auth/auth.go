@@ -27,7 +27,6 @@ type User struct {
 	NTHash   [16]byte // see NTHash
 	UID, GID uint32
 	Groups   []uint32
-	SID      string // "S-1-…"; empty where none is given to it
 }
 
 // Users finds accounts. Names are compared without case, by the implementation. It may be called by many goroutines.
@@ -110,8 +109,21 @@ type Exchange struct {
 	completed bool
 }
 
-// Begin starts an exchange.
-func (a *Authenticator) Begin() *Exchange { return &Exchange{auth: a} }
+// Begin starts an exchange. Before a password is looked at, admit is asked with the name that the client told: its error ends the exchange.
+// nil: nobody is asked.
+func (a *Authenticator) Begin(admit func(ctx context.Context, name string) error) *Exchange {
+	return &Exchange{auth: a, ntlm: ntlm{admit: admit}}
+}
+
+// Again returns an exchange that goes on from where this one is, for another one whose first tokens were the same.
+func (x *Exchange) Again(admit func(ctx context.Context, name string) error) *Exchange {
+	next := *x
+	next.ntlm.admit = admit
+	return &next
+}
+
+// Claimed returns who the client said that he is, empty before he has, and for logs why he was not believed.
+func (x *Exchange) Claimed() (name, why string) { return x.ntlm.name, x.ntlm.why }
 
 // Step takes a token of the client and returns the one to answer. A nil Result without an error means that another token must
 // follow. After an error or a Result the exchange is over.

@@ -152,7 +152,7 @@ func TestSPNEGO(t *testing.T) {
 	kerberos := []byte{tagOID, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2}
 	list := der(tagSequence, kerberos, oidNTLM)
 	first := der(tagApp, oidSPNEGO, der(tagContext, der(tagSequence, der(tagContext, list), der(tagContext+2, der(tagOctets, []byte("ticket"))))))
-	x := a.Begin()
+	x := a.Begin(nil)
 	reply, res, err := x.Step(t.Context(), first)
 	if err != nil || res != nil || !bytes.Contains(reply, oidNTLM) {
 		t.Fatalf("%x, %v, %v", reply, res, err)
@@ -191,7 +191,7 @@ func FuzzExchange(f *testing.F) {
 	f.Add(hello, message(exampleFlags|flagAnonymous, "", "", nil, nil, false))
 	a := authenticator(f)
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		x := a.Begin()
+		x := a.Begin(nil)
 		if _, res, _ := x.Step(t.Context(), first); res != nil {
 			t.Fatal("logged on by the first token")
 		}

@@ -70,6 +70,8 @@ type ntlm struct {
 	nonce                [8]byte
 	key                  [16]byte
 	keyExchange          bool
+	admit                func(ctx context.Context, name string) error
+	name, why            string // see Exchange.Claimed
 }
 
 func (n *ntlm) step(ctx context.Context, cfg *Config, b []byte) ([]byte, *Result, error) {
@@ -191,11 +193,18 @@ func (n *ntlm) authenticate(ctx context.Context, cfg *Config, b []byte) (*Result
 	if err != nil {
 		return nil, err
 	}
+	n.name = a.user
 	if a.user == "" && len(a.response) == 0 {
 		return &Result{Anonymous: true}, nil
 	}
 	if a.flags&flagAnonymous != 0 || a.user == "" || len(a.response) < 16+clientBlob {
-		return nil, ErrLogon // neither anonymous nor NTLMv2
+		n.why = "neither anonymous nor NTLMv2"
+		return nil, ErrLogon
+	}
+	if n.admit != nil {
+		if err := n.admit(ctx, a.user); err != nil {
+			return nil, err
+		}
 	}
 	user, known := cfg.Users.Lookup(ctx, a.user)
 	if !known {
@@ -219,6 +228,9 @@ func (n *ntlm) authenticate(ctx context.Context, cfg *Config, b []byte) (*Result
 	}
 	if hasMIC {
 		ok = n.checkMIC(b, &a) && ok
+	}
+	if n.why = "wrong password"; !known {
+		n.why = "unknown user"
 	}
 	if !ok || !known {
 		return nil, ErrLogon

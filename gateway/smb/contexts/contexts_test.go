@@ -129,9 +129,6 @@ func TestSimple(t *testing.T) {
 	if _, err := DecodeMaximalAccess(make([]byte, 4)); err == nil {
 		t.Error("4 bytes")
 	}
-	if id, err := DecodeAppInstance(unhex("14000000 000102030405060708090a0b0c0d0e0f")); err != nil || id[15] != 15 {
-		t.Error(id, err)
-	}
 	if w, err := DecodeTimewarp(unhex("00803ed5deb19d01")); w != 116444736000000000 || err != nil {
 		t.Error(w, err)
 	}
@@ -190,6 +187,5 @@ func decodeAll(b []byte) {
 	_, _ = DecodeAllocationSize(b)
 	_, _ = DecodeMaximalAccess(b)
 	_, _ = DecodeTimewarp(b)
-	_, _ = DecodeAppInstance(b)
 	_, _ = DecodeApple(b)
 }

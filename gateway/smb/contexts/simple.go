@@ -46,11 +46,3 @@ func DecodeTimewarp(b []byte) (int64, error) {
 	}
 	return int64(le.Uint64(b)), nil
 }
-
-// DecodeAppInstance reads an AppInstanceID ([MS-SMB2] 2.2.13.2.13).
-func DecodeAppInstance(b []byte) (id [16]byte, err error) {
-	if err := exactly(b, 20); err != nil {
-		return id, err
-	}
-	return [16]byte(b[4:]), nil
-}

@@ -127,13 +127,3 @@ func (d DOS) Merge(set Attributes, dir bool) (DOS, error) {
 	}
 	return d, nil
 }
-
-// ModeFor returns the mode that a file needs so that a client sees the attributes it sets. Only one case changes it: a file that nobody may
-// write is read-only whatever its record says, so that taking the attribute away gives the right back to the owner. Setting it
-// touches the record alone; taking the rights away would forget whose they were.
-func ModeFor(a *causeway.Attr, set Attributes) uint32 {
-	if a.Type == causeway.TypeRegular && set != 0 && set&AttrReadOnly == 0 && a.Mode&0o222 == 0 {
-		return a.Mode | 0o200
-	}
-	return a.Mode
-}

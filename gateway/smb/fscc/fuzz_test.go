@@ -43,8 +43,7 @@ func FuzzRequests(f *testing.F) {
 func FuzzReparse(f *testing.F) {
 	link, _ := AppendSymlink(nil, "a/../b:", 100)
 	f.Add(link)
-	special, _ := AppendSpecial(nil, &causeway.Attr{Type: causeway.TypeChar}, 100)
-	f.Add(special)
+	f.Add([]byte("\x14\x00\x00\x80\x10\x00\x00\x00CHR\x00\x00\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := DecodeReparse(b)
 		if err != nil || r.Type != causeway.TypeSymlink {

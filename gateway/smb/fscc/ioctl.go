@@ -7,39 +7,26 @@ import (
 	"causeway/gateway/smb/ntstatus"
 )
 
-// FSCTL is a control code ([MS-FSCC] 2.3, [MS-SMB2] 2.2.31).
-type FSCTL uint32
-
-// The codes that clients send to a file server.
+// The control codes that the server knows ([MS-FSCC] 2.3, [MS-SMB2] 2.2.31).
 const (
-	FSCTLPipePeek            FSCTL = 0x0011400C
-	FSCTLPipeWait            FSCTL = 0x00110018
-	FSCTLPipeTransceive      FSCTL = 0x0011C017
-	FSCTLDFSGetReferrals     FSCTL = 0x00060194
-	FSCTLDFSGetReferralsEx   FSCTL = 0x000601B0
-	FSCTLGetCompression      FSCTL = 0x0009003C
-	FSCTLSetCompression      FSCTL = 0x0009C040
-	FSCTLIsPathnameValid     FSCTL = 0x0009002C
-	FSCTLSetReparsePoint     FSCTL = 0x000900A4
-	FSCTLGetReparsePoint     FSCTL = 0x000900A8
-	FSCTLDeleteReparsePoint  FSCTL = 0x000900AC
-	FSCTLCreateOrGetObjectID FSCTL = 0x000900C0
-	FSCTLSetSparse           FSCTL = 0x000900C4
-	FSCTLSetZeroData         FSCTL = 0x000980C8
-	FSCTLAllocatedRanges     FSCTL = 0x000940CF
-	FSCTLFileLevelTrim       FSCTL = 0x00098208
-	FSCTLDuplicateExtents    FSCTL = 0x00098344
-	FSCTLGetIntegrity        FSCTL = 0x0009027C
-	FSCTLSetIntegrity        FSCTL = 0x0009C280
-	FSCTLQueryFileRegions    FSCTL = 0x00090284
-	FSCTLEnumerateSnapshots  FSCTL = 0x00144064
-	FSCTLRequestResumeKey    FSCTL = 0x00140078
-	FSCTLCopyChunk           FSCTL = 0x001440F2
-	FSCTLCopyChunkWrite      FSCTL = 0x001480F2
-	FSCTLReadHash            FSCTL = 0x001441BB
-	FSCTLResiliency          FSCTL = 0x001401D4
-	FSCTLNetworkInterfaces   FSCTL = 0x001401FC
-	FSCTLValidateNegotiate   FSCTL = 0x00140204
+	FSCTLPipeTransceive      uint32 = 0x0011C017
+	FSCTLDFSGetReferrals     uint32 = 0x00060194
+	FSCTLDFSGetReferralsEx   uint32 = 0x000601B0
+	FSCTLGetCompression      uint32 = 0x0009003C
+	FSCTLSetCompression      uint32 = 0x0009C040
+	FSCTLIsPathnameValid     uint32 = 0x0009002C
+	FSCTLSetReparsePoint     uint32 = 0x000900A4
+	FSCTLGetReparsePoint     uint32 = 0x000900A8
+	FSCTLDeleteReparsePoint  uint32 = 0x000900AC
+	FSCTLCreateOrGetObjectID uint32 = 0x000900C0
+	FSCTLSetSparse           uint32 = 0x000900C4
+	FSCTLSetZeroData         uint32 = 0x000980C8
+	FSCTLAllocatedRanges     uint32 = 0x000940CF
+	FSCTLRequestResumeKey    uint32 = 0x00140078
+	FSCTLCopyChunk           uint32 = 0x001440F2
+	FSCTLCopyChunkWrite      uint32 = 0x001480F2
+	FSCTLNetworkInterfaces   uint32 = 0x001401FC
+	FSCTLValidateNegotiate   uint32 = 0x00140204
 )
 
 // Bounds of a server-side copy, as Windows has them ([MS-SMB2] 3.3.3).

@@ -5,34 +5,11 @@ import (
 	"causeway/gateway/smb/ntstatus"
 )
 
-// Action is what happened to a name ([MS-FSCC] 2.7.1).
+// Action is what happened to a name, by its number in [MS-FSCC] 2.7.1.
 type Action uint32
 
-// The actions.
-const (
-	ActionAdded Action = iota + 1
-	ActionRemoved
-	ActionModified
-	ActionRenamedOld
-	ActionRenamedNew
-)
-
-// The FILE_NOTIFY_CHANGE_ bits of a completion filter ([MS-SMB2] 2.2.35).
-const (
-	NotifyFileName    uint32 = 0x1
-	NotifyDirName     uint32 = 0x2
-	NotifyAttributes  uint32 = 0x4
-	NotifySize        uint32 = 0x8
-	NotifyLastWrite   uint32 = 0x10
-	NotifyLastAccess  uint32 = 0x20
-	NotifyCreation    uint32 = 0x40
-	NotifyEA          uint32 = 0x80
-	NotifySecurity    uint32 = 0x100
-	NotifyStreamName  uint32 = 0x200
-	NotifyStreamSize  uint32 = 0x400
-	NotifyStreamWrite uint32 = 0x800
-	NotifyAll         uint32 = 0xFFF
-)
+// NotifyAll is all bits of a completion filter ([MS-SMB2] 2.2.35).
+const NotifyAll uint32 = 0xFFF
 
 // Notice is one change below a watched directory. Path holds the stored names from there on.
 type Notice struct {

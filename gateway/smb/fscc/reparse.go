@@ -83,40 +83,15 @@ func wireTarget(target string) (path []byte) {
 }
 
 // AppendSymlinkError appends the SYMLINK_ERROR_RESPONSE that goes with StoppedOnSymlink ([MS-SMB2] 2.2.2.2.1): target of the link, and
-// how many bytes of the path that was asked for had not been walked.
-func AppendSymlinkError(dst []byte, target string, unparsed uint16) []byte {
-	path := wireTarget(target)
-	dst = le.AppendUint32(dst, uint32(24+2*len(path)))
-	dst = le.AppendUint32(dst, 0x4C4D5953) // "SYML"
-	dst = le.AppendUint32(dst, TagSymlink)
-	dst = le.AppendUint16(dst, uint16(12+2*len(path)))
-	dst = le.AppendUint16(dst, unparsed)
-	dst = appendSymlinkNames(dst, len(path))
-	dst = le.AppendUint32(dst, symlinkRelative)
-	return append(append(dst, path...), path...)
-}
-
-// AppendSpecial appends the REPARSE_DATA_BUFFER of a device, FIFO or socket ([MS-FSCC] 2.1.2.6). BufferTooSmall, or
-// NotAReparsePoint for another type.
-func AppendSpecial(dst []byte, a *causeway.Attr, max int) ([]byte, error) {
-	name, ok := nfsTypes[a.Type]
-	if !ok {
-		return dst, ntstatus.NotAReparsePoint
+// how many bytes of the path that was asked for had not been walked. It fails as AppendSymlink does.
+func AppendSymlinkError(dst []byte, target string, unparsed uint16) ([]byte, error) {
+	at := len(dst)
+	dst, err := AppendSymlink(append(dst, "\x00\x00\x00\x00SYML"...), target, MaxReparse)
+	if err != nil {
+		return dst[:at], err
 	}
-	size := 8
-	if a.Type == causeway.TypeChar || a.Type == causeway.TypeBlock {
-		size += 8
-	}
-	if max < 8+size {
-		return dst, ntstatus.BufferTooSmall
-	}
-	dst = le.AppendUint32(dst, TagNFS)
-	dst = le.AppendUint16(dst, uint16(size))
-	dst = le.AppendUint16(dst, 0)
-	dst = append(append(dst, name...), 0, 0, 0, 0)
-	if size > 8 {
-		dst = le.AppendUint32(le.AppendUint32(dst, a.Major), a.Minor)
-	}
+	le.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	le.PutUint16(dst[at+14:], unparsed)
 	return dst, nil
 }
 

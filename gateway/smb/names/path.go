@@ -107,15 +107,3 @@ func AppendPath(dst []byte, parts []string) []byte {
 	}
 	return dst
 }
-
-// Reserved reports whether Windows programs take a name for a device (CON, com1.txt). Such names are served as they are: NFS
-// clients make them, and Windows reaches them by \\?\ paths.
-func Reserved(stored string) bool {
-	base, _, _ := strings.Cut(stored, ".")
-	base = strings.ToUpper(strings.TrimRight(base, " "))
-	switch base {
-	case "CON", "PRN", "AUX", "NUL":
-		return true
-	}
-	return len(base) == 4 && (base[:3] == "COM" || base[:3] == "LPT") && base[3] >= '1' && base[3] <= '9'
-}

@@ -56,12 +56,6 @@ func ParsePattern(wire []byte, f Folding) (*Pattern, error) {
 	return p, nil
 }
 
-// All reports whether every name matches.
-func (p *Pattern) All() bool { return p.all }
-
-// Literal returns the stored name, if the pattern has no wildcards: a lookup answers it without listing.
-func (p *Pattern) Literal() (string, bool) { return p.name, p.name != "" }
-
 // Match reports whether a stored name is selected. Its time is bounded by the product of the lengths.
 func (p *Pattern) Match(stored string) bool {
 	if p.all {

@@ -54,12 +54,11 @@ func (r *reader) text() string {
 	return string(utf16.Decode(units))
 }
 
-// uniqueText reads a pointer to a string that may be null.
-func (r *reader) uniqueText() string {
-	if r.u32() == 0 {
-		return ""
+// skipText reads over a pointer to a string, which may be null.
+func (r *reader) skipText() {
+	if r.u32() != 0 {
+		r.text()
 	}
-	return r.text()
 }
 
 // writer makes results in NDR. What a pointer points to is written when the structure that holds the pointer is complete: structures

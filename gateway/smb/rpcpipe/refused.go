@@ -20,7 +20,7 @@ const (
 func forAdministrators(texts int, levels ...uint32) func(*Server, *reader, *writer) {
 	return func(_ *Server, in *reader, out *writer) {
 		for range 1 + texts {
-			in.uniqueText()
+			in.skipText()
 		}
 		level, resume := in.enumeration()
 		if in.bad {
@@ -31,13 +31,7 @@ func forAdministrators(texts int, levels ...uint32) func(*Server, *reader, *writ
 			result = resultInvalidLevel
 		}
 		out.u32(level, level, 0, 0) // no container, no entries
-		if resume {
-			out.pointer(func() { out.u32(0) })
-			out.flush()
-		} else {
-			out.u32(0)
-		}
-		out.u32(result)
+		out.enumerated(resume, result)
 	}
 }
 
@@ -51,7 +45,7 @@ const (
 
 // nameValidate is NetprNameValidate: whether a share could be named so. Of other kinds of names nothing is known here.
 func nameValidate(_ *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	name, kind, flags := in.text(), in.u32(), in.u32()
 	switch {
 	case flags&^flagLANMan != 0 || kind < nameTypeFirst || kind > nameTypeLast:

@@ -133,14 +133,6 @@ func (p *Pipe) Transact(in []byte, max int) ([]byte, error) {
 	return p.Read(max)
 }
 
-// Waiting returns how many bytes can be read, and how many of them are of the next message (FSCTL_PIPE_PEEK).
-func (p *Pipe) Waiting() (all, message int) {
-	if len(p.out) > 0 {
-		message = len(p.out[0])
-	}
-	return p.waiting, message
-}
-
 func (p *Pipe) send(message []byte) {
 	p.out = append(p.out, message)
 	p.waiting += len(message)

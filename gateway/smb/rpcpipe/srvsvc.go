@@ -71,9 +71,20 @@ func (r *reader) enumeration() (level uint32, resume bool) {
 	return level, resume
 }
 
+// enumerated ends the answer to an enumeration: nothing is left to resume.
+func (w *writer) enumerated(resume bool, result uint32) {
+	if resume {
+		w.pointer(func() { w.u32(0) })
+		w.flush()
+	} else {
+		w.u32(0)
+	}
+	w.u32(result)
+}
+
 // shareEnum is NetrShareEnum and NetrShareEnumSticky ([MS-SRVS] 3.1.4.8): all shares at once, whatever size the client prefers.
 func shareEnum(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	level, resume := in.enumeration()
 	if in.bad {
 		return
@@ -94,18 +105,12 @@ func shareEnum(s *Server, in *reader, out *writer) {
 	})
 	out.flush()
 	out.u32(uint32(len(shares)))
-	if resume {
-		out.pointer(func() { out.u32(0) })
-		out.flush()
-	} else {
-		out.u32(0)
-	}
-	out.u32(result)
+	out.enumerated(resume, result)
 }
 
 // shareGetInfo is NetrShareGetInfo ([MS-SRVS] 3.1.4.10).
 func shareGetInfo(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	name, level := in.text(), in.u32()
 	if in.bad {
 		return
@@ -136,7 +141,7 @@ func info(out *writer, level uint32, fields func() bool) {
 
 // serverGetInfo is NetrServerGetInfo ([MS-SRVS] 3.1.4.17), levels 100 to 102.
 func serverGetInfo(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	level := in.u32()
 	info(out, level, func() bool {
 		if level < 100 || level > 102 {
@@ -159,7 +164,7 @@ func serverGetInfo(s *Server, in *reader, out *writer) {
 
 // remoteTOD is NetrRemoteTOD ([MS-SRVS] 3.1.4.21): the time, in UTC.
 func remoteTOD(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	now := s.Now().UTC()
 	out.pointer(func() {
 		out.u32(uint32(now.Unix()), uint32(now.UnixMilli()))

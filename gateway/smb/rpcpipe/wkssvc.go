@@ -9,7 +9,7 @@ var wkssvc = &iface{
 
 // wkstaGetInfo is NetrWkstaGetInfo ([MS-WKST] 3.2.4.1), levels 100 to 102.
 func wkstaGetInfo(s *Server, in *reader, out *writer) {
-	in.uniqueText()
+	in.skipText()
 	level := in.u32()
 	info(out, level, func() bool {
 		if level < 100 || level > 102 {

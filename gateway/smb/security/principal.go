@@ -1,7 +1,5 @@
 package security
 
-import "crypto/sha256"
-
 // The domains of SIDs that are made of numbers. Samba and cifs.ko know the first two by the same meaning; the others are what
 // Windows' NFS server and cifs.ko (idsfromsid, modefromsid) write.
 var (
@@ -19,13 +17,6 @@ func UserSID(uid uint32) SID { return unixUsers.Append(uid) }
 
 // GroupSID returns the SID of a group, S-1-22-2-gid.
 func GroupSID(gid uint32) SID { return unixGroups.Append(gid) }
-
-// DomainSID returns the SID by which a cluster names itself to those who ask for its domain (S-1-5-21-…). It follows from the
-// cluster's id alone. No user or group has a SID in it.
-func DomainSID(clusterID string) SID {
-	sum := sha256.Sum256([]byte("causeway domain sid\x00" + clusterID))
-	return NewSID(5, 21, le.Uint32(sum[0:]), le.Uint32(sum[4:]), le.Uint32(sum[8:]))
-}
 
 // PrincipalKind says what a SID stands for.
 type PrincipalKind uint8

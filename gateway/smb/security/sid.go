@@ -3,7 +3,6 @@ package security
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"causeway/gateway/smb/ntstatus"
@@ -100,25 +99,4 @@ func (s SID) String() string {
 		fmt.Fprintf(&b, "-%d", sub)
 	}
 	return b.String()
-}
-
-// ParseSID reads what String writes.
-func ParseSID(text string) (SID, error) {
-	parts := strings.Split(text, "-")
-	if len(parts) < 3 || len(parts) > 3+MaxSub || parts[0] != "S" || parts[1] != "1" {
-		return SID{}, ntstatus.InvalidSID
-	}
-	authority, err := strconv.ParseUint(parts[2], 0, 48)
-	if err != nil {
-		return SID{}, ntstatus.InvalidSID
-	}
-	s := NewSID(authority)
-	for _, p := range parts[3:] {
-		sub, err := strconv.ParseUint(p, 10, 32)
-		if err != nil {
-			return SID{}, ntstatus.InvalidSID
-		}
-		s = s.Append(uint32(sub))
-	}
-	return s, nil
 }

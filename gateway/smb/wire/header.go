@@ -161,9 +161,6 @@ func PutNext(m []byte, next uint32) { le.PutUint32(m[20:], next) }
 // PutSigned sets the signed flag in the header at the start of m.
 func PutSigned(m []byte) { le.PutUint32(m[16:], le.Uint32(m[16:])|uint32(FlagSigned)) }
 
-// PutCredits patches the granted credits into the header at the start of m.
-func PutCredits(m []byte, n uint16) { le.PutUint16(m[14:], n) }
-
 // Element cuts the first element off a compound. rest is empty after the last one. The offset of the next element must be a
 // multiple of 8 and leave room for a header on both sides ([MS-SMB2] 3.3.5.2.7).
 func Element(m []byte) (first, rest []byte, err error) {

@@ -118,27 +118,8 @@ func (r *ChangeNotifyRequest) Parse(m []byte) error {
 	return err
 }
 
-// Controls ([MS-SMB2] 2.2.31) that the server knows.
-const (
-	CtlDFSReferrals      uint32 = 0x00060194
-	CtlDFSReferralsEx    uint32 = 0x000601b0
-	CtlPipePeek          uint32 = 0x0011400c
-	CtlPipeWait          uint32 = 0x00110018
-	CtlPipeTransceive    uint32 = 0x0011c017
-	CtlCopyChunk         uint32 = 0x001440f2
-	CtlCopyChunkWrite    uint32 = 0x001480f2
-	CtlEnumSnapshots     uint32 = 0x00144064
-	CtlResumeKey         uint32 = 0x00140078
-	CtlNetworkInterfaces uint32 = 0x001401fc
-	CtlValidateNegotiate uint32 = 0x00140204
-	CtlSetReparsePoint   uint32 = 0x000900a4
-	CtlGetReparsePoint   uint32 = 0x000900a8
-	CtlSetSparse         uint32 = 0x000900c4
-	CtlSetZeroData       uint32 = 0x000980c8
-	CtlAllocatedRanges   uint32 = 0x000940cf
-	CtlCreateOrGetID     uint32 = 0x000900c0
-	CtlIsFSCtl           uint32 = 1 // of Flags
-)
+// CtlIsFSCtl, of Flags: Control is an FSCTL.
+const CtlIsFSCtl uint32 = 1
 
 // IOCtlRequest is [MS-SMB2] 2.2.31.
 type IOCtlRequest struct {

@@ -4,6 +4,7 @@
 package path
 
 import (
+	"slices"
 	"time"
 
 	"causeway"
@@ -86,21 +87,12 @@ var _ Policy = Default{}
 func (Default) Choose(paths []Path, t *Try) int {
 	for _, here := range []bool{true, false} {
 		for i, p := range paths {
-			if p.Here() == here && !contains(t.Tried, p) {
+			if p.Here() == here && !slices.Contains(t.Tried, p) {
 				return i
 			}
 		}
 	}
 	return -1
-}
-
-func contains(tried []Path, p Path) bool {
-	for _, q := range tried {
-		if q == p {
-			return true
-		}
-	}
-	return false
 }
 
 // Pauses between rounds, and how long they go on.
