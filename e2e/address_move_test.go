@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"causeway/e2e/harness"
 )
 
 // TestAddressMove gives the address that a guest has mounted to another gateway and back, while the guest writes, reads and holds a lock.
@@ -55,8 +58,13 @@ func (c *crew) moved(to int) time.Duration {
 			return false
 		}
 	})
-	if got := c.holders(); len(got) != 1 || got[0] != c.nodes[to].Name {
-		c.t.Fatalf("the address is at %v, not at %s", got, c.nodes[to].Name)
+	if err := harness.Poll(patience, func() error {
+		if got := c.holders(); len(got) != 1 || got[0] != c.nodes[to].Name {
+			return fmt.Errorf("the address is at %v, not at %s", got, c.nodes[to].Name)
+		}
+		return nil
+	}); err != nil {
+		c.t.Fatal(err)
 	}
 	return longest
 }

@@ -76,8 +76,8 @@ func (c *crew) pulse() {
 	c.beat()
 }
 
-// patience is more than any outage may take.
-const patience = 60 * time.Second
+// patience is more than any outage may take, also if the client hears nothing of it and asks again only when its time is over (retransmission).
+const patience = 150 * time.Second
 
 // beat has one record written and read, and returns when it was asked for and when that was done.
 func (c *crew) beat() (asked, done time.Time) {
@@ -246,6 +246,9 @@ func (c *crew) busy(f failure, m figures) {
 		})
 		taken := c.allTaken()
 		event := taken[len(taken)-1]
+		if _, last := c.beat(); !all[len(all)-1].After(event) { // a machine that stopped has had nothing done since
+			all = append(all, last)
+		}
 		first := all[slices.IndexFunc(all, func(at time.Time) bool { return at.After(event) })]
 		m.add(phase.name+", busy: from the takeover of the address", first.Sub(event))
 		m.add(phase.name+", busy: from the takeover of address and volume", max(0, first.Sub(c.opened(event))))

@@ -210,9 +210,7 @@ func TestMirror(t *testing.T) {
 		t.Fatal(err)
 	}
 	read() // from the mirror, whose text is the old one
-	if here := u.here("copy"); here != s.at(1) {
-		t.Errorf("it reads the mirror at %s", here)
-	}
+	s.Await("it reads the mirror at the gateway that has it", func() bool { read(); return u.here("copy") == s.at(1) })
 	if err := u.v.WriteFile(t.Context(), "new", []byte("x"), 0o644); err != nil || u.v.Mirror() != "home" {
 		t.Errorf("when it has written it reads %s, %v", u.v.Mirror(), err)
 	}

@@ -85,7 +85,7 @@ func (s *stage) short(at netip.Addr, words ...string) []string {
 func (s *stage) expect(at netip.Addr, want string, words ...string) {
 	s.t.Helper()
 	got := ""
-	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(50 * time.Millisecond) {
 		if got = strings.Join(s.short(at, words...), ""); got == want {
 			return
 		}
@@ -145,7 +145,7 @@ func (s *stage) browse(at netip.Addr) {
 func (s *stage) spread(plain, naming netip.Addr) {
 	s.t.Helper()
 	seen := map[string]bool{}
-	for begun := time.Now(); len(seen) < 2 && time.Since(begun) < time.Minute; time.Sleep(200 * time.Millisecond) {
+	for begun := time.Now(); len(seen) < 2 && time.Since(begun) < 3*time.Minute; time.Sleep(200 * time.Millisecond) {
 		seen[strings.Join(s.short(plain, "home."+zone), "")] = true // it keeps each answer for its TTL
 	}
 	if len(seen) < 2 {
