@@ -268,7 +268,7 @@ func TestDrain(t *testing.T) {
 
 // TestFenced: a gateway that may have lost its lease reports no success.
 func TestFenced(t *testing.T) {
-	s := newSite(t, options{routes: func(c *RouterConfig) { c.Patience = time.Second }})
+	s := newSite(t, options{routes: func(c *RouterConfig) { c.Patience = 3 * time.Second }})
 	a, b := s.g[1], s.g[0]
 	s.root(a)
 	fence := func(context.Context) { b.valid.Store(false) }
@@ -353,7 +353,7 @@ func TestSlowPeer(t *testing.T) {
 		}
 	}
 	talk()
-	_, err := a.router.GetAttr(t.Context(), gatewaytest.Root(), h)
+	_, err := s.patient(a).GetAttr(t.Context(), gatewaytest.Root(), h)
 	must(t, err)
 }
 

@@ -231,7 +231,7 @@ func (s *site) shut() {
 
 func (s *site) root(g *member) causeway.Handle {
 	s.Helper()
-	e, err := g.router.Root(s.Context(), gatewaytest.Root(), vol)
+	e, err := s.patient(g).Root(s.Context(), gatewaytest.Root(), vol) // however short the patience under test is
 	must(s, err)
 	return e.Handle
 }
