@@ -200,7 +200,7 @@ func (m *Memory) trace(ctx context.Context, what string, e *entry, err error) {
 // transient reports an end after which the call may be made again: it has changed nothing, or nobody knows.
 func transient(err error) bool {
 	switch causeway.CodeOf(err) {
-	case causeway.ErrWouldBlock, causeway.ErrStaleEpoch, causeway.ErrDelay, causeway.ErrGrace:
+	case causeway.ErrWouldBlock, causeway.ErrStaleEpoch, causeway.ErrDelay, causeway.ErrGrace, causeway.ErrMoved, causeway.ErrClosed:
 		return true
 	}
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

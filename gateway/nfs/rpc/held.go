@@ -16,6 +16,7 @@ type Held struct {
 	began time.Duration
 	in    int
 	fail  func(*xdr.Encoder)
+	mute  bool // it is never answered
 
 	state atomic.Uint32 // how many of Send and attach have happened; the second one sends
 	out   *buf.Buffer
@@ -54,6 +55,13 @@ func (h *Held) Fail(result func(*xdr.Encoder)) {
 	h.Send()
 }
 
+// HangUp is instead of Send: nobody can say what became of the call. Its connection ends when the other replies under way are sent, so that
+// the client makes the call again.
+func (h *Held) HangUp() {
+	h.mute = true
+	h.Send()
+}
+
 // settleHeld is called when the worker's call has ended: it gives back a place that was not used, or hands the reply over. It
 // reports whether the reply is held.
 func (w *worker) settleHeld(c *conn, v Verdict, began time.Duration, in int) bool {
@@ -83,9 +91,12 @@ func (w *worker) settleHeld(c *conn, v Verdict, began time.Duration, in int) boo
 
 func (h *Held) send() {
 	c := h.conn
-	if h.n == 0 {
+	if h.n == 0 || h.mute {
 		h.out.Release()
 		c.giveSlots(1)
+		if h.mute {
+			c.hangUp()
+		}
 		return
 	}
 	e := xdr.NewEncoder(h.out.B[:h.n])

@@ -2,6 +2,8 @@ package v3
 
 import (
 	"bytes"
+	"context"
+	"errors"
 
 	"causeway"
 	"causeway/gateway"
@@ -53,9 +55,17 @@ func (ch *change) Pending(list []causeway.ObjectID) []causeway.ObjectID {
 
 // End implements rounds.Change: it answers the client. That a change may be lost is remembered like any other reply: a retransmission that was carried out
 // again might find the change made and its next sync without a fault, and would be told that all is well. A call of the client's
-// own, who may try again, is another one.
+// own, who may try again, is another one. Where it is only not known whether the change will last, since somebody else may own the volume by now,
+// there is no answer: the same call, made again, finds out.
 func (ch *change) End(err error) {
 	defer ch.inside.Leave()
+	if err != nil && passes(err) {
+		if ch.remember != nil {
+			ch.remember(nil)
+		}
+		ch.held.HangUp()
+		return
+	}
 	if err == nil {
 		if ch.remember != nil {
 			ch.remember(ch.reply)
@@ -69,4 +79,9 @@ func (ch *change) End(err error) {
 		ch.remember(lost.Bytes())
 	}
 	ch.held.Fail(func(e *xdr.Encoder) { copy(e.Reserve(lost.Len()), lost.Bytes()) })
+}
+
+// passes reports an error that says nothing of the change.
+func passes(err error) bool {
+	return statusOf(causeway.CodeOf(err)) == errJukebox || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

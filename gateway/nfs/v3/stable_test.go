@@ -2,6 +2,7 @@ package v3_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -144,5 +145,18 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 	}
 	if st := <-mkdir(2, "lost"); st != 17 {
 		t.Errorf("lost, tried again: %d", st)
+	}
+
+	for i, unsure := range []error{causeway.ErrStaleEpoch, causeway.ErrDelay, context.DeadlineExceeded} {
+		name := fmt.Sprint("unsure", i)
+		status := mkdir(1, name)
+		<-d.begun
+		d.release <- unsure
+		if st, answered := <-status; answered {
+			t.Errorf("%v: answered %d", unsure, st)
+		}
+		if st := <-mkdir(1, name); st != 17 { // it is done again; who remembers changes for all gateways knows better
+			t.Errorf("%v, sent again: %d", unsure, st)
+		}
 	}
 }
