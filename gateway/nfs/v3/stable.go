@@ -2,8 +2,6 @@ package v3
 
 import (
 	"bytes"
-	"context"
-	"errors"
 
 	"causeway"
 	"causeway/gateway"
@@ -59,7 +57,7 @@ func (ch *change) Pending(list []causeway.ObjectID) []causeway.ObjectID {
 // there is no answer: the same call, made again, finds out.
 func (ch *change) End(err error) {
 	defer ch.inside.Leave()
-	if err != nil && passes(err) {
+	if passes(err) {
 		if ch.remember != nil {
 			ch.remember(nil)
 		}
@@ -81,7 +79,12 @@ func (ch *change) End(err error) {
 	ch.held.Fail(func(e *xdr.Encoder) { copy(e.Reserve(lost.Len()), lost.Bytes()) })
 }
 
-// passes reports an error that says nothing of the change.
+// passes reports that another gateway may own the volume, so that nobody's sync has failed. ErrDelay may hide one that did, while it is found out whether
+// the storage is in reach: the next sync would not hear of the loss again.
 func passes(err error) bool {
-	return statusOf(causeway.CodeOf(err)) == errJukebox || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	switch causeway.CodeOf(err) {
+	case causeway.ErrStaleEpoch, causeway.ErrMoved, causeway.ErrClosed:
+		return true
+	}
+	return false
 }

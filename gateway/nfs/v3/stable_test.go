@@ -147,7 +147,7 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 		t.Errorf("lost, tried again: %d", st)
 	}
 
-	for i, unsure := range []error{causeway.ErrStaleEpoch, causeway.ErrDelay, context.DeadlineExceeded} {
+	for i, unsure := range []error{causeway.ErrStaleEpoch, causeway.ErrMoved, causeway.ErrClosed} {
 		name := fmt.Sprint("unsure", i)
 		status := mkdir(1, name)
 		<-d.begun
@@ -158,5 +158,15 @@ func TestChangesAreAnsweredWhenStable(t *testing.T) {
 		if st := <-mkdir(1, name); st != 17 { // it is done again; who remembers changes for all gateways knows better
 			t.Errorf("%v, sent again: %d", unsure, st)
 		}
+	}
+
+	late := mkdir(1, "late")
+	<-d.begun
+	d.release <- causeway.ErrDelay // which a sync that failed may have become
+	for range 2 {
+		if st := <-late; st != 5 {
+			t.Errorf("perhaps lost: %d", st)
+		}
+		late = mkdir(1, "late")
 	}
 }
